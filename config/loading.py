@@ -1,0 +1,121 @@
+"""From a JSON file and `--set` overrides to a checked Config, and back."""
+import dataclasses
+import difflib
+import json
+import math
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from config.config import Config
+from src.utils.errors import UsageError
+from src.utils.files import atomic_output, require_file
+
+NODES = {node.name: node.default_factory for node in dataclasses.fields(Config)}
+
+
+def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
+    """Read a configuration file and apply overrides of the form `node.key=value`.
+
+    Keys that the file leaves out have their defaults. Values of overrides are read as JSON where they
+    are JSON (`3`, `true`), and as plain text otherwise.
+
+    Raises:
+        UsageError: the file is not JSON, a key is unknown (the nearest known one is named), a value has
+            a wrong type or is impossible.
+    """
+    require_file(path, "configuration file")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            nodes = json.load(stream, object_pairs_hook=lambda pairs: _refuse_twins(path, pairs))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8") from error
+    try:
+        checked = _checked_nodes(nodes)
+        for override in overrides:
+            node, name, value = _parse_override(override)
+            checked.setdefault(node, {})[name] = value
+        return Config(**{node: NODES[node](**keys) for node, keys in checked.items()})
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def config_from_dict(nodes: Mapping[str, Any]) -> Config:
+    """A checked Config from what `dataclasses.asdict` made of one."""
+    return Config(**{node: NODES[node](**keys) for node, keys in _checked_nodes(nodes).items()})
+
+
+def save_config(config: Config, path: str) -> None:
+    """Write a configuration as JSON that `load_config` reads back."""
+    with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        json.dump(dataclasses.asdict(config), stream, indent=2)
+        stream.write("\n")
+
+
+def _refuse_twins(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{path}: key {name!r} stands twice")
+    return dict(pairs)
+
+
+def _checked_nodes(nodes: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(nodes, Mapping):
+        raise UsageError(f"must be an object of nodes ({', '.join(NODES)}), found {type(nodes).__name__}")
+    checked = {}
+    for node, keys in nodes.items():
+        _check_known("node", node, NODES)
+        if not isinstance(keys, Mapping):
+            raise UsageError(f"{node} must be an object of keys, found {keys!r}")
+        checked[node] = {name: _checked_value(node, name, value) for name, value in keys.items()}
+    return checked
+
+
+def _parse_override(override: str) -> tuple[str, str, Any]:
+    name, equals, text = override.partition("=")
+    node, dot, name = name.strip().partition(".")
+    if not (equals and dot):
+        raise UsageError(f"override {override!r} must have the form node.key=value")
+    _check_known("node", node, NODES)
+    expected = _types(node).get(name)
+    try:
+        value = text if expected is str else json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    return node, name, _checked_value(node, name, value)
+
+
+def _types(node: str) -> dict[str, type]:
+    return typing.get_type_hints(NODES[node])
+
+
+def _checked_value(node: str, name: str, value: Any) -> Any:
+    types = _types(node)
+    _check_known("key", name, types, prefix=f"{node}.")
+    expected = types[name]
+    if expected is float and type(value) is int:
+        value = float(value)
+    if type(value) is not expected:
+        raise UsageError(f"{node}.{name} is {json.dumps(value)}: it must be {_type_name(expected)}, "
+                         f"not {_type_name(type(value))}")
+    if expected is float and not math.isfinite(value):
+        raise UsageError(f"{node}.{name} is {value}: it must be a finite number")
+    return value
+
+
+def _type_name(kind: type) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null",
+             list: "a list", dict: "an object"}
+    return names[kind]
+
+
+def _check_known(what: str, name: str, known: Iterable[str], prefix: str = "") -> None:
+    known = list(known)
+    if name in known:
+        return
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {prefix}{nearest[0]!s}?" if nearest else f"known are {', '.join(known)}"
+    raise UsageError(f"unknown {what} {prefix}{name}: {hint}")

@@ -1,0 +1,183 @@
+"""Make the quick start's corpus: English prose in the docstrings of this Python's standard library and packages.
+
+Sentences for pre-training and its validation (pretrain/, pretrain_valid/), and pairs of description and summary
+(pairs/): the summary is the first sentence of a docstring, the description is the prose that follows it. One a line,
+in lower case. The packages of HELD_OUT make the valid and test splits, whatever else is installed; all others make the
+train split. Another version of a package, or of Python, changes the text, but not which package is in which split.
+"""
+import argparse
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from quickstart.docstrings import Docstring, Reading, read_docstrings, source_folders
+from quickstart.prose import is_prose, paragraphs, sentences
+from src.utils.errors import MassError, run
+from src.utils.files import atomic_output
+
+HELD_OUT = {
+    "test": frozenset({"asyncio", "joblib", "logging", "PIL", "threading", "tkinter", "xml"}),
+    "valid": frozenset({"click", "email", "http", "packaging", "statistics", "turtle", "turtledemo", "typing"}),
+}
+SPLITS = ("train", "valid", "test")
+SUMMARY_WORDS = (3, 20)
+DESCRIPTION_WORDS = (8, 120)
+BOILERPLATE = 3  # a sentence in the descriptions of more docstrings than this tells nothing about any of them
+FAST_SENTENCES = {"train": 12_000, "valid": 500}
+FAST_PAIRS = {"train": 1_500, "valid": 100, "test": 100}
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the summarizer reads and what it should write."""
+
+    source: str  # the description
+    target: str  # the summary
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Sentences and pairs of each split, in the order of packages, files and positions in the file."""
+
+    sentences: dict[str, list[str]]
+    pairs: dict[str, list[Pair]]
+
+    def thinned(self) -> "Corpus":
+        """A small corpus of the same kind."""
+        return Corpus(
+            {split: thin(items, FAST_SENTENCES.get(split, 0)) for split, items in self.sentences.items()},
+            {split: thin(items, FAST_PAIRS[split]) for split, items in self.pairs.items()},
+        )
+
+
+def split_of(package: str) -> str:
+    return next((split for split, packages in HELD_OUT.items() if package in packages), "train")
+
+
+def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
+    """Sort the prose of docstrings into splits, without duplicates; what test holds is not in valid, nor either in train.
+
+    Two texts are the same if they differ in case and white space only. A pair is a duplicate if either of its sides is.
+    """
+    prose: dict[str, list[str]] = {split: [] for split in SPLITS}
+    drafts: dict[str, list[list[str]]] = {split: [] for split in SPLITS}
+    for docstring in docstrings:
+        split = split_of(docstring.package)
+        found, draft = read_prose(docstring.text)
+        prose[split] += found
+        if draft:
+            drafts[split].append(draft)
+
+    boilerplate = find_boilerplate(draft for split in SPLITS for draft in drafts[split])
+    seen_sentences: set[str] = set()
+    seen_sides: set[str] = set()
+    corpus = Corpus({}, {})
+    for split in reversed(SPLITS):
+        pairs = (make_pair(draft, boilerplate) for draft in drafts[split])
+        corpus.pairs[split] = [pair for pair in pairs if pair and are_new([pair.source, pair.target], seen_sides)]
+        corpus.sentences[split] = [text for text in prose[split] if are_new([text], seen_sentences)]
+    return corpus
+
+
+def read_prose(docstring: str) -> tuple[list[str], list[str]]:
+    """All sentences of a docstring that are prose; and again those of a pair: summary first, then the description.
+
+    The second list is empty where the docstring does not begin with a summary.
+    """
+    found = [(paragraph.kind, list(sentences(paragraph.text))) for paragraph in paragraphs(docstring)]
+    all_prose = [sentence for _, cut in found for sentence in cut if is_prose(sentence)]
+    if not found or found[0][0] != "prose" or not is_prose(found[0][1][0], *SUMMARY_WORDS):
+        return all_prose, []
+    summary, *rest = [sentence for kind, cut in found if kind == "prose" for sentence in cut]
+    return all_prose, [summary, *filter(is_prose, rest)]
+
+
+def find_boilerplate(drafts: Iterable[Sequence[str]]) -> set[str]:
+    """Sentences, normalized, that stand in the descriptions of many docstrings ('This interface is deprecated.')."""
+    counts = Counter(text for _, *description in drafts for text in {normalize(sentence) for sentence in description})
+    return {text for text, count in counts.items() if count > BOILERPLATE}
+
+
+def make_pair(draft: Sequence[str], boilerplate: set[str]) -> Pair | None:
+    """A pair from a summary and the sentences that follow it; None where they say too little.
+
+    A description that is too long is cut after a sentence; one that repeats the summary loses that sentence.
+    """
+    summary, *description = draft
+    known = normalize(summary).rstrip(".")
+    kept, words = [], 0
+    for sentence in description:
+        if normalize(sentence) in boilerplate or known in normalize(sentence):
+            continue
+        words += len(sentence.split())
+        if words > DESCRIPTION_WORDS[1]:
+            break
+        kept.append(sentence)
+    source = " ".join(kept)
+    return Pair(source, summary) if len(source.split()) >= DESCRIPTION_WORDS[0] else None
+
+
+def normalize(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def are_new(texts: Sequence[str], seen: set[str]) -> bool:
+    """Whether none of these texts is in `seen`; if so, they are put there."""
+    normalized = {normalize(text) for text in texts}
+    if normalized & seen:
+        return False
+    seen |= normalized
+    return True
+
+
+def thin(items: list[Item], count: int) -> list[Item]:
+    """`count` of the items, evenly spread over all of them; all if there are not that many."""
+    return [items[i * len(items) // count] for i in range(count)] if count < len(items) else items
+
+
+def write_corpus(corpus: Corpus, folder: str) -> list[tuple[str, int, int]]:
+    """Write the files of the corpus in lower case; give the name, the lines and the words of each."""
+    files = {
+        "pretrain/pretrain.txt": corpus.sentences["train"],
+        "pretrain_valid/pretrain_valid.txt": corpus.sentences["valid"],
+    }
+    for split in SPLITS:
+        files[f"pairs/{split}.src.txt"] = [pair.source for pair in corpus.pairs[split]]
+        files[f"pairs/{split}.tgt.txt"] = [pair.target for pair in corpus.pairs[split]]
+    table = []
+    for name, lines in files.items():
+        if not lines:
+            raise MassError(f"no docstring gives a line for {name}: is the standard library of this Python installed?")
+        with atomic_output(os.path.join(folder, name)) as path, open(path, "w", encoding="utf-8") as stream:
+            stream.writelines(f"{normalize(line)}\n" for line in lines)
+        table.append((name, len(lines), sum(len(line.split()) for line in lines)))
+    return table
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m quickstart.docstring_corpus", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output_folder", required=True, help="where the corpus goes; made if need be")
+    parser.add_argument("--fast", action="store_true", help="a small corpus, evenly thinned, for a smoke test")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    reading = Reading()
+    corpus = make_corpus(read_docstrings(source_folders(), reading))
+    if arguments.fast:
+        corpus = corpus.thinned()
+    table = write_corpus(corpus, arguments.output_folder)
+    print(f"{reading.docstrings} docstrings in {reading.files} Python files ({reading.unreadable} files not readable)")
+    print(f"{'file':36}{'lines':>9}{'words':>10}")
+    for name, lines, words in table:
+        print(f"{name:36}{lines:9}{words:10}")
+
+
+if __name__ == "__main__":
+    run(main)

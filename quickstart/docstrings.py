@@ -1,0 +1,109 @@
+"""Docstrings of the standard library and of the installed packages, found by parsing, not by importing."""
+import ast
+import gc
+import inspect
+import os
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+# Tests describe cases, not things; vendored folders hold copies of other packages.
+SKIPPED_FOLDERS = {
+    "__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test",
+    "_vendor", "vendor", "vendored", "_vendored", "extern", "externals", "third_party",
+}
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """One docstring. `package` is its top-level package or module, for the standard library as well."""
+
+    package: str
+    text: str  # dedented
+
+
+@dataclass
+class Reading:
+    """What was read so far."""
+
+    files: int = 0
+    docstrings: int = 0
+    unreadable: int = 0  # files that are not UTF-8 or not of this Python's syntax
+
+
+def source_folders() -> list[str]:
+    """The standard library's and the site-packages folders of the running Python."""
+    names = ("stdlib", "purelib", "platlib")
+    return list(dict.fromkeys(os.path.realpath(sysconfig.get_path(name)) for name in names))
+
+
+def read_docstrings(folders: list[str], reading: Reading) -> Iterator[Docstring]:
+    """Yield the docstrings under `folders`, ordered by package, file and position in the file.
+
+    A package that is found in several folders is one package. `reading` counts along.
+    """
+    files = sorted((package_of(path, folder), os.path.relpath(path, folder), path)
+                   for folder in folders for path in python_files(folder))
+    with quiet_quick_parsing():
+        for package, _, path in files:
+            tree = parse(path, reading)
+            for text in docstrings_of(tree) if tree else ():
+                reading.docstrings += 1
+                yield Docstring(package, text)
+
+
+def python_files(folder: str) -> Iterator[str]:
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS]
+        yield from (os.path.join(where, name) for name in names if name.endswith(".py"))
+
+
+def package_of(path: str, folder: str) -> str:
+    """`numpy` for .../numpy/linalg/linalg.py, `six` for .../six.py, `pytest` for `_pytest`."""
+    return os.path.relpath(path, folder).split(os.sep)[0].removesuffix(".py").lstrip("_")
+
+
+def parse(path: str, reading: Reading) -> ast.Module | None:
+    """The syntax tree of a file; None where it has no docstring or cannot be parsed."""
+    reading.files += 1
+    try:
+        with open(path, "rb") as stream:
+            source = stream.read()
+        if b'"""' not in source and b"'''" not in source:
+            return None  # not worth the parsing: what is left are one-line docstrings in plain quotes
+        return ast.parse(source)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        reading.unreadable += 1
+        return None
+
+
+def docstrings_of(tree: ast.AST) -> Iterator[str]:
+    """The docstrings of a module, its classes and their functions, in the order of the file.
+
+    Looks into definitions and into the branches around them, not into expressions: ten times as quick as ast.walk.
+    """
+    if isinstance(tree, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        text = ast.get_docstring(tree, clean=False)
+        if text:
+            yield inspect.cleandoc(text)
+    for field in ("body", "orelse", "handlers", "finalbody"):
+        for child in getattr(tree, field, ()):
+            if isinstance(child, (ast.stmt, ast.ExceptHandler)):
+                yield from docstrings_of(child)
+
+
+@contextmanager
+def quiet_quick_parsing() -> Iterator[None]:
+    """Parse without the garbage collector (it would walk the big trees again and again) and without the
+    warnings that other people's escape sequences deserve."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,159 @@
+"""English prose out of docstrings: paragraphs without code and markup, cut into sentences."""
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Lines
+RULE = re.compile(r"\s*([-=~^*#+])\1{2,}[-=+ ]*$")
+TITLE = re.compile(r"\s*([A-Z][A-Za-z ]{2,30}):$")
+PROMPT = re.compile(r"\s*(?:>>>|\.\.\. |In \[|\$ |# )")
+DIRECTIVE = re.compile(r"\s*\.\. ")
+ADMONITION = re.compile(r"\s*\.\. (?:note|warning|attention|important|tip|hint|caution)::\s*")
+BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(?=\S)")
+FIELD = re.compile(r"\s*[:@][a-z]+\b[^:`]*:(?!`)\s*")  # :param x:, @return:; not :class:`X`
+ARGUMENT = re.compile(r"[*`'\"]*\w[\w.,*`'\" ]{0,40}(?:\([^:]*\))?\s*:\s+")  # x (Tensor): ...
+CODE_SECTIONS = {
+    "examples", "example", "references", "see also", "supported platforms", "usage", "tutorial examples",
+    "raises", "raise", "warns", "methods", "attributes", "functions", "classes", "exceptions", "constants", "symbols", "outline",
+}
+FIELD_SECTIONS = {
+    "parameters", "parameter", "other parameters", "params", "args", "arguments", "keyword args", "keyword arguments",
+    "keyword parameters", "kwargs", "inputs", "input", "outputs", "output", "returns", "return", "yields",
+    "receives",
+}
+
+# Inside a line
+MARKUP = [(re.compile(pattern), replacement) for pattern, replacement in (
+    (r":[a-z:]+:`~?[.!]?([^`<]*?)(?:\s*<[^`>]*>)?`", r"\1"),  # :func:`name`, :ref:`words <target>`
+    (r"`([^`<]+?)\s*<[^`>]*>`_{0,2}", r"\1"),  # `words <target>`_
+    (r"``([^`]*)``|`([^`]*)`_{0,2}", r"\1\2"),
+    (r"\*\*([^*\s][^*]*)\*\*", r"\1"),
+    (r"(?<![\w*])\*([^*\s](?:[^*]*[^*\s])?)\*(?![\w*])", r"\1"),
+    (r"\s*\[(?:\d+|#\w*)\]_?(?!\w)", ""),  # footnotes
+    (r"\\ ", ""),
+    (r"[“”]|``|''", '"'),
+    (r"[‘’]", "'"),
+    (r"\s+", " "),
+)]
+# A point after one of these ends no sentence.
+ABBREVIATION = re.compile(r"(?:^|[\s(\"'])(?:[A-Za-z]|e\.g|i\.e|etc|vs|cf|resp|approx|al|Fig|fig|Eq|eq|Eqs|No|no|Sec|sec|"
+                          r"Ch|ch|Dr|Mr|Mrs|Prof|St|Inc|Ref|ref|Vol|vol|pp|ed|viz|a\.k\.a|w\.r\.t|incl)\.$")
+SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s+[\"'(]*[A-Z0-9])")
+
+# Words
+WORD = re.compile(r"[A-Za-z]?[a-z]+(?:[-'/][A-Za-z]?[a-z]+)*|[A-Z]{1,5}s?|(?:[A-Za-z]?[a-z]*-)?[A-Z]+(?:-[a-z]+)?")
+NUMBER = re.compile(r"[-+]?\d[\d,.]*(?:%|st|nd|rd|th|-?[dD])?")
+COMMON = frozenset(
+    "the a an of to in is are be and or for with by that this it on as at from not if can will has have which when "
+    "you its all any into than then no but only one used use each such may should must was were been does do".split())
+FORBIDDEN = re.compile(r" [,:;] |\w\): |^\w*(?:Error|Exception|Warning):|[=<>{}|\\^~_@#$\[\]]|://|www\.|>>>|::|\.\.|--|\.(?:py|com|org|txt|html?)\b|\(\)")
+
+
+@dataclass
+class Paragraph:
+    """Lines that belong together. `kind` is prose, item (of a list) or field (of a list of parameters)."""
+
+    kind: str
+    indent: int
+    has_marker: bool
+    lines: list[str]
+
+    def accepts(self, indent: int) -> bool:
+        """Whether a line of this indent goes on with the paragraph."""
+        return indent >= self.indent if self.has_marker else abs(indent - self.indent) <= 1
+
+    @property
+    def text(self) -> str:
+        text = " ".join(self.lines)
+        return ARGUMENT.sub("", text, count=1) if self.kind == "field" else text
+
+
+def paragraphs(docstring: str) -> list[Paragraph]:
+    """The paragraphs of a dedented docstring in reST, numpydoc or Google style.
+
+    Headings, code, tables and the sections that hold no prose are left out. What is taken for prose by mistake has
+    another hurdle to pass: `is_prose`.
+    """
+    found: list[Paragraph] = []
+    section, section_indent, is_open = "prose", -1, False
+    lines = list(hide_code(docstring))
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        indent = indent_of(line)
+        if not line or RULE.match(line):
+            is_open = False
+            continue
+        if indent <= section_indent:  # a Google section lasts while lines are deeper than its title
+            section, section_indent, is_open = "prose", -1, False
+        heading = heading_of(line, following, is_open)
+        if heading:
+            section = "code" if heading in CODE_SECTIONS else "field" if heading in FIELD_SECTIONS else "prose"
+            section_indent = -1 if RULE.match(following) else indent
+            is_open = False
+        elif section != "code":
+            marker = BULLET.match(line) or FIELD.match(line)
+            if marker or not is_open or not found[-1].accepts(indent):
+                kind = "field" if FIELD.match(line) else "item" if marker else section
+                found.append(Paragraph(kind, indent, bool(marker), []))
+                is_open = True
+            found[-1].lines.append(line[marker.end():] if marker else line.strip())
+    return found
+
+
+def hide_code(docstring: str) -> Iterator[str]:
+    """The lines of a docstring; an empty one for each line of a doctest, a literal block or a directive."""
+    hidden_indent, in_doctest = None, False
+    for line in docstring.expandtabs().split("\n"):
+        line = line.rstrip()
+        indent = indent_of(line)
+        in_doctest = bool(line) and (in_doctest or bool(PROMPT.match(line)))
+        if not line or in_doctest or (hidden_indent is not None and indent > hidden_indent):
+            yield ""
+            continue
+        admonition = ADMONITION.match(line)
+        is_directive = bool(DIRECTIVE.match(line)) and not admonition
+        hidden_indent = indent if is_directive or (line.endswith("::") and not admonition) else None
+        yield "" if is_directive else " " * indent + line[admonition.end():] if admonition else line
+
+
+def heading_of(line: str, following: str, is_open: bool) -> str | None:
+    """The name of the section that starts here, in lower case: underlined, or alone on its line before a colon."""
+    if RULE.match(following) and not is_open:
+        return line.strip(" :").lower()
+    title = TITLE.match(line)
+    if title and (title[1].lower() in CODE_SECTIONS | FIELD_SECTIONS or indent_of(following) > indent_of(line)):
+        return title[1].lower()
+    return None
+
+
+def indent_of(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Cut a paragraph into sentences, free of markup. Not every one of them is prose: see `is_prose`."""
+    for pattern, replacement in MARKUP:
+        text = pattern.sub(replacement, text)
+    start = 0
+    for end in SENTENCE_END.finditer(text):
+        following = text[end.end():].split(maxsplit=1)[0].strip("\"'(),").lower()
+        if following in COMMON or not ABBREVIATION.search(text, start, end.end()):
+            yield text[start:end.end()].strip()
+            start = end.end()
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def is_prose(sentence: str, minimum: int = 5, maximum: int = 60) -> bool:
+    """Whether this is a whole English sentence of `minimum` to `maximum` words, with at most a few names of things."""
+    words = sentence.split()
+    if not minimum <= len(words) <= maximum or not re.match(r"[\"'(]?[A-Z]", sentence):
+        return False
+    if not re.search(r"[.!?][\"')]*$", sentence) or FORBIDDEN.search(sentence) or not sentence.isascii():
+        return False
+    if sentence.count("(") != sentence.count(")") or sentence.count('"') % 2:
+        return False
+    bare = [word.strip("\"'(),.;:!?") for word in words]
+    plain = sum(bool(WORD.fullmatch(word)) for word in bare)
+    numbers = sum(bool(NUMBER.fullmatch(word)) for word in bare)
+    common = sum(word.lower() in COMMON for word in bare)
+    return plain >= 0.8 * len(words) and numbers <= 0.2 * len(words) and common >= max(1, 0.15 * len(words))

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Train or infer on one or more Ascend processors; the flags: sh run_ascend.sh --help
+exec sh "$(dirname -- "$0")/launch.sh" Ascend "$@"

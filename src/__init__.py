@@ -1,0 +1,1 @@
+"""MASS on MindSpore: masked sequence to sequence pre-training, from raw text to scores."""

@@ -1,0 +1,231 @@
+"""TFRecord files of integer sequences, without TensorFlow.
+
+A TFRecord file is a chain of frames: length (uint64), masked CRC-32C of the length, data, masked CRC-32C of the data.
+The data of each frame is a `tf.train.Example`, a protocol buffer that maps a column's name to its packed varints:
+
+    Example.features > Features.feature (a map entry a column) > key, Feature.int64_list > Int64List.value
+
+Columns are written in order of their names, so equal examples give equal bytes, and every frame of a file has the same
+layout. That layout is what lets numpy decode the frames of a block all at once instead of one by one.
+
+https://www.tensorflow.org/tutorials/load_data/tfrecord, https://protobuf.dev/programming-guides/encoding/
+"""
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+from crc32c import crc32c
+
+from src.utils.errors import MassError
+from src.utils.ragged import RaggedArray
+
+BLOCK_SIZE = 16384  # frames encoded or decoded at a time: enough for numpy to pay, little memory
+
+# The first byte of a protocol buffer field: its number and, in the low three bits, 2 for "length and bytes".
+FIELD_1, FIELD_2, FIELD_3 = b"\x0a", b"\x12", b"\x1a"
+
+
+def write_tfrecord(path: str, examples: Iterable[dict[str, np.ndarray]], columns: Sequence[str]) -> None:
+    """Write each example, a non-negative integer array a column, as one frame.
+
+    Raises:
+        ValueError: a negative id.
+    """
+    examples = iter(examples)
+    with open(path, "wb") as stream:
+        while block := list(islice(examples, BLOCK_SIZE)):
+            entries = [_encode_column(name, [example[name] for example in block]) for name in sorted(columns)]
+            for parts in zip(*entries, strict=True):
+                features = b"".join(parts)
+                data = FIELD_1 + _varint(len(features)) + features
+                stream.write(_frame_header(len(data)) + data + struct.pack("<I", _masked_crc(data)))
+
+
+def read_tfrecord(path: str, columns: Sequence[str]) -> Iterator[dict[str, RaggedArray]]:
+    """Yield the examples of a file that `write_tfrecord` made, a block of them at a time.
+
+    Raises:
+        MassError: a frame is cut short, fails its checksum or has another layout; the message names file and record.
+    """
+    number = 0
+    with open(path, "rb") as stream:
+        frames = _read_frames(stream, path)
+        while block := list(islice(frames, BLOCK_SIZE)):
+            try:
+                yield _decode_block(block, sorted(columns))
+            except _LayoutError as error:
+                raise MassError(
+                    f"{path}: record {number + error.row + 1} does not hold integer columns {', '.join(columns)} as "
+                    f"written by the data set scripts; make the file again"
+                ) from None
+            number += len(block)
+
+
+def encode_varints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Encode [n] ids as varints: seven bits a byte, lowest first, the high bit set in all bytes but the last.
+
+    Returns:
+        The bytes, [total] uint8, and how many of them each id takes, [n].
+    """
+    values = np.asarray(values)
+    if values.size and values.min() < 0:
+        raise ValueError(f"ids are not negative, found {values.min()}")
+    values = values.astype(np.uint32)
+    sizes = 1 + sum((values >= 1 << bits).astype(np.int64) for bits in (7, 14, 21, 28))
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    encoded = np.empty(ends[-1] if len(ends) else 0, dtype=np.uint8)
+    for byte in range(sizes.max(initial=0)):
+        chosen = sizes > byte
+        more = (sizes[chosen] > byte + 1) * np.uint8(0x80)
+        encoded[starts[chosen] + byte] = (values[chosen] >> 7 * byte & 0x7F) | more
+    return encoded, sizes
+
+
+def decode_varints(encoded: np.ndarray) -> np.ndarray:
+    """Decode the bytes of whole varints below 2^31, [total] uint8 -> [n] int32."""
+    ends = np.flatnonzero(encoded < 0x80)
+    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+    sizes = ends - starts + 1
+    values = (encoded[starts] & 0x7F).astype(np.int32)
+    for byte in range(1, sizes.max(initial=0)):
+        chosen = sizes > byte
+        values[chosen] |= (encoded[starts[chosen] + byte] & 0x7F).astype(np.int32) << 7 * byte
+    return values
+
+
+def _encode_column(name: str, sequences: list[np.ndarray]) -> list[bytes]:
+    """One map entry (name and packed ids) a sequence."""
+    encoded, sizes = encode_varints(np.concatenate(sequences))
+    value_ends = np.cumsum([len(sequence) for sequence in sequences])
+    byte_ends = np.concatenate([[0], np.cumsum(sizes)])[value_ends].tolist()
+    packed, start, entries = encoded.tobytes(), 0, []
+    for end in byte_ends:
+        entries.append(_entry_header(name, end - start) + packed[start:end])
+        start = end
+    return entries
+
+
+@lru_cache(maxsize=4096)
+def _entry_header(name: str, size: int) -> bytes:
+    """All that stands before the `size` bytes of packed ids in the map entry of column `name`."""
+    header = FIELD_1 + _varint(size)  # Int64List.value
+    for tag in (FIELD_3, FIELD_2):  # Feature.int64_list, then the entry's value
+        header = tag + _varint(len(header) + size) + header
+    key = name.encode()
+    header = FIELD_1 + _varint(len(key)) + key + header
+    return FIELD_1 + _varint(len(header) + size) + header
+
+
+@lru_cache(maxsize=4096)
+def _varint(value: int) -> bytes:
+    return encode_varints(np.array([value]))[0].tobytes()
+
+
+@lru_cache(maxsize=4096)
+def _frame_header(size: int) -> bytes:
+    length = struct.pack("<Q", size)
+    return length + struct.pack("<I", _masked_crc(length))
+
+
+def _masked_crc(data: bytes) -> int:
+    """CRC-32C, rotated and shifted as TFRecord asks, so that a CRC of data that holds CRCs stays sound."""
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _read_frames(stream, path: str) -> Iterator[bytes]:
+    """Yield the data of each frame, its checksums compared."""
+    number = 0
+    while header := stream.read(12):
+        number += 1
+        where = f"{path}: record {number} (at byte {stream.tell() - len(header):,})"
+        if len(header) < 12:
+            raise MassError(f"{where} is cut short: the file is incomplete; make it again")
+        size = int.from_bytes(header[:8], "little")
+        if header != _frame_header(size):
+            raise MassError(f"{where} is damaged: the checksum of its length does not match; make the file again")
+        data, checksum = stream.read(size), stream.read(4)
+        if len(checksum) < 4:
+            raise MassError(f"{where} is cut short: the file is incomplete; make it again")
+        if checksum != struct.pack("<I", _masked_crc(data)):
+            raise MassError(f"{where} is damaged: the checksum of its data does not match; make the file again")
+        yield data
+
+
+class _LayoutError(Exception):
+    def __init__(self, row: int):
+        super().__init__(row)
+        self.row = row
+
+
+class _Cursor:
+    """Reads the frames of a block in step: one position a frame, all moved by the same call."""
+
+    def __init__(self, buffer: np.ndarray, positions: np.ndarray):
+        self.buffer = buffer  # [total] uint8
+        self.positions = positions  # [n]
+
+    def require(self, good: np.ndarray) -> None:
+        """Raise a _LayoutError for the first frame for which `good`, [n] bool, does not hold."""
+        if not good.all():
+            raise _LayoutError(int(np.argmin(good)))
+
+    def byte(self) -> np.ndarray:
+        """[n] uint8: the next byte of each frame."""
+        found = self.buffer.take(self.positions, mode="clip")
+        self.positions = self.positions + 1
+        return found
+
+    def expect(self, literal: bytes) -> None:
+        for byte in literal:
+            self.require(self.byte() == byte)
+
+    def end_of_field(self) -> np.ndarray:
+        """[n]: read a length, of at most five bytes, and return where the bytes it counts end."""
+        length, more = np.zeros(len(self.positions), np.int64), np.ones(len(self.positions), bool)
+        for shift in range(0, 35, 7):
+            found = np.where(more, self.buffer.take(self.positions, mode="clip"), 0)
+            self.positions = self.positions + more
+            length |= (found & 0x7F).astype(np.int64) << shift
+            more = found >= 0x80
+        self.require(~more)
+        return self.positions + length
+
+
+def _decode_block(frames: list[bytes], columns: list[str]) -> dict[str, RaggedArray]:
+    """Decode the frames of a block, each an Example of exactly these columns."""
+    buffer = np.frombuffer(b"".join(frames), dtype=np.uint8)
+    frame_ends = np.cumsum([len(frame) for frame in frames])
+    cursor = _Cursor(buffer, np.concatenate([[0], frame_ends[:-1]]))
+    cursor.expect(FIELD_1)
+    cursor.require(cursor.end_of_field() == frame_ends)
+    decoded = {}
+    for name in columns:
+        key = name.encode()
+        cursor.expect(FIELD_1)
+        entry_ends = cursor.end_of_field()
+        cursor.require(entry_ends <= frame_ends)
+        cursor.expect(FIELD_1 + _varint(len(key)) + key)
+        for tag in (FIELD_2, FIELD_3, FIELD_1):
+            cursor.expect(tag)
+            cursor.require(cursor.end_of_field() == entry_ends)
+        decoded[name] = _decode_spans(cursor, entry_ends)
+        cursor.positions = entry_ends
+    cursor.require(cursor.positions == frame_ends)
+    return decoded
+
+
+def _decode_spans(cursor: _Cursor, ends: np.ndarray) -> RaggedArray:
+    """Decode the varints between each position of the cursor and its end."""
+    buffer, starts = cursor.buffer, cursor.positions
+    cursor.require((starts == ends) | (buffer[ends - 1] < 0x80))
+    marks = np.zeros(len(buffer) + 1, dtype=np.int8)
+    marks[starts] += 1
+    marks[ends] -= 1
+    inside = np.cumsum(marks[:-1], dtype=np.int8).astype(bool)
+    last_bytes = np.concatenate([[0], np.cumsum(inside & (buffer < 0x80))])
+    offsets = np.concatenate([[0], np.cumsum(last_bytes[ends] - last_bytes[starts])])
+    return RaggedArray(decode_varints(buffer[inside]), offsets)

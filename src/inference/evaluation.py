@@ -1,0 +1,106 @@
+"""From a configuration to answers and scores of a test set."""
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from config.config import Config
+from src.dataset.batch_plan import BatchSource
+from src.dataset.data_sources import batch_source, with_vocabulary_size
+from src.dataset.records import RecordSet, load_records
+from src.inference.generation import generate
+from src.inference.output import check_output, write_answers, write_metrics
+from src.inference.scoring import target_log_probs
+from src.transformer.beam_search import Hypothesis
+from src.transformer.transformer_for_train import TransformerForTrain
+from src.transformer.weights import load_into
+from src.utils.byte_pair_encoding import join_subwords
+from src.utils.device import set_up_device
+from src.utils.dictionary import Dictionary
+from src.utils.errors import MassError, UsageError
+from src.utils.ppl_score import perplexities
+from src.utils.rouge_score import rouge_scores, rouge_signature
+
+
+def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> dict[str, Any]:
+    """Answer (`rouge`) or score (`ppl`) every example of dataset_config.test_dataset; returns what metrics.json holds."""
+    check_output(output)
+    vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
+    records = _test_records(config, vocabulary, vocabulary_path)
+    config = with_vocabulary_size(config, records)
+    data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size, max_tokens=0)
+    config = dataclasses.replace(config, dataset_config=data)
+    source = batch_source(records, config, noisy=False)
+    set_up_device(config)
+    network = TransformerForTrain(config.model_config)
+    checkpoint = config.checkpoint_options.existed_ckpt
+    weights = load_into(network.transformer, checkpoint, records.info.vocabulary, vocabulary_path)
+    measure = {"rouge": _rouge, "ppl": _ppl}[metric]
+    figures = measure(config, network, records, source, vocabulary, output)
+    metrics = {"metric": metric, **figures, "sentences": len(records), "test_dataset": records.paths,
+               "checkpoint": checkpoint, "checkpoint_step": weights.metadata.get("step"),
+               "vocabulary_fingerprint": vocabulary.fingerprint}
+    write_metrics(output, metrics)
+    return metrics
+
+
+def _test_records(config: Config, vocabulary: Dictionary, vocabulary_path: str) -> RecordSet:
+    if not config.dataset_config.test_dataset:
+        raise UsageError("dataset_config.test_dataset is empty: set it to the records to evaluate on")
+    if not config.checkpoint_options.existed_ckpt:
+        raise UsageError("checkpoint_options.existed_ckpt is empty: set it to the weights to evaluate")
+    records = load_records(config.dataset_config.test_dataset)
+    if records.info.vocabulary["fingerprint"] != vocabulary.fingerprint:
+        own = Dictionary.load_from_persisted_dict(records.vocabulary_path)
+        raise MassError(f"{records.paths[0]!r} was made with the vocabulary {records.vocabulary_path!r}, not with "
+                        f"--vocab {vocabulary_path!r}: {own.describe_difference(vocabulary)}")
+    return records
+
+
+def _rouge(config: Config, network: TransformerForTrain, records: RecordSet, source: BatchSource,
+           vocabulary: Dictionary, output: str) -> dict[str, Any]:
+    if records.info.kind != "pairs":
+        raise UsageError("--metric rouge answers pairs, but dataset_config.test_dataset holds sentences")
+    found = generate(network.transformer, source, config.dataset_config.eval_batch_size, config.model_config)
+    answers = list(_answers(records, found, vocabulary))
+    write_answers(output, answers)
+    model = config.model_config
+    return {"rouge": rouge_scores([answer["prediction"] for answer in answers],
+                                  [answer["target"] for answer in answers]),
+            "signature": f"{rouge_signature()}, beam {model.beam_width}, length penalty {model.length_penalty_weight:g}, "
+                         f"at most {model.max_decode_length} symbols, vocabulary {vocabulary.fingerprint[:12]}"}
+
+
+def _answers(records: RecordSet, found: list[list[Hypothesis]], vocabulary: Dictionary) -> Iterator[dict[str, Any]]:
+    for index, hypotheses in enumerate(found):
+        best = hypotheses[0]
+        yield {"source": text_of(records.columns["source"][index], vocabulary),
+               "target": text_of(records.columns["target"][index], vocabulary),
+               "prediction": text_of(best.ids, vocabulary), "score": best.score, "log_prob": best.log_prob}
+
+
+def _ppl(config: Config, network: TransformerForTrain, records: RecordSet, source: BatchSource,
+         vocabulary: Dictionary, output: str) -> dict[str, Any]:
+    log_probs, counts = target_log_probs(network, source)
+    columns = ("source", "target") if records.info.kind == "pairs" else ("tokens",)
+    write_answers(output, ({**{name: text_of(records.columns[name][index], vocabulary) for name in columns},
+                            "log_prob": float(log_probs[index]), "symbols": int(counts[index])}
+                           for index in range(len(records))))
+    subwords = int(counts.sum())
+    figures = {"nll": -float(log_probs.sum()), "target_symbols": subwords}
+    if records.info.kind == "sentences":  # a fragment has no whole words to count
+        return {"ppl": {"subword": perplexities(figures["nll"], subwords, subwords).subword}, **figures}
+    words = count_words(records.columns["target"].values, vocabulary)
+    return {"ppl": perplexities(figures["nll"], subwords, words)._asdict(), **figures, "target_words": words}
+
+
+def count_words(ids: np.ndarray, vocabulary: Dictionary) -> int:
+    """Words among ids after BPE is joined: symbols that no other one continues; each </s> counts as one."""
+    ends_word = np.array([not symbol.endswith("@@") for symbol in vocabulary.symbols])
+    return int(np.count_nonzero(ends_word[ids]))
+
+
+def text_of(ids: np.ndarray | tuple[int, ...], vocabulary: Dictionary) -> str:
+    """The text of ids, up to </s>, BPE joined."""
+    return join_subwords(vocabulary.decode(ids))

@@ -1,0 +1,28 @@
+"""Answers of the search for a whole data set."""
+import numpy as np
+from tqdm import tqdm
+
+from config.config import ModelConfig
+from src.dataset.batch_plan import BatchSource
+from src.transformer.beam_search import Hypothesis, beam_search
+from src.transformer.transformer import Transformer
+from src.transformer.transformer_for_infer import TransformerForInfer
+
+
+def generate(transformer: Transformer, source: BatchSource, rows: int, model: ModelConfig,
+             n_best: int = 1) -> list[list[Hypothesis]]:
+    """The n best hypotheses of each example, in the order of the records; `rows` sentences go through at a time."""
+    infer = TransformerForInfer(transformer, rows, model.beam_width, model.max_decode_length,
+                                min(2 * model.beam_width, model.vocab_size))
+    answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
+    with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
+        for indices, batch in source.in_order():
+            missing = rows - len(indices)
+            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in (batch.source_ids, batch.source_mask)))
+            found = beam_search(infer.step, rows, model.beam_width, model.max_decode_length,
+                                model.length_penalty_weight, n_best)
+            for index, hypotheses in zip(indices, found, strict=False):
+                if index >= 0:
+                    answers[index] = hypotheses
+            progress.update(int(np.count_nonzero(indices >= 0)))
+    return answers

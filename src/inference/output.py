@@ -1,0 +1,38 @@
+"""What eval.py writes: one JSON object a line, the same for readers, and metrics.json."""
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from src.utils.errors import UsageError
+from src.utils.files import atomic_output
+
+
+def readable_path(path: str) -> str:
+    """The readable text file beside an output file."""
+    return os.path.splitext(path)[0] + ".txt"
+
+
+def check_output(path: str) -> None:
+    """Raise a UsageError if the readable file would have the output's own name."""
+    if readable_path(path) == path:
+        raise UsageError(f"--output {path!r} must not end in .txt: the readable text goes beside it under that ending; "
+                         f"end it in .jsonl")
+
+
+def write_answers(path: str, answers: Iterable[dict[str, Any]]) -> None:
+    """Write answers as JSON lines to `path` and as blocks of `key: value` lines to the readable file beside it."""
+    with (atomic_output(path) as lines_path, atomic_output(readable_path(path)) as text_path,
+          open(lines_path, "w", encoding="utf-8") as lines, open(text_path, "w", encoding="utf-8") as text):
+        for number, answer in enumerate(answers, start=1):
+            lines.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            text.write(f"[{number}]\n" + "".join(f"{key:>10}: {value}\n" for key, value in answer.items()) + "\n")
+
+
+def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
+    """Write `metrics.json` into the folder of the output file; returns its path."""
+    path = os.path.join(os.path.dirname(output_path), "metrics.json")
+    with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        json.dump(metrics, stream, indent=2)
+        stream.write("\n")
+    return path

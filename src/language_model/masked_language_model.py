@@ -1,0 +1,12 @@
+"""MASS without the 80/10/10 rule."""
+import numpy as np
+
+from src.language_model.fragment_language_model import FragmentLanguageModel
+from src.utils.dictionary import MASK_INDEX
+
+
+class MaskedLanguageModel(FragmentLanguageModel):
+    """The encoder sees <mask> at every position of the fragment; the decoder predicts exactly the fragment."""
+
+    def corrupt(self, words: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return np.full_like(words, MASK_INDEX)

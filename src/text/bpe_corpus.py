@@ -1,0 +1,105 @@
+"""Encoding a folder of tokenized text with BPE, and the vocabulary of the result."""
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from src.text.parallel import ConvertedLines, FileSummary, convert_files, plan_outputs, require_processes
+from src.utils.byte_pair_encoding import BytePairEncoding
+from src.utils.dictionary import Dictionary
+from src.utils.errors import MassError, UsageError
+from src.utils.files import list_files, make_output_folder, require_file
+
+
+def encode_corpus(codes: str, folder: str, output_folder: str, prefix: str, processes: int) -> Iterator[FileSummary]:
+    """Encode the files `<prefix>*.txt` of a folder into `<name>_bpe.txt` and count into `<name>.dict`.
+
+    The summary of a file is yielded when both are complete; its `counts` are the subword frequencies.
+
+    Raises:
+        UsageError: the output folder is the source folder.
+        MassError: the codes or a file are missing or bad, or the output cannot be written.
+    """
+    require_processes(processes, "--processes")
+    _load_encoding(require_file(codes, "BPE codes"))
+    sources = list_files(folder, f"{glob.escape(prefix)}*.txt", "source folder")
+    plan = plan_outputs(sources, output_folder, "_bpe.txt")
+
+    def encode() -> Iterator[FileSummary]:
+        for summary in convert_files(plan, partial(encode_lines, codes), processes, "encode"):
+            Dictionary.from_counts(summary.counts).export(summary.output.removesuffix("_bpe.txt") + ".dict")
+            yield summary
+
+    return encode()
+
+
+def encode_lines(codes: str, lines: Sequence[str]) -> ConvertedLines:
+    """Encode lines with the codes of that file."""
+    encoded, counts = _load_encoding(codes).encode_lines(lines)
+    return ConvertedLines(encoded, counts.total(), counts)
+
+
+@lru_cache(maxsize=1)
+def _load_encoding(codes: str) -> BytePairEncoding:
+    """Once in each process, so that words stay cached from one part of a file to the next."""
+    return BytePairEncoding(codes)
+
+
+def check_vocabulary_options(path: str | None, threshold: int | None) -> Dictionary | None:
+    """The vocabulary that `build_vocabulary` would replace at `path`, or None if there is none.
+
+    Raises:
+        UsageError: a threshold that is negative or has no vocabulary to apply to.
+        MassError: `path` is something other than a vocabulary, or cannot be written.
+    """
+    if threshold is not None and (threshold < 0 or not path):
+        wish = "give --vocab_path too" if not path else "give 0 or more"
+        raise UsageError(f"--threshold {threshold}: {wish}")
+    if not path:
+        return None
+    make_output_folder(os.path.dirname(path) or ".")
+    if not os.path.exists(path):
+        return None
+    try:
+        return Dictionary.load_from_persisted_dict(path)
+    except MassError as error:
+        raise MassError(f"--vocab_path {path!r} exists and is no vocabulary, so it is not overwritten ({error})") from error
+
+
+@dataclass(frozen=True)
+class VocabularySummary:
+    """A vocabulary and how well it covers the text whose counts it was built from."""
+
+    path: str
+    vocabulary: Dictionary
+    words: int  # distinct words counted, before shrinking
+    tokens: int
+    unknown: int  # tokens that the vocabulary turns into <unk>
+    already_unknown: int  # those of them which the text itself spells as unknown
+
+    def __str__(self) -> str:
+        coverage = 100 * (1 - self.unknown / self.tokens)
+        return (
+            f"vocabulary {self.path}: {len(self.vocabulary):,} symbols, from {self.words:,} distinct words\n"
+            f"  coverage {coverage:.3f}% of {self.tokens:,} tokens; {self.unknown:,} would be <unk> "
+            f"({self.already_unknown:,} of them are in the text already)\n"
+            f"  fingerprint {self.vocabulary.fingerprint}"
+        )
+
+
+def build_vocabulary(counts: Counter[str], threshold: int | None, path: str) -> VocabularySummary:
+    """Write the vocabulary of counted words to `path`, without those of frequency <= `threshold` if it is given.
+
+    Raises MassError if there is none.
+    """
+    everything = Dictionary.from_counts(counts)
+    words = len(everything) - len(Dictionary())
+    if not words:
+        raise MassError(f"no word to build the vocabulary {path!r} from: the text is empty")
+    vocabulary = everything if threshold is None else everything.shrink(threshold)
+    vocabulary.persistence(path)
+    unknown = sum(n for word, n in counts.items() if vocabulary.text_index[word] == vocabulary.unk_index)
+    already_unknown = sum(n for word, n in counts.items() if word not in everything)
+    return VocabularySummary(path, vocabulary, words, counts.total(), unknown, already_unknown)

@@ -1,0 +1,49 @@
+"""The checkpoints of a run: <prefix>-<step>, `latest` and `best`, all written whole or not at all."""
+import dataclasses
+import os
+import re
+from typing import Any
+
+from mindspore import nn
+
+from config.config import Config
+from src.transformer.weights import network_arrays
+from src.utils.files import copy_atomically, make_output_folder
+from src.utils.load_weights import save_weights
+
+
+class Checkpoints:
+    """Writes checkpoints into `folder` and keeps the newest `keep_ckpt_max`."""
+
+    def __init__(self, folder: str, config: Config, vocabulary: dict[str, Any], vocabulary_path: str):
+        make_output_folder(folder)
+        self.folder = folder
+        self._config = config
+        self._vocabulary = vocabulary
+        destination = os.path.join(folder, vocabulary["file"])
+        if not os.path.exists(destination):
+            copy_atomically(vocabulary_path, destination)
+
+    def save(self, network: nn.Cell, step: int) -> str:
+        """Write `<prefix>-<step>.safetensors` and `latest.safetensors`; returns the first's path."""
+        path = self._write(network, step, f"{self._config.checkpoint_options.ckpt_prefix}-{step}")
+        copy_atomically(path, os.path.join(self.folder, "latest.safetensors"))
+        self._drop_old()
+        return path
+
+    def save_best(self, network: nn.Cell, step: int) -> None:
+        """Write `best.safetensors`."""
+        self._write(network, step, "best")
+
+    def _write(self, network: nn.Cell, step: int, name: str) -> str:
+        path = os.path.join(self.folder, f"{name}.safetensors")
+        metadata = {"step": step, "vocabulary": self._vocabulary, "config": dataclasses.asdict(self._config)}
+        save_weights(path, network_arrays(network), metadata)
+        return path
+
+    def _drop_old(self) -> None:
+        options = self._config.checkpoint_options
+        pattern = re.compile(re.escape(options.ckpt_prefix) + r"-(\d+)\.safetensors")
+        steps = sorted(int(match[1]) for name in os.listdir(self.folder) if (match := pattern.fullmatch(name)))
+        for step in steps[: -options.keep_ckpt_max]:
+            os.remove(os.path.join(self.folder, f"{options.ckpt_prefix}-{step}.safetensors"))

@@ -1,0 +1,35 @@
+"""Static and dynamic loss scale."""
+from config.config import LossScaleConfig
+from src.utils.errors import MassError
+
+SMALLEST_SCALE = 2.0**-14
+
+
+class LossScale:
+    """The present scale, and how good and overflowing steps change it (Micikevicius et al., 2018, 3.2)."""
+
+    def __init__(self, config: LossScaleConfig):
+        self.scale = config.init_loss_scale
+        self._config = config
+        self._good_steps = 0
+
+    def good(self) -> None:
+        """A step with finite gradients: dynamic scaling multiplies after `scale_window` of them in a row."""
+        self._good_steps += 1
+        if self._config.loss_scale_mode == "dynamic" and self._good_steps % self._config.scale_window == 0:
+            self.scale *= self._config.loss_scale_factor
+
+    def overflow(self, step: int) -> None:
+        """A step whose gradients are not finite: dynamic scaling divides.
+
+        Raises:
+            MassError: the scale is static, or already so small that it cannot be the reason.
+        """
+        self._good_steps = 0
+        if self._config.loss_scale_mode == "static":
+            raise MassError(f"step {step}: the gradients are not finite at the static loss scale {self.scale:g}; lower "
+                            f"learn_rate_config.lr or loss_scale_config.init_loss_scale, or use loss_scale_mode dynamic")
+        self.scale /= self._config.loss_scale_factor
+        if self.scale < SMALLEST_SCALE:
+            raise MassError(f"step {step}: the gradients are not finite even at loss scale {self.scale:g}: "
+                            f"training has diverged; lower learn_rate_config.lr or lengthen warmup_steps")

@@ -1,0 +1,26 @@
+"""Sinusoidal position encodings."""
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+
+def sinusoids(length: int, hidden_size: int) -> np.ndarray:
+    """[length, hidden_size] float32: [all sines | all cosines] of position * 10000^(-i / (hidden_size / 2 - 1)).
+
+    The layout of tensor2tensor, which MASS follows; Vaswani et al. (2017, 3.5) interleave the two.
+    """
+    half = hidden_size // 2
+    inverse_timescales = 10000.0 ** (-np.arange(half) / max(half - 1, 1))
+    angles = np.arange(length)[:, None] * inverse_timescales
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+
+
+class PositionalEmbedding(nn.Cell):
+    """Adds the encoding of each position to its embedding."""
+
+    def __init__(self, max_positions: int, hidden_size: int):
+        super().__init__()
+        self.encodings = Tensor(sinusoids(max_positions, hidden_size))
+
+    def construct(self, x: Tensor, positions: Tensor) -> Tensor:
+        """x [batch, length, hidden_size] + encodings of `positions` [batch or 1, length] int32."""
+        return x + ops.gather(self.encodings, positions, 0)

@@ -1,0 +1,220 @@
+"""The vocabulary: symbols in order, their frequencies, and the way from text to ids and back."""
+import gzip
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from src.utils.errors import MassError
+from src.utils.files import atomic_output, read_lines, require_file
+
+SPECIAL_SYMBOLS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
+PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX = range(len(SPECIAL_SYMBOLS))
+UNKNOWN_SPELLINGS = ("<unk>", "UNK", "<UNK>")
+"""How data sets write a word they do not know (`UNK` in the Gigaword test set): always `<unk>`, never a word."""
+
+_FORMAT, _VERSION = "mass-dictionary", 1
+_LOWER_CASE_MIN_FREQUENCY = 200
+_SIZE_MULTIPLE = 16  # matrix units like a vocabulary size they can divide
+
+
+class SymbolIndex(dict[str, int]):
+    """Ids by symbol, as `index["Hello"]` or `index("Hello")`.
+
+    A symbol that is not in the vocabulary is looked up in lower case, which counts if that form has a
+    frequency of 200 or more; all others are `<unk>`.
+    """
+
+    def __init__(self, symbols: Sequence[str], frequencies: Sequence[int]):
+        super().__init__((symbol, index) for index, symbol in enumerate(symbols))
+        self.update(dict.fromkeys(UNKNOWN_SPELLINGS, UNK_INDEX))
+        self._frequencies = frequencies
+
+    def __missing__(self, symbol: str) -> int:
+        index = self.get(symbol.lower(), UNK_INDEX)
+        return index if self._frequencies[index] >= _LOWER_CASE_MIN_FREQUENCY else UNK_INDEX
+
+    def __call__(self, symbol: str) -> int:
+        return self[symbol]
+
+
+class Dictionary:
+    """An immutable vocabulary: ids 0..4 are `<pad> <s> </s> <unk> <mask>`, then words by falling frequency.
+
+    "Words" are the tokens of the encoded text, that is BPE subwords such as `Hel@@`. `dictionary[3]` is the
+    symbol of an id, `dictionary.index["Hello"]` the id of a symbol (see `SymbolIndex`).
+    """
+
+    pad_index, bos_index, eos_index, unk_index, mask_index = PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX
+
+    def __init__(self, word_frequencies: Iterable[tuple[str, int]] = ()):
+        """`word_frequencies`: (word, frequency) in the order of their ids, without the special symbols."""
+        pairs = [(symbol, 0) for symbol in SPECIAL_SYMBOLS] + list(word_frequencies)
+        self.symbols: list[str] = [symbol for symbol, _ in pairs]
+        self.frequencies: list[int] = [frequency for _, frequency in pairs]
+        self.index = SymbolIndex(self.symbols, self.frequencies)
+        # Text must not forge an end of sentence or a mask: there, `</s>` is an unknown word like any other.
+        self.text_index = SymbolIndex(self.symbols, self.frequencies)
+        self.text_index.update(dict.fromkeys(SPECIAL_SYMBOLS, UNK_INDEX))
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int]) -> "Dictionary":
+        """Words by falling frequency, equal ones by spelling; special symbols and unknown spellings are left out."""
+        reserved = {*SPECIAL_SYMBOLS, *UNKNOWN_SPELLINGS}
+        words = ((word, count) for word, count in counts.items() if word not in reserved)
+        return cls(sorted(words, key=lambda pair: (-pair[1], pair[0])))
+
+    @classmethod
+    def load_from_text(cls, filepaths: str | Sequence[str]) -> "Dictionary":
+        """Build a dictionary from files of `word frequency` lines; a word found several times adds up.
+
+        Raises:
+            MassError: a line is not of that form; the message names the file and the line.
+        """
+        counts: Counter[str] = Counter()
+        for path in [filepaths] if isinstance(filepaths, str) else filepaths:
+            for number, line in enumerate(read_lines(path), start=1):
+                word, _, frequency = line.rpartition(" ")
+                if not (word.strip() and frequency.isascii() and frequency.isdigit() and int(frequency)):
+                    raise MassError(f"{path}, line {number}: {line[:80]!r} is not 'word frequency', for example 'the 1234'")
+                counts[word] += int(frequency)
+        return cls.from_counts(counts)
+
+    @classmethod
+    def load_from_persisted_dict(cls, path: str) -> "Dictionary":
+        """Load what `persistence` has written.
+
+        Raises:
+            MassError: the file is missing, damaged, or something else (a pickle, for example).
+        """
+        with open(require_file(path, "vocabulary"), "rb") as stream:
+            data = stream.read()
+        if data.startswith((b"\x80", b"ccopy_reg")):
+            raise MassError(
+                f"{path}: this vocabulary is a Python pickle, which is refused: loading one can run any code its author "
+                f"liked. Build it anew from word frequencies: apply_bpe_encoding.py --vocab_path, or "
+                f"Dictionary.load_from_text([...]).persistence({path!r})"
+            )
+        try:
+            content = json.loads(gzip.decompress(data))
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise MassError(
+                f"{path}: not a vocabulary, or a damaged one ({error}); apply_bpe_encoding.py --vocab_path makes one"
+            ) from error
+        return cls(_checked_words(content, path))
+
+    def persistence(self, path: str) -> None:
+        """Write the dictionary as gzipped JSON; equal dictionaries give equal bytes."""
+        content = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "symbols": self.symbols,
+            "frequencies": self.frequencies,
+        }
+        data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        with atomic_output(path) as temporary, open(temporary, "wb") as stream:
+            stream.write(gzip.compress(data, mtime=0))
+
+    def export(self, path: str) -> None:
+        """Write the words as `word frequency` lines, which `load_from_text` reads."""
+        with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{word} {frequency}\n" for word, frequency in self._words())
+
+    def merge_dict(self, other: "Dictionary") -> "Dictionary":
+        """A new dictionary of the words of both, frequencies added."""
+        counts = Counter(dict(self._words()))
+        counts.update(dict(other._words()))
+        return Dictionary.from_counts(counts)
+
+    def shrink(self, threshold: int = 50) -> "Dictionary":
+        """A new dictionary without the words of frequency <= `threshold`.
+
+        As many of the most frequent dropped ones stay as make the size a multiple of 16 (all of them, if
+        there are too few).
+        """
+        words = sorted(self._words(), key=lambda pair: (-pair[1], pair[0]))
+        kept = sum(frequency > threshold for _, frequency in words)
+        kept += -(len(SPECIAL_SYMBOLS) + kept) % _SIZE_MULTIPLE
+        return Dictionary(words[:kept])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the symbols in order, as 64 hexadecimal digits."""
+        return hashlib.sha256("\n".join(self.symbols).encode("utf-8")).hexdigest()
+
+    def describe_difference(self, other: "Dictionary") -> str:
+        """Both sizes and the first id whose symbols differ, for an error message."""
+        sizes = f"{len(self)} and {len(other)} symbols"
+        for index, (mine, theirs) in enumerate(zip(self.symbols, other.symbols, strict=False)):
+            if mine != theirs:
+                return f"{sizes}; the first difference is id {index}: {mine!r} and {theirs!r}"
+        return f"{sizes}; the shorter one is the beginning of the longer" if len(self) != len(other) else f"{sizes}, equal"
+
+    def encode(self, tokens: Sequence[str], append_eos: bool = True) -> np.ndarray:
+        """[n] or, with `</s>`, [n + 1] int32: the ids of the tokens of a text.
+
+        A token that is spelled like a special symbol becomes `<unk>`.
+        """
+        ids = list(map(self.text_index.__getitem__, tokens))
+        if append_eos:
+            ids.append(EOS_INDEX)
+        return np.array(ids, dtype=np.int32)
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """The symbols up to the first `</s>`, without `<pad>` and `<s>`."""
+        symbols = []
+        for index in ids:
+            if index == EOS_INDEX:
+                break
+            if index not in (PAD_INDEX, BOS_INDEX):
+                symbols.append(self.symbols[index])
+        return symbols
+
+    def _words(self) -> Iterable[tuple[str, int]]:
+        start = len(SPECIAL_SYMBOLS)
+        return zip(self.symbols[start:], self.frequencies[start:], strict=True)
+
+    def __getitem__(self, index: int) -> str:
+        return self.symbols[index]
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._symbol_set
+
+    def __repr__(self) -> str:
+        return f"Dictionary({len(self)} symbols, fingerprint {self.fingerprint[:12]})"
+
+    @cached_property
+    def _symbol_set(self) -> frozenset[str]:
+        return frozenset(self.symbols)
+
+
+def _checked_words(content: object, path: str) -> list[tuple[str, int]]:
+    """The words of a persisted dictionary after its special symbols, or a MassError that says what is wrong."""
+
+    def fail(reason: str) -> MassError:
+        return MassError(f"{path}: not a vocabulary that can be used: {reason}; apply_bpe_encoding.py --vocab_path makes one")
+
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise fail(f"its format is not {_FORMAT!r}")
+    if content.get("version") != _VERSION:
+        raise fail(f"its version is {content.get('version')!r}, this program reads version {_VERSION}")
+    symbols, frequencies = content.get("symbols"), content.get("frequencies")
+    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+        raise fail("'symbols' is not a list of strings")
+    if not isinstance(frequencies, list) or not all(type(f) is int and f >= 0 for f in frequencies):
+        raise fail("'frequencies' is not a list of whole numbers")
+    if len(symbols) != len(frequencies):
+        raise fail(f"it has {len(symbols)} symbols and {len(frequencies)} frequencies")
+    if tuple(symbols[: len(SPECIAL_SYMBOLS)]) != SPECIAL_SYMBOLS:
+        raise fail(f"its first symbols are not {' '.join(SPECIAL_SYMBOLS)}")
+    if len(set(symbols)) != len(symbols):
+        raise fail("a symbol occurs twice")
+    words = list(zip(symbols, frequencies, strict=True))
+    return words[len(SPECIAL_SYMBOLS) :]

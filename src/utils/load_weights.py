@@ -1,0 +1,90 @@
+"""Weights in files: read `.safetensors`, averaged `.npz` and MindSpore's `.ckpt`, write the first two."""
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from src.utils.errors import MassError, UsageError
+from src.utils.files import atomic_output, require_file
+
+METADATA_ENTRY = "__metadata__"
+
+
+@dataclass
+class Weights:
+    """Named arrays and what is known of them.
+
+    `metadata` of our own files holds `step`, `vocabulary` (file, size, fingerprint) and `config`; it is empty for a
+    `.ckpt`, which has no room for it.
+    """
+
+    path: str
+    arrays: dict[str, np.ndarray]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def load_weights(path: str) -> Weights:
+    """Read a weights file by its ending.
+
+    Raises:
+        MassError: missing, damaged or not a weights file.
+        UsageError: an ending that is none of the three.
+    """
+    require_file(path, "checkpoint")
+    readers = {".safetensors": _load_safetensors, ".npz": _load_npz, ".ckpt": _load_ckpt}
+    ending = os.path.splitext(path)[1]
+    if ending not in readers:
+        raise UsageError(f"checkpoint {path!r} must end in one of {', '.join(readers)}")
+    return readers[ending](path)
+
+
+def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    """Write `.safetensors` or `.npz`, whole or not at all."""
+    with atomic_output(path) as temporary:
+        if path.endswith(".npz"):
+            np.savez(temporary, **arrays, **{METADATA_ENTRY: np.array(json.dumps(metadata))})
+        else:
+            from safetensors.numpy import save_file
+
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary,
+                      metadata={METADATA_ENTRY: json.dumps(metadata)})
+
+
+def _load_safetensors(path: str) -> Weights:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = json.loads((stream.metadata() or {}).get(METADATA_ENTRY, "{}"))
+            return Weights(path, {name: stream.get_tensor(name) for name in stream.keys()}, metadata)  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _load_npz(path: str) -> Weights:
+    try:
+        with np.load(path, allow_pickle=False) as stream:
+            arrays = {name: stream[name] for name in stream.files}
+        metadata = json.loads(str(arrays.pop(METADATA_ENTRY, "{}")))
+        return Weights(path, arrays, metadata)
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _load_ckpt(path: str) -> Weights:
+    import mindspore
+
+    try:
+        parameters = mindspore.load_checkpoint(path)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise _damaged(path, error) from error
+    return Weights(path, {name: parameter.asnumpy() for name, parameter in parameters.items()})
+
+
+def _damaged(path: str, error: Exception) -> MassError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return MassError(f"checkpoint {path!r} cannot be read ({reason}): it is damaged or not a weights file; "
+                     f"use another checkpoint")

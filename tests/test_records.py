@@ -1,0 +1,362 @@
+"""Records: what is written is read back in both formats, other readers agree, and damage is noticed."""
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tfrecord import TFRecordWriter, tfrecord_loader
+
+from src.dataset import mindrecord, tfrecord
+from src.dataset.bi_data_loader import BiLingualDataLoader
+from src.dataset.example_loader import ExampleLoader
+from src.dataset.mono_data_loader import MonoLingualDataLoader
+from src.dataset.record_info import RecordInfo, info_path
+from src.dataset.records import RECORD_FORMATS, load_records, write_records
+from src.utils.dictionary import Dictionary
+from src.utils.errors import MassError
+
+SENTENCES = ["the cat sat", "a dog", "the unheard-of dog sat", "cat"]
+RATIO, NOISE = {"fragment_ratio": 0.5}, {"noise_prob": 0.1}
+
+ids = st.one_of(st.integers(0, 300), st.integers(0, 2**31 - 1))
+id_lists = st.lists(ids, min_size=1, max_size=200)
+
+
+def as_example(**columns):
+    return {name: np.array(values, dtype=np.int32) for name, values in columns.items()}
+
+
+def read_all(blocks, column):
+    return [sequence.tolist() for block in blocks for sequence in block[column]]
+
+
+@pytest.fixture
+def vocabulary():
+    return Dictionary.from_counts({"the": 9, "a": 8, "cat": 7, "dog": 6, "sat": 5})
+
+
+@pytest.fixture
+def sentences(tmp_path, vocabulary):
+    (tmp_path / "text.txt").write_text("\n".join(SENTENCES) + "\n")
+    return MonoLingualDataLoader(str(tmp_path / "text.txt"), vocabulary)
+
+
+@pytest.fixture
+def pairs(tmp_path, vocabulary):
+    (tmp_path / "source.txt").write_text("\n".join(SENTENCES))
+    (tmp_path / "target.txt").write_text("\n".join(reversed(SENTENCES)))
+    return BiLingualDataLoader(str(tmp_path / "source.txt"), str(tmp_path / "target.txt"), vocabulary)
+
+
+class FailingLoader(ExampleLoader):
+    """Yields two examples, then fails."""
+
+    kind = "sentences"
+
+    def __iter__(self):
+        yield as_example(tokens=[5, 2])
+        yield as_example(tokens=[6, 2])
+        raise MassError("line 3 is bad")
+
+
+class TestTFRecordFiles:
+    @given(st.lists(ids))
+    def test_varints(self, values):
+        encoded, sizes = tfrecord.encode_varints(np.array(values, dtype=np.int64))
+        assert sizes.tolist() == [max(1, -(-value.bit_length() // 7)) for value in values]
+        assert tfrecord.decode_varints(encoded).tolist() == values
+
+    def test_negative_ids_are_refused(self):
+        with pytest.raises(ValueError, match="-1"):
+            tfrecord.encode_varints(np.array([3, -1]))
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.lists(id_lists, min_size=1, max_size=20))
+    def test_same_bytes_as_another_writer(self, tmp_path, examples):
+        # One column only: the other writer puts several in no fixed order.
+        ours, other = tmp_path / "ours.tfrecord", tmp_path / "other.tfrecord"
+        tfrecord.write_tfrecord(str(ours), (as_example(tokens=example) for example in examples), ("tokens",))
+        writer = TFRecordWriter(str(other))
+        for example in examples:
+            writer.write({"tokens": (example, "int")})
+        writer.close()
+        assert ours.read_bytes() == other.read_bytes()
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.lists(st.tuples(id_lists, id_lists), min_size=1, max_size=20))
+    def test_round_trip(self, tmp_path, examples):
+        path = str(tmp_path / "x.tfrecord")
+        tfrecord.write_tfrecord(path, (as_example(source=s, target=t) for s, t in examples), ("source", "target"))
+        blocks = list(tfrecord.read_tfrecord(path, ("source", "target")))
+        assert read_all(blocks, "source") == [source for source, _ in examples]
+        assert read_all(blocks, "target") == [target for _, target in examples]
+
+    def test_many_blocks(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tfrecord, "BLOCK_SIZE", 7)
+        examples = [list(range(n % 5, 200 + n)) for n in range(50)]
+        path = str(tmp_path / "x.tfrecord")
+        tfrecord.write_tfrecord(path, (as_example(tokens=example) for example in examples), ("tokens",))
+        blocks = list(tfrecord.read_tfrecord(path, ("tokens",)))
+        assert len(blocks) == 8 and read_all(blocks, "tokens") == examples
+
+    def test_empty_sequences(self, tmp_path):
+        path, examples = str(tmp_path / "x.tfrecord"), [[], [1, 300], [], []]
+        tfrecord.write_tfrecord(path, (as_example(tokens=example) for example in examples), ("tokens",))
+        assert read_all(tfrecord.read_tfrecord(path, ("tokens",)), "tokens") == examples
+
+    @pytest.mark.parametrize("columns", [("target",), ("tokens", "zeros"), ("token",)])
+    def test_other_columns(self, tmp_path, columns):
+        path = str(tmp_path / "x.tfrecord")
+        tfrecord.write_tfrecord(path, [as_example(tokens=[7, 2])], ("tokens",))
+        with pytest.raises(MassError, match="x.tfrecord: record 1 does not hold"):
+            list(tfrecord.read_tfrecord(path, columns))
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(data=st.data())
+    def test_any_cut_or_changed_byte_is_an_error(self, tmp_path, sentences, data):
+        path = str(tmp_path / "x.tfrecord")
+        write_records(path, sentences, "pretrain", RATIO)
+        with open(path, "rb") as stream:
+            content = bytearray(stream.read())
+        position = data.draw(st.integers(0, len(content) - 1))
+        if data.draw(st.booleans()):
+            del content[position:]
+        else:
+            content[position] ^= data.draw(st.integers(1, 255))
+        with open(path, "wb") as stream:
+            stream.write(content)
+        with pytest.raises(MassError, match="x.tfrecord"):
+            load_records(path)
+
+    def test_damage_is_located(self, tmp_path, sentences):
+        path = tmp_path / "x.tfrecord"
+        write_records(str(path), sentences, "pretrain", RATIO)
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(MassError, match="record 4 .* is cut short"):
+            load_records(str(path))
+        path.write_bytes(content[:20] + b"?" + content[21:])
+        with pytest.raises(MassError, match="record 1 .* is damaged"):
+            load_records(str(path))
+        path.write_bytes(content + b"more")
+        with pytest.raises(MassError, match="record 5 .* is cut short"):
+            load_records(str(path))
+
+    def test_read_by_mindspore(self, tmp_path, pairs):
+        import mindspore.dataset as ds
+
+        path = str(tmp_path / "x.tfrecord")
+        write_records(path, pairs, "train", NOISE)
+        rows = ds.TFRecordDataset(path, shuffle=False).create_dict_iterator(num_epochs=1, output_numpy=True)
+        for row, example in zip(rows, pairs, strict=True):
+            assert row["source"].tolist() == example["source"].tolist()
+            assert row["target"].tolist() == example["target"].tolist()
+
+    def test_read_by_package_tfrecord(self, tmp_path, pairs):
+        path = str(tmp_path / "x.tfrecord")
+        write_records(path, pairs, "train", NOISE)
+        for row, example in zip(tfrecord_loader(path, None, {"source": "int", "target": "int"}), pairs, strict=True):
+            assert row["source"].tolist() == example["source"].tolist()
+            assert row["target"].tolist() == example["target"].tolist()
+
+
+class TestMindRecordFiles:
+    def test_read_by_mindspore(self, tmp_path, pairs):
+        import mindspore.dataset as ds
+
+        path = str(tmp_path / "x.mindrecord")
+        write_records(path, pairs, "train", NOISE)
+        rows = ds.MindDataset(path, shuffle=False).create_dict_iterator(num_epochs=1, output_numpy=True)
+        for row, example in zip(rows, pairs, strict=True):
+            assert row["source"].tolist() == example["source"].tolist()
+            assert row["target"].tolist() == example["target"].tolist()
+
+    def test_many_blocks(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(mindrecord, "BLOCK_SIZE", 7)
+        examples = [list(range(n, 2**31 - 1, 2**26 + 1)) for n in range(30)]
+        path = str(tmp_path / "x.mindrecord")
+        mindrecord.write_mindrecord(path, (as_example(tokens=example) for example in examples), ("tokens",))
+        blocks = list(mindrecord.read_mindrecord(path, ("tokens",)))
+        assert len(blocks) == 5 and read_all(blocks, "tokens") == examples
+
+    def test_moves_with_its_folder(self, tmp_path, sentences):
+        write_records(str(tmp_path / "a" / "x.mindrecord"), sentences, "pretrain", RATIO)
+        shutil.move(tmp_path / "a", tmp_path / "b")
+        assert len(load_records(str(tmp_path / "b"))) == 4
+
+    def test_missing_index(self, tmp_path, sentences):
+        path = tmp_path / "x.mindrecord"
+        write_records(str(path), sentences, "pretrain", RATIO)
+        os.remove(f"{path}.db")
+        with pytest.raises(MassError, match="x.mindrecord.db' does not exist"):
+            load_records(str(path))
+
+    @pytest.mark.parametrize("name", ["x.mindrecord", "x.mindrecord.db"])
+    @pytest.mark.parametrize("kept", [0.0, 0.001, 0.3])
+    def test_truncated(self, tmp_path, sentences, name, kept):
+        write_records(str(tmp_path / "x.mindrecord"), sentences, "pretrain", RATIO)
+        os.truncate(tmp_path / name, int(kept * os.path.getsize(tmp_path / name)))
+        with pytest.raises(MassError, match="x.mindrecord: damaged"):
+            load_records(str(tmp_path / "x.mindrecord"))
+
+    def test_changed_id_is_noticed(self, tmp_path, sentences):
+        path = tmp_path / "x.mindrecord"
+        write_records(str(path), sentences, "pretrain", RATIO)
+        content, row = path.read_bytes(), np.array([5, 7, 9, 2], dtype="<i4").tobytes()  # the cat sat </s>
+        assert content.count(row) == 1
+        path.write_bytes(content.replace(row, np.array([5, 7, 8, 2], dtype="<i4").tobytes()))
+        with pytest.raises(MassError, match="ids of column 'tokens' are not those"):
+            load_records(str(path))
+
+
+@pytest.mark.parametrize("record_format", RECORD_FORMATS)
+class TestBothFormats:
+    def test_round_trip(self, tmp_path, vocabulary, sentences, record_format):
+        path = str(tmp_path / "out" / f"x.{record_format}")
+        written = write_records(path, sentences, "pretrain", RATIO)
+        records = load_records(path)
+        assert records.info == written == RecordInfo.load(path)
+        assert [vocabulary.decode(row) for row in records.columns["tokens"]] == [
+            line.replace("unheard-of", "<unk>").split() for line in SENTENCES
+        ]
+        assert [row[-1] for row in records.columns["tokens"]] == [2] * 4
+        assert records.columns["tokens"].values.dtype == np.int32
+        assert Dictionary.load_from_persisted_dict(records.vocabulary_path).symbols == vocabulary.symbols
+        assert len(records) == 4 and records.paths == (path,)
+
+    def test_nothing_under_a_final_name_after_a_failure(self, tmp_path, vocabulary, record_format):
+        with pytest.raises(MassError, match="line 3 is bad"):
+            write_records(str(tmp_path / f"x.{record_format}"), FailingLoader(vocabulary, 64), "pretrain", RATIO)
+        assert os.listdir(tmp_path) == []
+
+    def test_failure_keeps_the_earlier_file(self, tmp_path, vocabulary, sentences, record_format):
+        path = str(tmp_path / f"x.{record_format}")
+        write_records(path, sentences, "pretrain", RATIO)
+        with pytest.raises(MassError):
+            write_records(path, FailingLoader(vocabulary, 64), "pretrain", RATIO)
+        assert len(load_records(path)) == 4
+
+    def test_overwriting(self, tmp_path, vocabulary, sentences, record_format):
+        path = str(tmp_path / f"x.{record_format}")
+        write_records(path, sentences, "pretrain", RATIO)
+        sentences.max_len = 3
+        write_records(path, sentences, "pretrain", RATIO)
+        records = load_records(path)
+        assert len(records) == 2 and records.info.dropped == {"too long": 2}
+
+    def test_nothing_kept(self, tmp_path, vocabulary, record_format):
+        (tmp_path / "text.txt").write_text("\n\n")
+        loader = MonoLingualDataLoader(str(tmp_path / "text.txt"), vocabulary)
+        with pytest.raises(MassError, match="of 2 lines read none was kept .dropped: empty 2"):
+            write_records(str(tmp_path / "out" / f"x.{record_format}"), loader, "pretrain", RATIO)
+        assert os.listdir(tmp_path / "out") == []
+
+
+class TestDescription:
+    def test_content(self, tmp_path, pairs):
+        path = str(tmp_path / "x.tfrecord")
+        write_records(path, pairs, "train", NOISE)
+        with open(info_path(path), encoding="utf-8") as stream:
+            content = json.load(stream)
+        fingerprint = pairs.vocabulary.fingerprint
+        assert content.pop("checksums").keys() == {"source", "target"}
+        assert content == {
+            "kind": "pairs", "split": "train", "lines_read": 4, "kept": 4, "dropped": {}, "flawed": {}, "max_len": 64,
+            "tokens": {"source": 14, "target": 14}, "unknown": {"source": 1, "target": 1},
+            "longest": {"source": 5, "target": 5}, "masking": {"noise_prob": 0.1},
+            "vocabulary": {"file": f"vocabulary-{fingerprint[:12]}.dict.bin", "size": 10, "fingerprint": fingerprint},
+            "format_version": 1,
+        }  # fmt: skip
+
+    def test_derived_numbers(self, tmp_path, pairs):
+        info = write_records(str(tmp_path / "x.tfrecord"), pairs, "train", NOISE)
+        assert info.mean_length("source") == 3.5 and info.unknown_share("source") == 0.1
+
+    @pytest.mark.parametrize("content, complaint", [
+        ("{", "not a description"), ("[]", "format version None"), ('{"format_version": 2}', "format version 2"),
+        ('{"format_version": 1}', "wrong: checksums"),
+    ])  # fmt: skip
+    def test_damaged(self, tmp_path, sentences, content, complaint):
+        path = str(tmp_path / "x.tfrecord")
+        write_records(path, sentences, "pretrain", RATIO)
+        with open(info_path(path), "w") as stream:
+            stream.write(content)
+        with pytest.raises(MassError, match=complaint):
+            load_records(path)
+
+    def test_missing(self, tmp_path, sentences):
+        path = str(tmp_path / "x.tfrecord")
+        write_records(path, sentences, "pretrain", RATIO)
+        os.remove(info_path(path))
+        with pytest.raises(MassError, match="has no description"):
+            load_records(path)
+
+    def test_of_another_file(self, tmp_path, sentences):
+        first, second = str(tmp_path / "1.tfrecord"), str(tmp_path / "2.tfrecord")
+        write_records(first, sentences, "pretrain", RATIO)
+        sentences.max_len = 3
+        write_records(second, sentences, "pretrain", RATIO)
+        shutil.copy(info_path(first), info_path(second))
+        with pytest.raises(MassError, match="holds 2 records where .* says 4"):
+            load_records(second)
+
+
+class TestDataSetsOfSeveralFiles:
+    @pytest.fixture
+    def folder(self, tmp_path, vocabulary):
+        for name, text in {"one": "the cat\na dog\n", "two": "the dog sat on\n\n"}.items():
+            (tmp_path / f"{name}.txt").write_text(text)
+            loader = MonoLingualDataLoader(str(tmp_path / f"{name}.txt"), vocabulary)
+            write_records(str(tmp_path / "data" / f"{name}.tfrecord"), loader, "pretrain", RATIO)
+        return tmp_path / "data"
+
+    @pytest.mark.parametrize("spec", ["{0}", "{0}/", "{0}/*.tfrecord", "{0}/*", "{0}/one.tfrecord,{0}/two.tfrecord"])
+    def test_ways_to_name_them(self, folder, spec):
+        records = load_records(spec.format(folder))
+        assert [row.tolist() for row in records.columns["tokens"]] == [[5, 7, 2], [6, 8, 2], [5, 8, 9, 3, 2]]
+        info = records.info
+        assert (len(records), info.lines_read, info.kept, info.dropped) == (3, 4, 3, {"empty": 1})
+        assert (info.tokens, info.unknown, info.longest) == ({"tokens": 11}, {"tokens": 1}, {"tokens": 5})
+        assert [os.path.basename(path) for path in records.paths] == ["one.tfrecord", "two.tfrecord"]
+
+    @pytest.mark.parametrize("spec, complaint", [
+        ("", "no record file is named"), (" , ", "no record file is named"), ("no/such", "'no/such' does not exist"),
+        ("*.nothing", "does not exist"),
+    ])  # fmt: skip
+    def test_nothing_there(self, spec, complaint):
+        with pytest.raises(MassError, match=complaint):
+            load_records(spec, "dataset_config.test_dataset")
+
+    def test_folder_without_records(self, tmp_path):
+        with pytest.raises(MassError, match="holds no .tfrecord or .mindrecord file"):
+            load_records(str(tmp_path))
+
+    def test_other_file(self, folder):
+        with pytest.raises(MassError, match="name ends with .tfrecord or .mindrecord"):
+            load_records(str(folder / "one.tfrecord.json"))
+
+    def test_both_formats_in_one_folder(self, folder):
+        shutil.copy(folder / "one.tfrecord", folder / "one.mindrecord")
+        with pytest.raises(MassError, match="as TFRecord and as MindRecord"):
+            load_records(str(folder))
+
+    def test_different_kinds(self, folder, pairs):
+        write_records(str(folder / "pairs.tfrecord"), pairs, "train", NOISE)
+        with pytest.raises(MassError, match="one.tfrecord and .*pairs.tfrecord .* kind is 'sentences' and 'pairs'"):
+            load_records(str(folder))
+
+    def test_different_splits(self, folder, sentences):
+        write_records(str(folder / "valid.tfrecord"), sentences, "valid", RATIO)
+        with pytest.raises(MassError, match="split is 'pretrain' and 'valid'"):
+            load_records(str(folder))
+
+    def test_different_vocabularies(self, folder, sentences):
+        sentences.vocabulary = Dictionary.from_counts({"the": 9, "bird": 2})
+        write_records(str(folder / "other.tfrecord"), sentences, "pretrain", RATIO)
+        with pytest.raises(MassError) as caught:
+            load_records(str(folder))
+        for part in ("one.tfrecord", "other.tfrecord", "10", "7", "id 6", "'a'", "'bird'"):
+            assert part in str(caught.value)

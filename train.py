@@ -1,0 +1,29 @@
+"""Pre-train or fine-tune: `python train.py --config config/config.json`."""
+import argparse
+
+from config import load_config
+from config.reference import help_text
+from src.utils.errors import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, epilog=help_text(),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, metavar="FILE", help="configuration file (JSON)")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
+                        help="override one key; may be repeated")
+    parser.add_argument("--run_folder", default="train_mass", metavar="DIR",
+                        help="where checkpoints and metrics go if checkpoint_options.ckpt_path is empty "
+                             "(default: %(default)s)")
+    args = parser.parse_args()
+    config = load_config(args.config, args.overrides)
+
+    from src.training.trainer import train  # MindSpore takes seconds to import: not before the configuration is good
+
+    result = train(config, args.run_folder)
+    best = f", best at step {result.best_step}" if result.best_step else ""
+    print(f"done after {result.steps} steps{best}: {result.checkpoint}")
+
+
+if __name__ == "__main__":
+    run(main)
