@@ -8,11 +8,12 @@ import argparse
 
 from src.text.bpe_corpus import build_vocabulary, check_vocabulary_options, encode_corpus
 from src.text.parallel import FileSummary
+from src.utils.arguments import HelpFormatter
 from src.utils.errors import run
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--codes", required=True, help="BPE codes, as scripts/learn_subword.sh makes them")
     parser.add_argument("--src_folder", required=True, help="folder of tokenized UTF-8 *.txt files")
     parser.add_argument("--output_folder", required=True, help="where the encoded files go; made if need be")
@@ -21,7 +22,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--threshold",
         type=int,
-        help="drop words of this frequency or less from the vocabulary, but for as many as make its size a multiple of 16",
+        help="drop subwords of this frequency or less, but for as many as make the vocabulary's size a multiple of 16",
     )
     parser.add_argument("--processes", type=int, default=2, help="number of processes")
     return parser.parse_args()

@@ -2,17 +2,18 @@
 import argparse
 
 from config import load_config
+from src.utils.arguments import HelpFormatter
 from src.utils.errors import run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--config", required=True, metavar="FILE", help="configuration file (JSON)")
     parser.add_argument("--vocab", required=True, metavar="FILE", help="persisted vocabulary (all_en.dict.bin)")
     parser.add_argument("--output", required=True, metavar="FILE",
                         help="answers as JSON lines; a readable .txt and metrics.json are written beside it")
     parser.add_argument("--metric", choices=("rouge", "ppl"), default="rouge",
-                        help="rouge searches answers, ppl scores the given targets (default: %(default)s)")
+                        help="rouge searches answers, ppl scores the given targets")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                         help="override one configuration key; may be repeated")
     args = parser.parse_args()

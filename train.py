@@ -3,18 +3,17 @@ import argparse
 
 from config import load_config
 from config.reference import help_text
+from src.utils.arguments import HelpFormatter
 from src.utils.errors import run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=help_text(),
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=help_text(), formatter_class=HelpFormatter)
     parser.add_argument("--config", required=True, metavar="FILE", help="configuration file (JSON)")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                         help="override one key; may be repeated")
     parser.add_argument("--run_folder", default="train_mass", metavar="DIR",
-                        help="where checkpoints and metrics go if checkpoint_options.ckpt_path is empty "
-                             "(default: %(default)s)")
+                        help="where checkpoints and metrics go if checkpoint_options.ckpt_path is empty")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
 

@@ -81,8 +81,8 @@ class LossScaleConfig:
 class LearnRateConfig:
     """The optimizer and its learning rate."""
 
-    optimizer: str = key("adam", "adam (betas 0.9 and 0.98), lamb (the same betas, weight decay 0.01 except on norms and "
-                                 "biases) or momentum (0.9)", choices=("adam", "lamb", "momentum"))
+    optimizer: str = key("adam", "adam (betas 0.9 and 0.98), lamb (the same betas, weight decay 0.01 except on norms "
+                                 "and biases) or momentum (0.9)", choices=("adam", "lamb", "momentum"))
     lr: float = key(1e-4, "learning rate at the end of the warm-up", above=0.0)
     lr_scheduler: str = key("poly", "course after the warm-up: poly (polynomial decay in cycles) or isr (inverse "
                                     "square root)", choices=("poly", "isr"))
@@ -113,7 +113,7 @@ class TrainingConfig:
     device_id: int = key(0, "which GPU or Ascend", minimum=0)
     max_steps: int = key(0, "end after this many optimizer steps; 0 leaves it to epochs", minimum=0)
     log_steps: int = key(50, "steps between two lines of the log", minimum=1)
-    valid_steps: int = key(0, "steps between two validations; 0 validates at the end of an epoch only", minimum=0)
+    valid_steps: int = key(0, "steps between two validations, besides those at the end of each epoch", minimum=0)
 
 
 @dataclass(frozen=True)

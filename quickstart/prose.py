@@ -13,8 +13,8 @@ BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(?=\S)")
 FIELD = re.compile(r"\s*[:@][a-z]+\b[^:`]*:(?!`)\s*")  # :param x:, @return:; not :class:`X`
 ARGUMENT = re.compile(r"[*`'\"]*\w[\w.,*`'\" ]{0,40}(?:\([^:]*\))?\s*:\s+")  # x (Tensor): ...
 CODE_SECTIONS = {
-    "examples", "example", "references", "see also", "supported platforms", "usage", "tutorial examples",
-    "raises", "raise", "warns", "methods", "attributes", "functions", "classes", "exceptions", "constants", "symbols", "outline",
+    "examples", "example", "references", "see also", "supported platforms", "usage", "tutorial examples", "raises",
+    "raise", "warns", "methods", "attributes", "functions", "classes", "exceptions", "constants", "symbols", "outline",
 }
 FIELD_SECTIONS = {
     "parameters", "parameter", "other parameters", "params", "args", "arguments", "keyword args", "keyword arguments",
@@ -33,20 +33,23 @@ MARKUP = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"\\ ", ""),
     (r"[“”]|``|''", '"'),
     (r"[‘’]", "'"),
-    (r"\s+", " "),
 )]
-# A point after one of these ends no sentence.
-ABBREVIATION = re.compile(r"(?:^|[\s(\"'])(?:[A-Za-z]|e\.g|i\.e|etc|vs|cf|resp|approx|al|Fig|fig|Eq|eq|Eqs|No|no|Sec|sec|"
-                          r"Ch|ch|Dr|Mr|Mrs|Prof|St|Inc|Ref|ref|Vol|vol|pp|ed|viz|a\.k\.a|w\.r\.t|incl)\.$")
+# A point after one of these ends no sentence; after a second alternative it does if a common word follows.
+ABBREVIATION = re.compile(
+    r"(?:^|[\s(\"'])(?:(?P<inner>e\.g|i\.e|vs|cf|viz|a\.k\.a|w\.r\.t|resp|approx|incl|[Ff]ig|[Ee]qs?|Dr|Mr|Mrs|Prof|St)|"
+    r"[A-Za-z]|etc|al|[Nn]o|[Ss]ec|[Cc]h|Inc|[Rr]ef|[Vv]ol|pp|ed)\.$")
 SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s+[\"'(]*[A-Z0-9])")
 
 # Words
 WORD = re.compile(r"[A-Za-z]?[a-z]+(?:[-'/][A-Za-z]?[a-z]+)*|[A-Z]{1,5}s?|(?:[A-Za-z]?[a-z]*-)?[A-Z]+(?:-[a-z]+)?")
 NUMBER = re.compile(r"[-+]?\d[\d,.]*(?:%|st|nd|rd|th|-?[dD])?")
-COMMON = frozenset(
-    "the a an of to in is are be and or for with by that this it on as at from not if can will has have which when "
-    "you its all any into than then no but only one used use each such may should must was were been does do".split())
-FORBIDDEN = re.compile(r" [,:;] |\w\): |^\w*(?:Error|Exception|Warning):|[=<>{}|\\^~_@#$\[\]]|://|www\.|>>>|::|\.\.|--|\.(?:py|com|org|txt|html?)\b|\(\)")
+COMMON = frozenset((
+    "the", "a", "an", "of", "to", "in", "is", "are", "be", "and", "or", "for", "with", "by", "that", "this", "it", "on",
+    "as", "at", "from", "not", "if", "can", "will", "has", "have", "which", "when", "you", "its", "all", "any", "into",
+    "than", "then", "no", "but", "only", "one", "used", "use", "each", "such", "may", "should", "must", "was", "were",
+    "been", "does", "do",
+))
+FORBIDDEN = re.compile(r" [,:;.](?: |$)|\w\): |^\w*(?:Error|Exception|Warning):|[=<>{}|\\^~_@#$\[\]]|://|www\.|>>>|::|\.\.|--|\.(?:py|com|org|txt|html?)\b|\(\)")
 
 
 @dataclass
@@ -133,13 +136,14 @@ def sentences(text: str) -> Iterator[str]:
     """Cut a paragraph into sentences, free of markup. Not every one of them is prose: see `is_prose`."""
     for pattern, replacement in MARKUP:
         text = pattern.sub(replacement, text)
-    start = 0
+    text, start = " ".join(text.split()), 0
     for end in SENTENCE_END.finditer(text):
         following = text[end.end():].split(maxsplit=1)[0].strip("\"'(),").lower()
-        if following in COMMON or not ABBREVIATION.search(text, start, end.end()):
+        abbreviation = ABBREVIATION.search(text, start, end.end())
+        if not abbreviation or (following in COMMON and not abbreviation["inner"]):
             yield text[start:end.end()].strip()
             start = end.end()
-    if text[start:].strip():
+    if start < len(text):
         yield text[start:].strip()
 
 

@@ -5,69 +5,64 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 usage() {
-    cat <<TEXT
+    cat <<HELP
 usage: sh learn_subword.sh SRC_FOLDER [--symbols 46000] [--output FILE]
 
-Learns BPE codes from all *.txt files of SRC_FOLDER (tokenized UTF-8 text).
+Learns BPE codes from all *.txt files of SRC_FOLDER (tokenized UTF-8 text). Special symbols such as <unk> are
+not learnt from. The same text gives the same codes.
 
-  --symbols N    number of merges to learn (default 46000); fewer are learnt when no pair occurs twice
-  --output FILE  where the codes go (default $root/vocab/all.bpe.codes); replaced on success only
-  -h, --help     show this text
-TEXT
+  --symbols N    number of merges to learn (default 46000); fewer are learnt when no pair occurs twice any more
+  --output FILE  where the codes go (default $root/vocab/all.bpe.codes);
+                 a file there is replaced when all has gone well, and not before
+  -h, --help     this text
+
+The Python is \$PYTHON if that is set, else the one of the repository's .venv, else python3.
+HELP
 }
 
-usage_error() {
-    echo "learn_subword.sh: error: $1 (see: sh learn_subword.sh --help)" >&2
-    exit 2
+refuse() { # refuse MESSAGE [EXIT CODE]
+    echo "learn_subword.sh: error: $1" >&2
+    exit "${2:-1}"
 }
 
-folder=
-symbols=46000
-output=$root/vocab/all.bpe.codes
+folder='' symbols=46000 output=$root/vocab/all.bpe.codes
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --symbols | --output)
-            [ $# -gt 1 ] && [ -n "$2" ] || usage_error "$1 needs a value"
-            if [ "$1" = --symbols ]; then symbols=$2; else output=$2; fi
-            shift 2 ;;
-        -*) usage_error "unknown option $1" ;;
-        *)
-            [ -z "$folder" ] || usage_error "one folder at a time, not also $1"
-            [ -n "$1" ] || usage_error "SRC_FOLDER is empty"
-            folder=$1
-            shift ;;
+        --symbols=*) symbols=${1#*=} ;;
+        --output=*) output=${1#*=} ;;
+        --symbols) [ $# -ge 2 ] || refuse "--symbols needs a value" 2; symbols=$2; shift ;;
+        --output) [ $# -ge 2 ] || refuse "--output needs a value" 2; output=$2; shift ;;
+        -*) refuse "unknown flag '$1'; allowed are --symbols, --output and --help" 2 ;;
+        *) [ -z "$folder" ] || refuse "one SRC_FOLDER at a time: '$folder', then '$1'" 2; folder=$1 ;;
     esac
+    shift
 done
-[ -n "$folder" ] || usage_error "SRC_FOLDER is missing"
+[ -n "$folder" ] || refuse "SRC_FOLDER is missing (see sh learn_subword.sh --help)" 2
+[ -n "$output" ] || refuse "--output is empty" 2
 case $symbols in
-    '' | 0* | *[!0-9]*) usage_error "--symbols $symbols: give a whole number of 1 or more" ;;
+    '' | 0* | *[!0-9]*) refuse "--symbols is '$symbols'; give a whole number from 1" 2 ;;
 esac
 
-fail() {
-    echo "learn_subword.sh: error: $1" >&2
-    exit 1
-}
-
-python=python3
-[ ! -x "$root/.venv/bin/python" ] || python=$root/.venv/bin/python
-"$python" -c 'import subword_nmt' 2>/dev/null ||
-    fail "$python has no package subword-nmt; install it: $python -m pip install -r $root/requirements.txt"
+python=${PYTHON:-$root/.venv/bin/python}
+[ -n "${PYTHON:-}" ] || [ -x "$python" ] || python=python3
+"$python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("subword_nmt"))' ||
+    refuse "$python has no subword-nmt; make one ready with: sh '$root/scripts/setup_venv.sh'"
 
 # Everything is made in a folder beside the output and moved into place as the last step.
-[ ! -d "$output" ] || fail "--output $output is a folder"
+[ ! -d "$output" ] || refuse "--output '$output' is a folder"
 target=$(dirname -- "$output")
-mkdir -p -- "$target" 2>/dev/null || fail "output folder $target cannot be made"
-scratch=$(mktemp -d "$target/.partial-XXXXXX" 2>/dev/null) || fail "output folder $target is not writable"
+mkdir -p -- "$target" 2>/dev/null || refuse "output folder '$target' cannot be made"
+scratch=$(mktemp -d "$target/.partial-XXXXXX" 2>/dev/null) || refuse "output folder '$target' is not writable"
 trap 'rm -rf -- "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} "$python" -m src.text.word_counts "$folder" "$scratch/words"
-[ -t 2 ] || export TQDM_DISABLE=1
+[ -t 2 ] || export TQDM_DISABLE=1 # no progress bar in a log
 "$python" -c 'from subword_nmt.subword_nmt import main; main()' learn-bpe --dict-input --symbols "$symbols" \
-    <"$scratch/words" >"$scratch/codes" || fail "subword-nmt failed"
+    <"$scratch/words" >"$scratch/codes" || refuse "subword-nmt failed"
 merges=$(($(wc -l <"$scratch/codes") - 1)) # the first line is the version
-[ "$merges" -ge 1 ] || fail "no pair of letters occurs twice in $folder: nothing to learn"
+[ "$merges" -ge 1 ] || refuse "no pair of letters occurs twice in '$folder': nothing to learn"
 mv -f -- "$scratch/codes" "$output"
 echo "$output: $merges merges learnt from $(($(wc -l <"$scratch/words"))) distinct words"

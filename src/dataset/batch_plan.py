@@ -6,7 +6,6 @@ import numpy as np
 
 from src.dataset.batch import Batch, Collate, Shape
 
-
 # Independent streams of random numbers from one seed.
 ORDER, CONTENT, FIXED_CONTENT = range(3)
 
@@ -79,7 +78,8 @@ class BatchSource:
     def in_order(self) -> Iterator[tuple[np.ndarray, Batch]]:
         """(indices, batch) of all examples, the same in each call."""
         for number, planned in enumerate(self.plan.in_order()):
-            yield planned.indices, self.collate(*planned, np.random.default_rng((self.plan.seed, FIXED_CONTENT, number)))
+            generator = np.random.default_rng((self.plan.seed, FIXED_CONTENT, number))
+            yield planned.indices, self.collate(*planned, generator)
 
     def padding(self) -> float:
         """Share of padding among all positions of an epoch, source and target."""

@@ -11,7 +11,6 @@ from itertools import islice
 import numpy as np
 
 from src.utils.errors import MassError
-from src.utils.files import require_file
 from src.utils.ragged import RaggedArray
 
 BLOCK_SIZE = 8192  # examples handed over at a time
@@ -32,10 +31,11 @@ def write_mindrecord(path: str, examples: Iterable[dict[str, np.ndarray]], colum
 def read_mindrecord(path: str, columns: Sequence[str]) -> Iterator[dict[str, RaggedArray]]:
     """Yield the examples of a file in order, a block of them at a time.
 
+    Compare checksums first: on some damage to a file MindSpore ends the process without raising anything.
+
     Raises:
-        MassError: the file or its index is missing, damaged or has other columns; the message names the file.
+        MassError: MindSpore cannot read the file or its index, or it has other columns; the message names the file.
     """
-    require_file(path + ".db", "index of a MindRecord file")
     from mindspore.mindrecord import FileReader
 
     reader = None

@@ -26,7 +26,7 @@ class RecordInfo:
     tokens: dict[str, int]  # column -> ids, `</s>` included
     unknown: dict[str, int]  # column -> how many of them are `<unk>`
     longest: dict[str, int]  # column -> longest sequence, `</s>` included
-    checksums: dict[str, int]  # column -> CRC-32C of all ids in order, as little-endian int32
+    checksums: dict[str, int]  # ending (".tfrecord", ".mindrecord", ".mindrecord.db") -> CRC-32C of that file
     masking: dict[str, float]  # {"fragment_ratio": r} of sentences, {"noise_prob": p} of pairs
     vocabulary: dict[str, str | int]  # "file" (a name in the folder of the records), "size", "fingerprint"
     format_version: int = FORMAT_VERSION
@@ -105,7 +105,7 @@ def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
 
 def format_counts(counts: Mapping[str, int]) -> str:
     """Counts by reason on one line: `too long 12, empty 3`."""
-    return ", ".join(f"{reason} {count:,}" for reason, count in counts.items()) or "none"
+    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items())) or "none"
 
 
 def summarize(title: str, info: RecordInfo) -> str:
@@ -113,7 +113,7 @@ def summarize(title: str, info: RecordInfo) -> str:
 
     lines = [title, f"  lines read {info.lines_read:,}, kept {info.kept:,}, dropped: {format_counts(info.dropped)}"]
     if info.flawed:
-        lines.append(f"  kept although: {format_counts(info.flawed)}")
+        lines.append(f"  kept nevertheless: {format_counts(info.flawed)}")
     lines.extend(
         f"  {column:<7} {info.tokens[column]:>12,} symbols, mean length {info.mean_length(column):.1f}, "
         f"longest {info.longest[column]}, <unk> {info.unknown_share(column):.2%}"

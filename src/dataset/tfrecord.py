@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
+from typing import BinaryIO
 
 import numpy as np
 from crc32c import crc32c
@@ -136,22 +137,25 @@ def _masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _read_frames(stream, path: str) -> Iterator[bytes]:
+def _read_frames(stream: BinaryIO, path: str) -> Iterator[bytes]:
     """Yield the data of each frame, its checksums compared."""
     number = 0
+
+    def damage(what: str) -> MassError:
+        return MassError(f"{path}: record {number} {what}; make the file again")
+
     while header := stream.read(12):
         number += 1
-        where = f"{path}: record {number} (at byte {stream.tell() - len(header):,})"
         if len(header) < 12:
-            raise MassError(f"{where} is cut short: the file is incomplete; make it again")
+            raise damage("is cut short: the file is incomplete")
         size = int.from_bytes(header[:8], "little")
         if header != _frame_header(size):
-            raise MassError(f"{where} is damaged: the checksum of its length does not match; make the file again")
+            raise damage("is damaged: the checksum of its length does not match")
         data, checksum = stream.read(size), stream.read(4)
         if len(checksum) < 4:
-            raise MassError(f"{where} is cut short: the file is incomplete; make it again")
+            raise damage("is cut short: the file is incomplete")
         if checksum != struct.pack("<I", _masked_crc(data)):
-            raise MassError(f"{where} is damaged: the checksum of its data does not match; make the file again")
+            raise damage("is damaged: the checksum of its data does not match")
         yield data
 
 

@@ -24,7 +24,7 @@ from src.utils.rouge_score import rouge_scores, rouge_signature
 
 
 def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> dict[str, Any]:
-    """Answer (`rouge`) or score (`ppl`) every example of dataset_config.test_dataset; returns what metrics.json holds."""
+    """Answer (`rouge`) or score (`ppl`) all of dataset_config.test_dataset; returns what metrics.json holds."""
     check_output(output)
     vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
     records = _test_records(config, vocabulary, vocabulary_path)
@@ -50,7 +50,7 @@ def _test_records(config: Config, vocabulary: Dictionary, vocabulary_path: str) 
         raise UsageError("dataset_config.test_dataset is empty: set it to the records to evaluate on")
     if not config.checkpoint_options.existed_ckpt:
         raise UsageError("checkpoint_options.existed_ckpt is empty: set it to the weights to evaluate")
-    records = load_records(config.dataset_config.test_dataset)
+    records = load_records(config.dataset_config.test_dataset, "dataset_config.test_dataset")
     if records.info.vocabulary["fingerprint"] != vocabulary.fingerprint:
         own = Dictionary.load_from_persisted_dict(records.vocabulary_path)
         raise MassError(f"{records.paths[0]!r} was made with the vocabulary {records.vocabulary_path!r}, not with "
@@ -68,8 +68,8 @@ def _rouge(config: Config, network: TransformerForTrain, records: RecordSet, sou
     model = config.model_config
     return {"rouge": rouge_scores([answer["prediction"] for answer in answers],
                                   [answer["target"] for answer in answers]),
-            "signature": f"{rouge_signature()}, beam {model.beam_width}, length penalty {model.length_penalty_weight:g}, "
-                         f"at most {model.max_decode_length} symbols, vocabulary {vocabulary.fingerprint[:12]}"}
+            "signature": f"{rouge_signature()}, beam {model.beam_width}, length penalty "
+                         f"{model.length_penalty_weight:g}, at most {model.max_decode_length} symbols, vocabulary {vocabulary.fingerprint[:12]}"}
 
 
 def _answers(records: RecordSet, found: list[list[Hypothesis]], vocabulary: Dictionary) -> Iterator[dict[str, Any]]:

@@ -12,8 +12,7 @@ from src.transformer.transformer_for_infer import TransformerForInfer
 def generate(transformer: Transformer, source: BatchSource, rows: int, model: ModelConfig,
              n_best: int = 1) -> list[list[Hypothesis]]:
     """The n best hypotheses of each example, in the order of the records; `rows` sentences go through at a time."""
-    infer = TransformerForInfer(transformer, rows, model.beam_width, model.max_decode_length,
-                                min(2 * model.beam_width, model.vocab_size))
+    infer = TransformerForInfer(transformer, rows, model.beam_width, model.max_decode_length)
     answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
         for indices, batch in source.in_order():

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from src.utils.errors import UsageError
-from src.utils.files import atomic_output
+from src.utils.files import atomic_output, make_output_folder
 
 
 def readable_path(path: str) -> str:
@@ -14,10 +14,13 @@ def readable_path(path: str) -> str:
 
 
 def check_output(path: str) -> None:
-    """Raise a UsageError if the readable file would have the output's own name."""
+    """Refuse, before any work is done, an output that cannot be written or would be its own readable file."""
     if readable_path(path) == path:
         raise UsageError(f"--output {path!r} must not end in .txt: the readable text goes beside it under that ending; "
                          f"end it in .jsonl")
+    if os.path.isdir(path):
+        raise UsageError(f"--output {path!r} is a folder; give a file")
+    make_output_folder(os.path.dirname(path) or ".")
 
 
 def write_answers(path: str, answers: Iterable[dict[str, Any]]) -> None:

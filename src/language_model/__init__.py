@@ -1,7 +1,7 @@
 """What to hide from whom: numpy arrays in, numpy arrays out, deterministic given a generator."""
 from src.language_model.loose_masked_language_model import LooseMaskedLanguageModel
-from src.language_model.mass_language_model import MassLanguageModel
 from src.language_model.masked_language_model import MaskedLanguageModel
+from src.language_model.mass_language_model import MassLanguageModel
 from src.language_model.noise_channel_language_model import NoiseChannelLanguageModel
 
 FRAGMENT_LANGUAGE_MODELS = {"mass": MassLanguageModel, "loose": LooseMaskedLanguageModel, "masked": MaskedLanguageModel}

@@ -65,7 +65,7 @@ def check_vocabulary_options(path: str | None, threshold: int | None) -> Diction
     try:
         return Dictionary.load_from_persisted_dict(path)
     except MassError as error:
-        raise MassError(f"--vocab_path {path!r} exists and is no vocabulary, so it is not overwritten ({error})") from error
+        raise MassError(f"--vocab_path {path!r} is no vocabulary, so it is not overwritten ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,9 @@ def build_vocabulary(counts: Counter[str], threshold: int | None, path: str) -> 
         raise MassError(f"no word to build the vocabulary {path!r} from: the text is empty")
     vocabulary = everything if threshold is None else everything.shrink(threshold)
     vocabulary.persistence(path)
-    unknown = sum(n for word, n in counts.items() if vocabulary.text_index[word] == vocabulary.unk_index)
-    already_unknown = sum(n for word, n in counts.items() if word not in everything)
+    unknown, already_unknown = _count_unknown(counts, vocabulary), _count_unknown(counts, everything)
     return VocabularySummary(path, vocabulary, words, counts.total(), unknown, already_unknown)
+
+
+def _count_unknown(counts: Counter[str], vocabulary: Dictionary) -> int:
+    return sum(count for word, count in counts.items() if vocabulary.text_index[word] == vocabulary.unk_index)

@@ -104,7 +104,7 @@ def file_parts(path: str) -> Iterator[FilePart]:
     with open(path, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         start = 0
-        while start < size or start == 0:
+        while True:
             stream.seek(start + PART_BYTES - 1)
             stream.readline()
             end = min(stream.tell(), size)
@@ -150,9 +150,11 @@ def plan_outputs(sources: Sequence[str], output_folder: str, suffix: str) -> lis
     """(source, output) for each source: `<name>.txt` becomes `<output_folder>/<name><suffix>`.
 
     Raises:
-        UsageError: two sources would get one output, or an output would become a source of the next run.
+        UsageError: there is no source, two of them would get one output, or the output would be a source next time.
         MassError: no source holds a byte, or an output cannot be written. Nothing has been written then.
     """
+    if not sources:
+        raise UsageError("no source folder is given")
     if not any(os.path.getsize(source) for source in sources):
         raise MassError(f"there is no text: {', '.join(sources[:5])}{' ...' if len(sources) > 5 else ''} empty")
     folder = os.path.realpath(output_folder)
@@ -165,7 +167,7 @@ def plan_outputs(sources: Sequence[str], output_folder: str, suffix: str) -> lis
             )
         output = os.path.join(output_folder, os.path.basename(source).removesuffix(".txt") + suffix)
         if output in taken:
-            raise UsageError(f"{taken[output]!r} and {source!r} would both be written to {output!r}; rename one of them")
+            raise UsageError(f"{taken[output]!r} and {source!r} would both be written to {output!r}; rename one")
         if os.path.isdir(output):
             raise MassError(f"output file {output!r} is a folder")
         taken[output] = source

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from importlib import import_module
 
-from src.text.parallel import ConvertedLines, FileSummary, convert_files, plan_outputs, require_processes
+from src.text.parallel import ConvertedLines, FileSummary, convert_files, plan_outputs
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
 from src.utils.errors import MassError
 from src.utils.files import list_files
@@ -40,18 +40,22 @@ def usable_tokenizer(name: str) -> str:
     raise MassError(f"no tokenizer can be imported ({reason}); install one: pip install nltk jieba")
 
 
-def tokenize_corpus(
-    folders: Sequence[str], output_folder: str, tokenizer: str, processes: int
-) -> Iterator[FileSummary]:
-    """Tokenize all `*.txt` of the folders into `<name>_tokenized.txt`; yield a summary of each file.
+def plan_corpus(folders: Sequence[str], output_folder: str) -> list[tuple[str, str]]:
+    """(source, output) for all `*.txt` of the folders: `<name>.txt` becomes `<output_folder>/<name>_tokenized.txt`.
 
     Raises:
         UsageError: two files have the same name, or the output folder is one of the folders.
-        MassError: a folder holds no text, a file is not UTF-8, or the output cannot be written.
+        MassError: a folder holds no text, or the output cannot be written.
     """
-    require_processes(processes, "--pool_size")
     sources = [path for folder in folders for path in list_files(folder, "*.txt", "corpus folder")]
-    plan = plan_outputs(sources, output_folder, "_tokenized.txt")
+    return plan_outputs(sources, output_folder, "_tokenized.txt")
+
+
+def tokenize_corpus(plan: Sequence[tuple[str, str]], tokenizer: str, processes: int) -> Iterator[FileSummary]:
+    """Tokenize each (source, output) of the plan; yield a summary of each file.
+
+    Raises MassError for a file that is not UTF-8 and for files without a token.
+    """
     return convert_files(plan, partial(tokenize_lines, tokenizer), processes, "tokenize")
 
 

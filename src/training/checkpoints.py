@@ -8,15 +8,23 @@ from mindspore import nn
 
 from config.config import Config
 from src.transformer.weights import network_arrays
+from src.utils.errors import UsageError
 from src.utils.files import copy_atomically, make_output_folder
 from src.utils.load_weights import save_weights
+from src.utils.loss_monitor import METRICS_FILE
 
 
 class Checkpoints:
-    """Writes checkpoints into `folder` and keeps the newest `keep_ckpt_max`."""
+    """Writes checkpoints into `folder` and keeps the newest `keep_ckpt_max`.
+
+    Beside them stands a copy of the vocabulary. A folder that holds another run is refused.
+    """
 
     def __init__(self, folder: str, config: Config, vocabulary: dict[str, Any], vocabulary_path: str):
         make_output_folder(folder)
+        if os.path.exists(os.path.join(folder, METRICS_FILE)):
+            raise UsageError(f"{folder!r} holds an earlier run ({METRICS_FILE}): move it away, or name another folder "
+                             f"as checkpoint_options.ckpt_path")
         self.folder = folder
         self._config = config
         self._vocabulary = vocabulary

@@ -4,9 +4,8 @@ Gradients are sums over target symbols and are gathered in buffers beside the we
 symbols only when they are applied. The piece that is compiled for each batch shape is thus the forward and backward
 pass alone, and a step may gather several batches.
 """
-from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops, value_and_grad
 from mindspore import dtype as mstype
-from mindspore import value_and_grad
 
 from src.dataset.batch import Batch
 from src.transformer.transformer_for_train import TransformerForTrain
@@ -27,8 +26,8 @@ class GatherGradients(nn.Cell):
 
     def construct(self, loss_scale: Tensor, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         (_, loss, nll), gradients = self.gradients(loss_scale, batch)
-        for buffer, gradient in zip(self.buffers, gradients):
-            ops.assign_add(buffer, gradient)
+        for i in range(len(gradients)):
+            ops.assign_add(self.buffers[i], gradients[i])
         return loss, nll
 
 
@@ -84,8 +83,8 @@ class TrainStep:
 
     def __init__(self, network: TransformerForTrain, optimizer: nn.Cell, clip_norm: float):
         parameters = ParameterTuple(network.trainable_params())
-        buffers = ParameterTuple([Parameter(ops.zeros(parameter.shape, mstype.float32), name=f"gradient.{parameter.name}",
-                                            requires_grad=False) for parameter in parameters])
+        buffers = ParameterTuple([Parameter(ops.zeros(parameter.shape, mstype.float32), requires_grad=False,
+                                            name=f"gradient.{parameter.name}") for parameter in parameters])
         self.network = network
         self.optimizer = optimizer
         self._gather = GatherGradients(network, parameters, buffers)

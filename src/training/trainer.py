@@ -129,9 +129,9 @@ class Trainer:
 
     def _after_step(self, step: int, monitor: LossMonitor) -> str | None:
         last = step == self.total_steps
-        valid_steps, save_steps = self.config.training_config.valid_steps, self.config.checkpoint_options.save_ckpt_steps
+        valid_steps = self.config.training_config.valid_steps
         path = None
-        if last or step % save_steps == 0:
+        if last or step % self.config.checkpoint_options.save_ckpt_steps == 0:
             path = self.checkpoints.save(self.network.transformer, step)
         if last or (valid_steps and step % valid_steps == 0):
             self._validate(step, monitor)
@@ -153,10 +153,10 @@ def _training_records(config: Config) -> tuple[RecordSet, str]:
     data = config.dataset_config
     if bool(data.pre_train_dataset) == bool(data.fine_tune_dataset):
         found = "both are set" if data.pre_train_dataset else "neither is set"
-        raise UsageError(f"dataset_config: exactly one of pre_train_dataset and fine_tune_dataset must be set to train; "
-                         f"{found}")
+        raise UsageError(f"dataset_config: exactly one of pre_train_dataset and fine_tune_dataset must be set to "
+                         f"train; {found}")
     name, kind = (("pre_train_dataset", "sentences") if data.pre_train_dataset else ("fine_tune_dataset", "pairs"))
-    records = load_records(getattr(data, name))
+    records = load_records(getattr(data, name), f"dataset_config.{name}")
     if records.info.kind != kind:
         raise UsageError(f"dataset_config.{name} is {getattr(data, name)!r}, which holds {records.info.kind}: "
                          f"it must hold {kind}")
@@ -166,11 +166,11 @@ def _training_records(config: Config) -> tuple[RecordSet, str]:
 def _validation_source(config: Config, records: RecordSet) -> BatchSource | None:
     if not config.dataset_config.valid_dataset:
         return None
-    valid = load_records(config.dataset_config.valid_dataset)
+    valid = load_records(config.dataset_config.valid_dataset, "dataset_config.valid_dataset")
     require_same_vocabulary(records, valid)
     if valid.info.kind != records.info.kind:
-        raise UsageError(f"dataset_config.valid_dataset holds {valid.info.kind}, the training data {records.info.kind}: "
-                         f"both must be of one kind")
+        raise UsageError(f"dataset_config.valid_dataset holds {valid.info.kind}, the training data "
+                         f"{records.info.kind}: both must be of one kind")
     return batch_source(valid, config, noisy=False)
 
 

@@ -54,9 +54,10 @@ class LiveHypotheses:
     def advance(self, parents: np.ndarray, symbols: np.ndarray, log_probs: np.ndarray) -> None:
         """Replace all by continuations: symbol `symbols` of beam `parents`, each [batch, beam_width]."""
         beam_width = parents.shape[1]
-        self.ids = np.concatenate([np.take_along_axis(self.ids, parents[..., None], axis=1), symbols[..., None]], axis=2)
         own = np.broadcast_to(np.arange(beam_width)[:, None], (*parents.shape, 1))
-        self.ancestors = np.concatenate([np.take_along_axis(self.ancestors, parents[..., None], axis=1), own], axis=2)
+        self.ids, self.ancestors = (
+            np.concatenate([np.take_along_axis(past, parents[..., None], axis=1), new], axis=2)
+            for past, new in ((self.ids, symbols[..., None]), (self.ancestors, own)))
         self.log_probs = log_probs
 
 

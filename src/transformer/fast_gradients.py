@@ -41,7 +41,7 @@ class ScaleShift(nn.Cell):
 
 
 class Standardize(nn.Cell):
-    """(x - mean) / sqrt(variance + epsilon) over the rows of x [rows, columns]; also the factor 1 / sqrt(...) [rows, 1].
+    """(x - mean) / sqrt(variance + epsilon) over the rows of x [rows, columns], and the factor 1 / sqrt(...) [rows, 1].
 
     With y the result, r the factor and g the gradient of y: dx = r (g - mean(g) - y mean(g y)).
     """

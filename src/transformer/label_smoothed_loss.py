@@ -9,8 +9,8 @@ from src.transformer.fast_gradients import LogSumExp, column_sums
 class LabelSmoothedLoss(nn.Cell):
     """Sums over target symbols of -sum_v w_v log p_v, w = 1-e on the target, e/(V-1) elsewhere (Szegedy et al., 2016).
 
-    With logits z = s E^T, log p_v = z_v - lse(z), and the sum of all logits is s . (sum of the rows of E): so the loss is
-    lse - (1 - e - e/(V-1)) z_target - e/(V-1) (s . sum of rows), and needs only `lse` from the [rows, V] logits.
+    With logits z = s E^T, log p_v = z_v - lse(z), and the sum of all logits is s . (sum of the rows of E): so the loss
+    is lse - (1 - e - e/(V-1)) z_target - e/(V-1) (s . sum of rows), and needs only `lse` from the [rows, V] logits.
     """
 
     def __init__(self, embedding: Embedding, vocab_size: int, smoothing: float, pad_index: int = 0):
@@ -29,7 +29,7 @@ class LabelSmoothedLoss(nn.Cell):
         return target_logits, self.log_sum_exp(self.embedding.logits(states)), weights
 
     def construct(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[rows, hidden] states and [rows] labels -> (smoothed loss, negative log-likelihood), sums over non-pad rows."""
+        """[rows, hidden] states and [rows] labels -> smoothed loss and negative log-likelihood, summed but for <pad>."""
         target_logits, lse, weights = self.log_probs(states, labels)
         nll = ops.sum((lse - target_logits) * weights)
         if self.other_weight == 0.0:

@@ -7,13 +7,18 @@ from mindspore import dtype as mstype
 
 from src.transformer.create_attn_mask import create_attn_mask, visible_to_bias
 from src.transformer.transformer import Transformer
-from src.utils.dictionary import EOS_INDEX
+from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX
+
+NEVER_ANSWERED = (PAD_INDEX, BOS_INDEX, MASK_INDEX)
 
 
 class StepResult(NamedTuple):
-    """The most probable next symbols of each hypothesis; log-probabilities are natural logarithms."""
+    """The most probable next symbols of each hypothesis; log-probabilities are natural logarithms.
 
-    log_probs: np.ndarray  # [batch, beam_width, candidates] float32, falling
+    Symbols that no answer holds (<pad>, <s>, <mask>) have -inf.
+    """
+
+    log_probs: np.ndarray  # [batch, beam_width, candidates] float32
     ids: np.ndarray  # [batch, beam_width, candidates] int32
     eos_log_probs: np.ndarray  # [batch, beam_width] float32, of </s>, be it among the candidates or not
 
@@ -75,11 +80,12 @@ class TransformerForInfer:
         batch: sentences a batch, the same for every call.
         beam_width: hypotheses a sentence.
         max_length: steps at most.
-        candidates: next symbols given for each hypothesis (at most the vocabulary).
     """
 
-    def __init__(self, transformer: Transformer, batch: int, beam_width: int, max_length: int, candidates: int):
+    def __init__(self, transformer: Transformer, batch: int, beam_width: int, max_length: int):
         transformer.set_train(False)
+        # As many as a search ranks, 2 * beam_width, although some of the most probable may be no answers.
+        candidates = min(2 * beam_width + len(NEVER_ANSWERED), transformer.embedding.table.shape[0])
         self.batch, self.beam_width, self.max_length = batch, beam_width, max_length
         self._encode = EncodeOnce(transformer).set_train(False)
         self._decode = DecodeStep(transformer, batch, beam_width, max_length, candidates).set_train(False)
@@ -100,4 +106,6 @@ class TransformerForInfer:
         best, ids, eos = self._decode(Tensor(last_ids), Tensor([[step]], mstype.int32),
                                       Tensor(history.reshape(self.batch, self.beam_width, -1)),
                                       mutable(self._memory), self._memory_bias)
-        return StepResult(best.asnumpy(), ids.asnumpy(), eos.asnumpy())
+        ids = ids.asnumpy()
+        log_probs = np.where(np.isin(ids, NEVER_ANSWERED), -np.inf, best.asnumpy())
+        return StepResult(log_probs, ids, eos.asnumpy())

@@ -23,7 +23,8 @@ class BytePairEncoding:
     """Splits words into subwords, `Hello` into `Hel@@ lo`.
 
     The result is that of `subword-nmt apply-bpe` with `GLOSSARIES`, except that every spelling of an
-    unknown word is written `<unk>`. Each distinct word is split once and remembered.
+    unknown word is written `<unk>`. (That command also cuts words at U+0085, U+2028 and the like, which its
+    reader takes for line ends; tokenized text holds none.) Each distinct word is split once and remembered.
     """
 
     def __init__(self, codes_path: str):

@@ -57,15 +57,18 @@ class Dictionary:
         self.symbols: list[str] = [symbol for symbol, _ in pairs]
         self.frequencies: list[int] = [frequency for _, frequency in pairs]
         self.index = SymbolIndex(self.symbols, self.frequencies)
-        # Text must not forge an end of sentence or a mask: there, `</s>` is an unknown word like any other.
+        # As `index`, for words of a text, which must not forge an end or a mask: there `</s>` is an unknown word.
         self.text_index = SymbolIndex(self.symbols, self.frequencies)
         self.text_index.update(dict.fromkeys(SPECIAL_SYMBOLS, UNK_INDEX))
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> "Dictionary":
-        """Words by falling frequency, equal ones by spelling; special symbols and unknown spellings are left out."""
+        """Words by falling frequency, equal ones by spelling.
+
+        Special symbols, spellings of the unknown word and white space (a lone U+00A0) are left out.
+        """
         reserved = {*SPECIAL_SYMBOLS, *UNKNOWN_SPELLINGS}
-        words = ((word, count) for word, count in counts.items() if word not in reserved)
+        words = ((word, count) for word, count in counts.items() if word not in reserved and not word.isspace())
         return cls(sorted(words, key=lambda pair: (-pair[1], pair[0])))
 
     @classmethod
@@ -80,7 +83,7 @@ class Dictionary:
             for number, line in enumerate(read_lines(path), start=1):
                 word, _, frequency = line.rpartition(" ")
                 if not (word.strip() and frequency.isascii() and frequency.isdigit() and int(frequency)):
-                    raise MassError(f"{path}, line {number}: {line[:80]!r} is not 'word frequency', for example 'the 1234'")
+                    raise MassError(f"{path}, line {number}: {line[:80]!r} is not 'word frequency', such as 'the 1234'")
                 counts[word] += int(frequency)
         return cls.from_counts(counts)
 
@@ -95,8 +98,8 @@ class Dictionary:
             data = stream.read()
         if data.startswith((b"\x80", b"ccopy_reg")):
             raise MassError(
-                f"{path}: this vocabulary is a Python pickle, which is refused: loading one can run any code its author "
-                f"liked. Build it anew from word frequencies: apply_bpe_encoding.py --vocab_path, or "
+                f"{path}: this vocabulary is a Python pickle, which is refused: loading one can run any code its "
+                f"author liked. Build it anew from word frequencies: apply_bpe_encoding.py --vocab_path, or "
                 f"Dictionary.load_from_text([...]).persistence({path!r})"
             )
         try:
@@ -152,7 +155,7 @@ class Dictionary:
         for index, (mine, theirs) in enumerate(zip(self.symbols, other.symbols, strict=False)):
             if mine != theirs:
                 return f"{sizes}; the first difference is id {index}: {mine!r} and {theirs!r}"
-        return f"{sizes}; the shorter one is the beginning of the longer" if len(self) != len(other) else f"{sizes}, equal"
+        return f"{sizes}; " + ("the shorter one begins the longer" if len(self) != len(other) else "no difference")
 
     def encode(self, tokens: Sequence[str], append_eos: bool = True) -> np.ndarray:
         """[n] or, with `</s>`, [n + 1] int32: the ids of the tokens of a text.
@@ -199,7 +202,7 @@ def _checked_words(content: object, path: str) -> list[tuple[str, int]]:
     """The words of a persisted dictionary after its special symbols, or a MassError that says what is wrong."""
 
     def fail(reason: str) -> MassError:
-        return MassError(f"{path}: not a vocabulary that can be used: {reason}; apply_bpe_encoding.py --vocab_path makes one")
+        return MassError(f"{path}: not a usable vocabulary: {reason}; apply_bpe_encoding.py --vocab_path makes one")
 
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise fail(f"its format is not {_FORMAT!r}")

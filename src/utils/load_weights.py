@@ -34,11 +34,10 @@ def load_weights(path: str) -> Weights:
         UsageError: an ending that is none of the three.
     """
     require_file(path, "checkpoint")
-    readers = {".safetensors": _load_safetensors, ".npz": _load_npz, ".ckpt": _load_ckpt}
     ending = os.path.splitext(path)[1]
-    if ending not in readers:
-        raise UsageError(f"checkpoint {path!r} must end in one of {', '.join(readers)}")
-    return readers[ending](path)
+    if ending not in READERS:
+        raise UsageError(f"checkpoint {path!r} must end in one of {', '.join(READERS)}")
+    return READERS[ending](path)
 
 
 def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
@@ -88,3 +87,6 @@ def _damaged(path: str, error: Exception) -> MassError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return MassError(f"checkpoint {path!r} cannot be read ({reason}): it is damaged or not a weights file; "
                      f"use another checkpoint")
+
+
+READERS = {".safetensors": _load_safetensors, ".npz": _load_npz, ".ckpt": _load_ckpt}

@@ -6,6 +6,8 @@ from typing import Any
 
 from src.utils.ppl_score import perplexity
 
+METRICS_FILE = "metrics.jsonl"
+
 
 class LossMonitor:
     """Gathers the sums of training steps and reports their means every `log_steps` steps.
@@ -15,7 +17,7 @@ class LossMonitor:
     """
 
     def __init__(self, folder: str, log_steps: int, total_steps: int):
-        self._stream = open(os.path.join(folder, "metrics.jsonl"), "a", encoding="utf-8")  # noqa: SIM115
+        self._stream = open(os.path.join(folder, METRICS_FILE), "w", encoding="utf-8")  # noqa: SIM115
         self._log_steps = log_steps
         self._total_steps = total_steps
         self._start = self._window_start = time.monotonic()

@@ -1,0 +1,102 @@
+"""The network a second time, in float64 numpy and written from the formulas alone, for tests to compare with.
+
+Plain on purpose: one sentence and one attention head at a time, and what is hidden is left out of a softmax rather than
+given a large negative score.
+"""
+import numpy as np
+
+EPSILON = 1e-5  # of the layer norm
+
+Weights = dict[str, np.ndarray]  # by the names of the network's parameters
+
+
+def log_probs(weights: Weights, num_heads: int, source_ids: np.ndarray, source_mask: np.ndarray,
+              decoder_input_ids: np.ndarray, decoder_positions: np.ndarray, decoder_mask: np.ndarray) -> np.ndarray:
+    """Teacher forcing: [batch, target_len, vocab_size] log-probabilities of the next symbol.
+
+    A row whose source, or a position whose past, is hidden altogether has no meaning: it is nan.
+    """
+    weights = {name: np.asarray(array, np.float64) for name, array in weights.items()}
+    rows = zip(source_ids, source_mask, decoder_input_ids, decoder_positions, decoder_mask, strict=True)
+    with np.errstate(invalid="ignore"):
+        return np.stack([_sentence(weights, num_heads, *row) for row in rows])
+
+
+def smoothed_losses(log_p: np.ndarray, labels: np.ndarray, smoothing: float, pad: int = 0) -> np.ndarray:
+    """[count] losses of the labels that are no padding: cross-entropy with the whole smoothed distribution.
+
+    `log_p` is [..., vocab_size], `labels` [...]. The target has probability 1 - smoothing, the others share the rest.
+    """
+    vocab_size = log_p.shape[-1]
+    one_hot = np.eye(vocab_size)[labels[labels != pad]]
+    wanted = (1.0 - smoothing) * one_hot + smoothing / (vocab_size - 1) * (1.0 - one_hot)
+    return -(wanted * log_p[labels != pad]).sum(-1)
+
+
+def _sentence(weights: Weights, num_heads: int, source_ids: np.ndarray, source_mask: np.ndarray,
+              input_ids: np.ndarray, positions: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    source_visible = np.broadcast_to(source_mask != 0, (len(source_ids), len(source_ids)))
+    x = _embed(weights, source_ids, np.arange(len(source_ids)))
+    for layer in _layers(weights, "encoder."):
+        h = _norm(_part(layer, "attention_frame.norm."), x)
+        x = x + _attention(_part(layer, "attention."), num_heads, h, h, source_visible)
+        x = x + _feed_forward(layer, x)
+    memory = _norm(_part(weights, "encoder.norm."), x)
+
+    causal = np.tril(np.ones((len(input_ids), len(input_ids)), bool)) & (mask != 0)
+    memory_visible = np.broadcast_to(source_mask != 0, (len(input_ids), len(source_ids)))
+    y = _embed(weights, input_ids, positions)
+    for layer in _layers(weights, "decoder."):
+        h = _norm(_part(layer, "attention_frame.norm."), y)
+        y = y + _attention(_part(layer, "attention."), num_heads, h, h, causal)
+        h = _norm(_part(layer, "cross_attention_frame.norm."), y)
+        y = y + _attention(_part(layer, "cross_attention."), num_heads, h, memory, memory_visible)
+        y = y + _feed_forward(layer, y)
+    logits = _norm(_part(weights, "decoder.norm."), y) @ weights["embedding.table"].T
+    return np.log(_softmax(logits))
+
+
+def _embed(weights: Weights, ids: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Scaled embeddings and sinusoids: [length, hidden], sines in the first half, cosines in the second."""
+    table = weights["embedding.table"]
+    half = table.shape[1] // 2
+    angles = np.outer(positions, [10000.0 ** (-i / (half - 1)) for i in range(half)])
+    return table[ids] * np.sqrt(table.shape[1]) + np.hstack([np.sin(angles), np.cos(angles)])
+
+
+def _attention(layer: Weights, num_heads: int, x: np.ndarray, memory: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Queries from x [query_len, hidden], keys and values from memory [key_len, hidden]; visible [query_len, key_len]."""
+    queries, keys, values = (_dense(layer, name, of) for name, of in (("query", x), ("key", memory), ("value", memory)))
+    heads = []
+    for columns in np.split(np.arange(x.shape[1]), num_heads):
+        scores = queries[:, columns] @ keys[:, columns].T / np.sqrt(len(columns))
+        heads.append(_softmax(np.where(visible, scores, -np.inf)) @ values[:, columns])
+    return _dense(layer, "output", np.hstack(heads))
+
+
+def _feed_forward(layer: Weights, x: np.ndarray) -> np.ndarray:
+    h = _norm(_part(layer, "feed_forward_frame.norm."), x)
+    return _dense(layer, "feed_forward.contract", np.maximum(_dense(layer, "feed_forward.expand", h), 0.0))
+
+
+def _dense(layer: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    return x @ layer[f"{name}.weight"].T + layer[f"{name}.bias"]
+
+
+def _norm(layer: Weights, x: np.ndarray) -> np.ndarray:
+    standardized = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + EPSILON)
+    return standardized * layer["gamma"] + layer["beta"]
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(x - x.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def _part(weights: Weights, prefix: str) -> Weights:
+    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+
+
+def _layers(weights: Weights, side: str) -> list[Weights]:
+    count = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(side + "layers."))
+    return [_part(weights, f"{side}layers.{i}.") for i in range(count)]

@@ -1,0 +1,169 @@
+"""Weights files: written and read back, averaged, and refused where they do not belong."""
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from src.utils.average_weights import average_weights, find_checkpoints
+from src.utils.dictionary import Dictionary
+from src.utils.errors import MassError, UsageError
+from src.utils.load_weights import load_weights, save_weights
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WORDS = {"metadata": {"vocabulary": {"file": "v.bin", "size": 9, "fingerprint": "ab" * 32}}}
+
+
+def arrays(seed, **shapes):
+    generator = np.random.default_rng(seed)
+    return {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".npz"])
+def test_round_trip(tmp_path, ending):
+    path = str(tmp_path / f"weights{ending}")
+    written = arrays(0, a=(3, 4), b=(5,))
+    save_weights(path, written, WORDS["metadata"])
+    read = load_weights(path)
+    assert read.metadata == WORDS["metadata"] and read.arrays.keys() == written.keys()
+    assert all(np.array_equal(read.arrays[name], written[name]) for name in written)
+    assert os.listdir(tmp_path) == [f"weights{ending}"]
+
+
+def test_mindspore_checkpoints_are_read(tmp_path):
+    mindspore = pytest.importorskip("mindspore")
+    written = arrays(0, a=(3, 4), b=(5,))
+    path = str(tmp_path / "weights.ckpt")
+    parameters = [{"name": name, "data": mindspore.Tensor(array)} for name, array in written.items()]
+    mindspore.save_checkpoint(parameters, path)
+    read = load_weights(path)
+    assert all(np.array_equal(read.arrays[name], written[name]) for name in written)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".npz", ".ckpt"])
+def test_damaged_files_are_refused(tmp_path, ending):
+    path = tmp_path / f"weights{ending}"
+    path.write_bytes(b"this is no checkpoint at all, though it has some length")
+    with pytest.raises(MassError, match="damaged or not a weights file"):
+        load_weights(str(path))
+
+
+@pytest.mark.parametrize("cut", [0, 10, 100, 300])
+@pytest.mark.parametrize("ending", [".safetensors", ".npz"])
+def test_truncated_files_are_refused(tmp_path, ending, cut):
+    path = tmp_path / f"weights{ending}"
+    save_weights(str(path), arrays(0, a=(30, 4)), {})
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(MassError, match="damaged or not a weights file"):
+        load_weights(str(path))
+
+
+def test_missing_and_unknown_files(tmp_path):
+    with pytest.raises(MassError, match="does not exist"):
+        load_weights(str(tmp_path / "none.npz"))
+    (tmp_path / "weights.pt").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"\.safetensors"):
+        load_weights(str(tmp_path / "weights.pt"))
+
+
+def test_average_is_the_mean_of_what_was_read(tmp_path):
+    parts = [arrays(seed, a=(3, 4), b=(5,)) for seed in range(4)]
+    for step, part in enumerate(parts):
+        save_weights(str(tmp_path / f"ckpt-{step}.safetensors"), part, WORDS["metadata"])
+    save_weights(str(tmp_path / "best.safetensors"), parts[3], WORDS["metadata"])
+    paths = find_checkpoints(str(tmp_path))
+    assert len(paths) == 4  # best is a copy
+    output = str(tmp_path / "mean" / "model.npz")
+    average_weights(paths, output)
+    mean = load_weights(output)
+    for name in ("a", "b"):
+        expected = np.mean([part[name].astype(np.float64) for part in parts], axis=0)
+        np.testing.assert_allclose(mean.arrays[name], expected, rtol=1e-6)
+    vocabulary = mean.metadata["vocabulary"]
+    assert vocabulary["fingerprint"] == "ab" * 32
+    assert os.path.normpath(tmp_path / "mean" / vocabulary["file"]) == str(tmp_path / "v.bin")
+
+
+@pytest.mark.parametrize(("other", "metadata", "message"), [
+    (arrays(1, a=(3, 4)), {}, "lacks b"),
+    (arrays(1, a=(3, 4), b=(6,)), {}, r"\[5\].*\[6\]"),
+    (arrays(1, a=(3, 4), b=(5,)), {"vocabulary": {"file": "w", "size": 9, "fingerprint": "cd" * 32}}, "vocabularies"),
+])
+def test_average_refuses_what_does_not_belong_together(tmp_path, other, metadata, message):
+    paths = [str(tmp_path / name) for name in ("one.npz", "two.npz")]
+    save_weights(paths[0], arrays(0, a=(3, 4), b=(5,)), WORDS["metadata"])
+    save_weights(paths[1], other, metadata)
+    with pytest.raises(MassError, match=message):
+        average_weights(paths, str(tmp_path / "mean.npz"))
+    assert not (tmp_path / "mean.npz").exists()
+
+
+def average(*arguments):
+    return subprocess.run([sys.executable, os.path.join(ROOT, "weights_average.py"), *map(str, arguments)],
+                          capture_output=True, text=True)
+
+
+def test_command_line(tmp_path):
+    for step in (1, 2):
+        save_weights(str(tmp_path / f"ckpt-{step}.safetensors"), arrays(step, a=(2,)), {})
+    done = average("--input_folder", tmp_path, "--output_file", tmp_path / "model.npz")
+    assert done.returncode == 0 and "mean of 2 checkpoints" in done.stdout
+    done = average("--input_folder", tmp_path / "none", "--output_file", tmp_path / "other.npz")
+    assert done.returncode == 1 and "does not exist" in done.stderr and "Traceback" not in done.stderr
+    assert average("--input_folder", tmp_path, "--output_file", tmp_path / "model.ckpt").returncode == 2
+    assert average("--output_file", tmp_path / "model.npz").returncode == 2
+
+
+class TestLoadingIntoANetwork:
+    """`load_into` checks vocabulary, names and shapes before anything is set."""
+
+    @pytest.fixture(scope="class")
+    def network(self):
+        nn = pytest.importorskip("mindspore").nn
+        return nn.Dense(3, 2)
+
+    @staticmethod
+    def vocabulary(folder, words):
+        vocabulary = Dictionary.from_counts({word: 1 for word in words})
+        path = str(folder / f"vocabulary-{vocabulary.fingerprint[:12]}.dict.bin")
+        vocabulary.persistence(path)
+        info = {"file": os.path.basename(path), "size": len(vocabulary), "fingerprint": vocabulary.fingerprint}
+        return info, path
+
+    def test_sets_every_weight(self, tmp_path, network):
+        from src.transformer.weights import load_into, network_arrays
+
+        info, path = self.vocabulary(tmp_path, "abc")
+        weights = arrays(3, weight=(2, 3), bias=(2,))
+        save_weights(str(tmp_path / "w.safetensors"), weights, {"vocabulary": info, "step": 7})
+        assert load_into(network, str(tmp_path / "w.safetensors"), info, path).metadata["step"] == 7
+        assert all(np.array_equal(network_arrays(network)[name], weights[name]) for name in weights)
+
+    def test_another_vocabulary_names_both_files_sizes_and_the_first_difference(self, tmp_path, network):
+        from src.transformer.weights import load_into
+
+        (tmp_path / "run").mkdir()
+        trained, trained_path = self.vocabulary(tmp_path / "run", ["apple", "pear"])
+        info, path = self.vocabulary(tmp_path, ["apple", "plum", "quince"])
+        checkpoint = str(tmp_path / "run" / "w.safetensors")
+        save_weights(checkpoint, arrays(3, weight=(2, 3), bias=(2,)), {"vocabulary": trained})
+        with pytest.raises(MassError) as caught:
+            load_into(network, checkpoint, info, path)
+        for part in (checkpoint, trained_path, path, "7", "8", "pear", "plum"):
+            assert part in str(caught.value)
+
+    @pytest.mark.parametrize(("shapes", "message"), [
+        ({"weight": (2, 3)}, "lacks bias"),
+        ({"weight": (2, 3), "bias": (2,), "more": (1,)}, "besides more"),
+        ({"weight": (4, 3), "bias": (2,)}, r"weight of shape \[4, 3\].*\[2, 3\]"),
+    ])
+    def test_other_names_or_shapes(self, tmp_path, network, shapes, message):
+        from src.transformer.weights import load_into, network_arrays
+
+        info, path = self.vocabulary(tmp_path, "abc")
+        before = network_arrays(network)
+        save_weights(str(tmp_path / "w.npz"), arrays(3, **shapes), {"vocabulary": info})
+        with pytest.raises(MassError, match=message):
+            load_into(network, str(tmp_path / "w.npz"), info, path)
+        assert all(np.array_equal(network_arrays(network)[name], before[name]) for name in before)

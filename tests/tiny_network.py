@@ -1,0 +1,51 @@
+"""What the tests of network, search and training step share: a tiny configuration, weights that all matter, batches."""
+import numpy as np
+from mindspore import Tensor, nn
+
+from config.config import ModelConfig
+from src.dataset.batch import Batch, Shape, pair_collate, sentence_collate
+from src.language_model import MassLanguageModel, NoiseChannelLanguageModel
+from src.transformer.weights import network_arrays
+from src.utils.dictionary import EOS_INDEX, SPECIAL_SYMBOLS
+from src.utils.ragged import RaggedArray
+
+MODEL = ModelConfig(random_seed=3, seq_length=8, vocab_size=31, hidden_size=16, num_hidden_layers=2,
+                    num_attention_heads=2, intermediate_size=24, hidden_dropout_prob=0.3, attention_dropout_prob=0.3,
+                    max_position_embeddings=12, label_smoothing=0.1)
+SHAPE = Shape(rows=4, source_len=8, target_len=4)  # half the sentence is the fragment
+
+
+def scramble(network: nn.Cell, seed: int = 0) -> None:
+    """Give biases and norms values other than 0 and 1, so that a forgotten or misplaced one is seen."""
+    generator = np.random.default_rng(seed)
+    for parameter in network.get_parameters():
+        noise = 0.3 * generator.normal(size=parameter.shape)
+        parameter.set_data(Tensor((parameter.asnumpy() + noise * (parameter.ndim == 1)).astype(np.float32)))
+
+
+def named_arrays(network: nn.Cell) -> dict[str, np.ndarray]:
+    """The weights by their names in a bare Transformer, also when it is part of another network."""
+    return {name.removeprefix("transformer.").removeprefix("loss."): array
+            for name, array in network_arrays(network).items()}
+
+
+def sentences(lengths: list[int], seed: int) -> RaggedArray:
+    """Random sentences of these lengths, </s> included."""
+    generator = np.random.default_rng(seed)
+    words = [generator.integers(len(SPECIAL_SYMBOLS), MODEL.vocab_size, length - 1) for length in lengths]
+    return RaggedArray.from_sequences([[*sentence, EOS_INDEX] for sentence in words])
+
+
+def pre_training_batch(seed: int, shape: Shape = SHAPE) -> Batch:
+    """Sentences of full and smaller length; <mask> is hidden from attention."""
+    lengths = np.linspace(3, shape.source_len, shape.rows).astype(int).tolist()
+    collate = sentence_collate(sentences(lengths, seed), MassLanguageModel(MODEL.vocab_size), attend_to_masks=False)
+    return collate(np.arange(shape.rows), shape, np.random.default_rng(seed))
+
+
+def fine_tuning_batch(seed: int, shape: Shape = SHAPE, noise: float = 0.2) -> Batch:
+    """Pairs whose lengths differ on both sides; <mask>, the noise of the source, is attended to."""
+    source = sentences(np.linspace(2, shape.source_len, shape.rows).astype(int).tolist(), seed)
+    target = sentences(np.linspace(shape.target_len, 1, shape.rows).astype(int).tolist(), seed + 1)
+    collate = pair_collate(source, target, NoiseChannelLanguageModel(noise), attend_to_masks=True)
+    return collate(np.arange(shape.rows), shape, np.random.default_rng(seed))
