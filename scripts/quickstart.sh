@@ -87,18 +87,17 @@ for part in pretrain_valid pairs; do
         --src_folder "$run/tokens/$part" --output_folder "$run/bpe/$part"
 done
 
-# 3. Data sets. One description in 25 is longer than max_len; seq_length of the configuration must allow it.
-max_len=128
+# 3. Data sets. Sentences have up to 64 symbols, descriptions more; seq_length of the configuration must allow them.
 for part in pretrain pretrain_valid; do
     step "records_$part" "$run/records/$part" "$python" news_crawl.py --src_folder "$run/bpe/$part" \
-        --existed_vocab "$vocabulary" --max_len "$max_len" --output_folder "$run/records/$part"
+        --existed_vocab "$vocabulary" --max_len 64 --output_folder "$run/records/$part"
 done
 pairs=$run/records/pairs/gigaword
 step records_pairs "$run/records/pairs" "$python" gigaword.py \
     --train_src "$run/bpe/pairs/train.src_tokenized_bpe.txt" --train_ref "$run/bpe/pairs/train.tgt_tokenized_bpe.txt" \
     --valid_src "$run/bpe/pairs/valid.src_tokenized_bpe.txt" --valid_ref "$run/bpe/pairs/valid.tgt_tokenized_bpe.txt" \
     --test_src "$run/bpe/pairs/test.src_tokenized_bpe.txt" --test_ref "$run/bpe/pairs/test.tgt_tokenized_bpe.txt" \
-    --existed_vocab "$vocabulary" --max_len "$max_len" --output_folder "$run/records/pairs"
+    --existed_vocab "$vocabulary" --max_len 128 --output_folder "$run/records/pairs"
 
 # 4. Training: pre-training, then fine-tuning of the pre-trained weights and of new ones with the same settings.
 step pretrain "$run/pretrain" "$python" train.py --config "$config" \

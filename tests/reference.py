@@ -65,7 +65,7 @@ def _embed(weights: Weights, ids: np.ndarray, positions: np.ndarray) -> np.ndarr
 
 
 def _attention(layer: Weights, num_heads: int, x: np.ndarray, memory: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Queries from x [query_len, hidden], keys and values from memory [key_len, hidden]; visible [query_len, key_len]."""
+    """x [query_len, hidden] looks at memory [key_len, hidden] where visible [query_len, key_len]."""
     queries, keys, values = (_dense(layer, name, of) for name, of in (("query", x), ("key", memory), ("value", memory)))
     heads = []
     for columns in np.split(np.arange(x.shape[1]), num_heads):

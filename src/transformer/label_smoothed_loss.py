@@ -29,7 +29,7 @@ class LabelSmoothedLoss(nn.Cell):
         return target_logits, self.log_sum_exp(self.embedding.logits(states)), weights
 
     def construct(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[rows, hidden] states and [rows] labels -> smoothed loss and negative log-likelihood, summed but for <pad>."""
+        """[rows, hidden] states, [rows] labels -> smoothed loss and negative log-likelihood, summed but for <pad>."""
         target_logits, lse, weights = self.log_probs(states, labels)
         nll = ops.sum((lse - target_logits) * weights)
         if self.other_weight == 0.0:

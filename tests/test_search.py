@@ -1,0 +1,123 @@
+"""The network in search: its cached steps against teacher forcing, and answers that depend on their sentence alone."""
+import numpy as np
+import pytest
+
+from config.config import Config
+from src.dataset.batch import source_mask
+from src.transformer.beam_search import beam_search
+from src.transformer.transformer import Transformer
+from src.transformer.transformer_for_infer import NEVER_ANSWERED, TransformerForInfer
+from src.utils.device import set_up_device
+from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX
+from tests.reference import log_probs
+from tests.tiny_network import MODEL, named_arrays, scramble, sentences
+
+BATCH, BEAM_WIDTH, MAX_LENGTH = 3, 3, 6
+ROUNDING = 2e-5
+
+
+@pytest.fixture(scope="module")
+def network():
+    set_up_device(Config())
+    network = Transformer(MODEL)
+    scramble(network)
+    return network
+
+
+@pytest.fixture(scope="module")
+def infer(network):
+    return TransformerForInfer(network, BATCH, BEAM_WIDTH, MAX_LENGTH)
+
+
+def teacher_forcing(network: Transformer, source_ids: np.ndarray, mask: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """[rows, length, vocab_size] for decoder inputs [rows, length], by the formulas that test_network.py checks too."""
+    positions = np.broadcast_to(np.arange(inputs.shape[1]), inputs.shape)
+    return log_probs(named_arrays(network), MODEL.num_attention_heads, source_ids, mask, inputs, positions,
+                     np.ones_like(inputs))
+
+
+def padded_sources(lengths: list[int], source_len: int, seed: int) -> np.ndarray:
+    return sentences(lengths, seed).padded(np.arange(len(lengths)), source_len)
+
+
+def forced_hypotheses(generator: np.random.Generator):
+    """Random hypotheses that branch: yields (ids, ancestors), each [batch, beam_width, position + 1], step by step."""
+    ids = np.full((BATCH, BEAM_WIDTH, 1), BOS_INDEX, np.int32)
+    ancestors = np.tile(np.arange(BEAM_WIDTH)[:, None], (BATCH, 1, 1))
+    own = ancestors
+    yield ids, ancestors
+    for _ in range(MAX_LENGTH - 1):
+        parents = generator.integers(0, BEAM_WIDTH, (BATCH, BEAM_WIDTH, 1))
+        symbols = generator.integers(EOS_INDEX, MODEL.vocab_size, (BATCH, BEAM_WIDTH, 1)).astype(np.int32)
+        ids = np.concatenate([np.take_along_axis(ids, parents, axis=1), symbols], axis=2)
+        ancestors = np.concatenate([np.take_along_axis(ancestors, parents, axis=1), own], axis=2)
+        yield ids, ancestors
+
+
+def test_cached_steps_equal_teacher_forcing(network, infer):
+    """For whatever hypotheses; three batches after one another: nothing of an earlier one is left."""
+    never_answered_seen = 0
+    for seed, lengths in enumerate([[6, 3, 1], [2, 6, 5], [4, 4, 6]]):
+        generator = np.random.default_rng(seed)
+        source_ids = padded_sources(lengths, 6, seed)
+        source_ids[2, 0] = MASK_INDEX if lengths[2] > 1 else source_ids[2, 0]
+        mask = source_mask(source_ids, attend_to_masks=False)
+        infer.start(source_ids, mask)
+        for position, (ids, ancestors) in enumerate(forced_hypotheses(generator)):
+            result = infer.step(position, np.ascontiguousarray(ids[:, :, -1]), ancestors)
+            rows = (np.repeat(array, BEAM_WIDTH, axis=0) for array in (source_ids, mask))
+            expected = teacher_forcing(network, *rows, ids.reshape(BATCH * BEAM_WIDTH, -1))[:, -1]
+            assert_best_of(result, expected.reshape(BATCH, BEAM_WIDTH, -1))
+            never_answered_seen += np.count_nonzero(np.isin(result.ids, NEVER_ANSWERED))
+    assert never_answered_seen > 10
+
+
+def assert_best_of(result, expected: np.ndarray) -> None:
+    """The step's candidates are the most probable of `expected` [batch, beam_width, vocab_size]."""
+    count = 2 * BEAM_WIDTH + len(NEVER_ANSWERED)
+    assert result.ids.shape == result.log_probs.shape == (BATCH, BEAM_WIDTH, count)
+    best = np.sort(expected, axis=-1)[..., : -count - 1 : -1]
+    at_ids = np.take_along_axis(expected, result.ids, axis=-1)
+    np.testing.assert_allclose(at_ids, best, atol=ROUNDING)
+    never = np.isin(result.ids, NEVER_ANSWERED)
+    assert (result.log_probs[never] == -np.inf).all()
+    assert (np.isfinite(result.log_probs).sum(-1) >= 2 * BEAM_WIDTH).all()  # as many as a search ranks
+    np.testing.assert_allclose(result.log_probs[~never], at_ids[~never], atol=ROUNDING)
+    np.testing.assert_allclose(result.eos_log_probs, expected[..., EOS_INDEX], atol=ROUNDING)
+
+
+def answers(infer, source_ids: np.ndarray, n_best: int = BEAM_WIDTH):
+    infer.start(source_ids, source_mask(source_ids, attend_to_masks=False))
+    return beam_search(infer.step, BATCH, BEAM_WIDTH, MAX_LENGTH, 1.0, n_best)
+
+
+def test_log_prob_of_an_answer_is_that_of_teacher_forcing(network, infer):
+    source_ids = padded_sources([6, 4, 2], 6, seed=4)
+    for row, hypotheses in enumerate(answers(infer, source_ids)):
+        assert len(hypotheses) == BEAM_WIDTH
+        for hypothesis in hypotheses:
+            inputs = np.array([[BOS_INDEX, *hypothesis.ids[:-1]]])
+            source = source_ids[row : row + 1]
+            expected = teacher_forcing(network, source, source_mask(source, False), inputs)[0]
+            total = expected[np.arange(len(hypothesis.ids)), hypothesis.ids].sum()
+            assert hypothesis.log_prob == pytest.approx(total, abs=1e-4)
+            assert hypothesis.score == pytest.approx(total / ((5 + len(hypothesis.ids)) / 6), abs=1e-4)
+
+
+def test_answers_do_not_depend_on_company_or_padding(infer):
+    """The same sentence beside others, beside empty rows, in another row, and in a batch padded to another length."""
+    first, *others = padded_sources([4, 5, 3, 1], 6, seed=5)
+    empty = np.zeros_like(first)
+    wanted = answers(infer, np.stack([first, others[0], others[1]]))[0]
+    found = [answers(infer, np.stack([first, empty, empty]))[0], answers(infer, np.stack([others[2], first, first]))[1],
+             answers(infer, np.pad(np.stack([others[1], others[0], first]), ((0, 0), (0, 3))))[2]]
+    for hypotheses in found:
+        assert [hypothesis.ids for hypothesis in hypotheses] == [hypothesis.ids for hypothesis in wanted]
+        np.testing.assert_allclose([hypothesis.score for hypothesis in hypotheses],
+                                   [hypothesis.score for hypothesis in wanted], atol=1e-4)
+
+
+def test_answers_depend_on_the_source(infer):
+    """Lest the tests above compare a network with itself that looks at nothing."""
+    one, two, three = (hypotheses[0] for hypotheses in answers(infer, padded_sources([4, 5, 3], 6, seed=6)))
+    assert len({round(hypothesis.log_prob, 3) for hypothesis in (one, two, three)}) == 3

@@ -1,0 +1,285 @@
+"""The pieces of a training step: gathered gradients, clipping, loss scale, and the optimizers against their formulas."""
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn, ops
+
+from config.config import Config, LearnRateConfig, LossScaleConfig
+from src.dataset.batch import Batch, Shape
+from src.training.loss_scale import SMALLEST_SCALE, LossScale
+from src.training.optimizer import make_optimizer
+from src.training.train_step import TrainStep
+from src.transformer.transformer_for_train import TransformerForTrain
+from src.utils.device import set_up_device
+from src.utils.errors import MassError
+from tests.tiny_network import MODEL, fine_tuning_batch, named_arrays, scramble
+
+RATE = 0.125
+Update = Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+class GivenGradients(nn.Cell):
+    """A network of three parameters whose loss has the batch itself as its gradient."""
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        generator = np.random.default_rng(seed)
+        self.weight = Parameter(Tensor(generator.normal(size=(4, 3)).astype(np.float32)))
+        self.gamma = Parameter(Tensor(generator.normal(size=5).astype(np.float32)))
+        self.bias = Parameter(Tensor(np.zeros(6, np.float32)))
+
+    def construct(self, weight, gamma, bias):
+        loss = ops.sum(self.weight * weight) + ops.sum(self.gamma * gamma) + ops.sum(self.bias * bias)
+        return loss, 2.0 * loss
+
+
+def given_gradients(seed: int, size: float = 1.0) -> list[np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return [(size * generator.normal(size=shape)).astype(np.float32) for shape in ((4, 3), 5, 6)]
+
+
+def norm_of(gradients: list[np.ndarray]) -> float:
+    return math.sqrt(sum(np.sum(gradient.astype(np.float64) ** 2) for gradient in gradients))
+
+
+def values(network: nn.Cell) -> list[np.ndarray]:
+    return [parameter.asnumpy().astype(np.float64) for parameter in network.trainable_params()]
+
+
+def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:
+    set_up_device(Config())
+    network = GivenGradients()
+    return TrainStep(network, make_optimizer(LearnRateConfig(optimizer=optimizer), network.trainable_params()), clip_norm)
+
+
+def update(step: TrainStep, batches: list[list[np.ndarray]], divisor: float = 1.0, loss_scale: float = 1.0) -> None:
+    """One step of the trainer's loop: the sum of the batches' gradients over `divisor`."""
+    for batch in batches:
+        step.gather(batch, loss_scale)
+    step.apply(RATE, step.norm(), 1.0 / (loss_scale * divisor))
+    step.clear()
+
+
+# -- gathering, by the whole network ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network_step():
+    """A training step of the tiny network, its dropout at rest."""
+    set_up_device(Config())
+    network = TransformerForTrain(MODEL)
+    scramble(network)
+    network.set_train(False)
+    return TrainStep(network, make_optimizer(LearnRateConfig(optimizer="momentum"), network.trainable_params()), 0.0)
+
+
+def gathered(step: TrainStep) -> dict[str, np.ndarray]:
+    """What stands in the buffers, by parameter; they have no public name, for nothing else needs them."""
+    return {buffer.name: buffer.asnumpy().copy() for buffer in step._clear.buffers}
+
+
+def test_gradients_of_two_batches_add_up_to_those_of_both_in_one(network_step):
+    halves = [fine_tuning_batch(seed, Shape(2, 8, 4)) for seed in (1, 2)]
+    whole = Batch(*map(np.concatenate, zip(*halves, strict=True)))
+    separately = []
+    for half in halves:
+        sums = network_step.gather(half, 1.0)
+        separately.append(([float(value.asnumpy()) for value in sums], gathered(network_step)))
+        network_step.clear()
+    for half in halves:
+        network_step.gather(half, 1.0)
+    both = gathered(network_step)
+    np.testing.assert_allclose(network_step.norm().asnumpy(), norm_of(list(both.values())), rtol=1e-5)
+    network_step.clear()
+    sums = [float(value.asnumpy()) for value in network_step.gather(whole, 1.0)]
+    at_once = gathered(network_step)
+    network_step.clear()
+    np.testing.assert_allclose(np.sum([half_sums for half_sums, _ in separately], axis=0), sums, rtol=1e-5)
+    assert len(both) == len(named_arrays(network_step.network))
+    for name, gradient in both.items():
+        size = 1e-5 * (1.0 + np.abs(gradient).max())
+        np.testing.assert_allclose(gradient, at_once[name], atol=size, err_msg=name)
+        np.testing.assert_allclose(gradient, sum(half[name] for _, half in separately), atol=size, err_msg=name)
+        # Each batch reaches each buffer; only a bias of the keys has no gradient.
+        for _, half in separately:
+            assert (np.abs(half[name]).max() > 1e-3) != name.endswith("key.bias"), name
+
+
+def test_loss_scale_multiplies_gradients_only(network_step):
+    batch = fine_tuning_batch(3, Shape(2, 8, 4))
+    plain_sums, plain = [float(value.asnumpy()) for value in network_step.gather(batch, 1.0)], gathered(network_step)
+    network_step.clear()
+    scaled_sums, scaled = [float(value.asnumpy()) for value in network_step.gather(batch, 1024.0)], gathered(network_step)
+    network_step.clear()
+    assert scaled_sums == plain_sums
+    for name, gradient in plain.items():
+        np.testing.assert_allclose(scaled[name], 1024.0 * gradient, rtol=1e-5, atol=1e-3, err_msg=name)
+
+
+# -- norm, clipping, clearing, by given gradients --------------------------------------------------------------------
+
+
+def test_gather_returns_loss_and_likelihood():
+    step, gradients = new_step("momentum"), given_gradients(1)
+    loss, nll = (float(value.asnumpy()) for value in step.gather(gradients, 16.0))
+    expected = sum(np.sum(value * gradient) for value, gradient in zip(values(step.network), gradients, strict=True))
+    assert loss == pytest.approx(expected, rel=1e-5) and nll == pytest.approx(2.0 * expected, rel=1e-5)
+
+
+def test_norm_is_that_of_all_that_was_gathered():
+    step, first, second = new_step("momentum"), given_gradients(2), given_gradients(3)
+    assert step.norm().asnumpy() == 0.0
+    step.gather(first, 8.0)
+    assert step.norm().asnumpy() == pytest.approx(8.0 * norm_of(first), rel=1e-6)
+    step.gather(second, 8.0)
+    assert step.norm().asnumpy() == pytest.approx(8.0 * norm_of([a + b for a, b in zip(first, second, strict=True)]),
+                                                  rel=1e-6)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5, 1e3])
+def test_gradients_are_clipped_by_their_global_norm(clip_norm):
+    """Momentum's first step is plain descent: it shows the gradients that were applied."""
+    step, batches, divisor = new_step("momentum", clip_norm), [given_gradients(4), given_gradients(5)], 7.0
+    before = values(step.network)
+    update(step, batches, divisor, loss_scale=256.0)
+    mean = [(a.astype(np.float64) + b) / divisor for a, b in zip(*batches, strict=True)]
+    shrink = min(1.0, clip_norm / norm_of(mean)) if clip_norm else 1.0
+    assert (shrink < 1.0) == (clip_norm == 0.5)
+    for old, new, gradient in zip(before, values(step.network), mean, strict=True):
+        np.testing.assert_allclose(new, old - RATE * shrink * gradient, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+def test_clear_forgets_whatever_was_gathered(bad):
+    step, gradients = new_step("momentum"), given_gradients(6)
+    before = values(step.network)
+    broken = given_gradients(7)
+    broken[1][2] = bad
+    step.gather(broken, 1.0)
+    assert not np.isfinite(step.norm().asnumpy())
+    step.clear()
+    assert step.norm().asnumpy() == 0.0
+    update(step, [gradients])
+    for old, new, gradient in zip(before, values(step.network), gradients, strict=True):
+        np.testing.assert_allclose(new, old - RATE * gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_no_gradient_at_all_moves_nothing_though_clipping_divides_by_the_norm():
+    step = new_step("momentum", clip_norm=1.0)
+    before = values(step.network)
+    update(step, [[0.0 * gradient for gradient in given_gradients(8)]])
+    for old, new in zip(before, values(step.network), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+# -- optimizers ------------------------------------------------------------------------------------------------------
+
+
+def adam() -> Iterator[Callable]:
+    """Steps m / (sqrt(v) + epsilon), 1e-8, with the bias corrections of m and v outside.
+
+    `nn.Adam` follows the last remark of Kingma and Ba (2015, 2): the rate is multiplied by
+    sqrt(1 - beta2^t) / (1 - beta1^t), so that epsilon stands beside the uncorrected sqrt(v).
+    """
+    m, v, t = 0.0, 0.0, 0
+
+    def step(value, gradient):
+        nonlocal m, v, t
+        t += 1
+        m, v = 0.9 * m + 0.1 * gradient, 0.98 * v + 0.02 * gradient**2
+        return value - RATE * math.sqrt(1 - 0.98**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-8)
+
+    return step
+
+
+def lamb():
+    """You et al. (2020, algorithm 2): Adam's step and decay, rescaled to the parameter's norm."""
+    m, v, t = 0.0, 0.0, 0
+
+    def step(value, gradient):
+        nonlocal m, v, t
+        t += 1
+        m, v = 0.9 * m + 0.1 * gradient, 0.98 * v + 0.02 * gradient**2
+        move = m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.98**t)) + 1e-6)
+        if value.ndim > 1:
+            move = move + 0.01 * value
+        lengths = np.linalg.norm(value), np.linalg.norm(move)
+        return value - RATE * (lengths[0] / lengths[1] if min(lengths) > 0 else 1.0) * move
+
+    return step
+
+
+def momentum():
+    """The moving sum of gradients: m = 0.9 m + g."""
+    m = 0.0
+
+    def step(value, gradient):
+        nonlocal m
+        m = 0.9 * m + gradient
+        return value - RATE * m
+
+    return step
+
+
+FORMULAS = {"adam": adam, "lamb": lamb, "momentum": momentum}
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6])  # beside the small one the epsilons count
+@pytest.mark.parametrize("optimizer", FORMULAS)
+def test_optimizer_is_its_formula(optimizer, size):
+    step = new_step(optimizer)
+    expected = values(step.network)
+    formulas = [FORMULAS[optimizer]() for _ in expected]
+    for seed in (10, 11, 12):
+        gradients = given_gradients(seed, size)
+        update(step, [gradients])
+        expected = [formula(value, gradient.astype(np.float64))
+                    for formula, value, gradient in zip(formulas, expected, gradients, strict=True)]
+        for found, wanted in zip(values(step.network), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", FORMULAS)
+def test_loss_scale_does_not_change_the_update(optimizer):
+    results = []
+    for loss_scale in (1.0, 2.0**16, 2.0**-10):
+        step = new_step(optimizer, clip_norm=1.0)
+        for seed in (13, 14):
+            update(step, [given_gradients(seed)], 3.0, loss_scale)
+        results.append(values(step.network))
+    for other in results[1:]:
+        for found, wanted in zip(other, results[0], strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+# -- loss scale ------------------------------------------------------------------------------------------------------
+
+
+def test_dynamic_scale_rises_after_good_steps_in_a_row_and_falls_at_overflow():
+    scale = LossScale(LossScaleConfig(loss_scale_mode="dynamic", init_loss_scale=64.0, loss_scale_factor=4.0,
+                                      scale_window=3))
+    course = []
+    for step, event in enumerate("gggggg" "gg" "o" "gg" "o" "ggg"):
+        scale.good() if event == "g" else scale.overflow(step)
+        course.append(scale.scale)
+    assert course == [64, 64, 256, 256, 256, 1024, 1024, 1024, 256, 256, 256, 64, 64, 64, 256]
+
+
+def test_a_run_that_only_overflows_ends_with_an_error():
+    scale = LossScale(LossScaleConfig(loss_scale_mode="dynamic", init_loss_scale=65536.0))
+    with pytest.raises(MassError, match=r"step \d+: .* not finite.*diverged.*learn_rate_config\.lr"):
+        for step in range(1, 200):
+            scale.overflow(step)
+            assert scale.scale >= SMALLEST_SCALE
+    assert step > 20  # small scales are tried first
+
+
+def test_static_scale_stays_and_does_not_suffer_overflow():
+    scale = LossScale(LossScaleConfig(loss_scale_mode="static", init_loss_scale=128.0, scale_window=2))
+    for _ in range(10):
+        scale.good()
+    assert scale.scale == 128.0
+    with pytest.raises(MassError, match=r"step 11: .*static loss scale 128.*loss_scale_config"):
+        scale.overflow(11)
