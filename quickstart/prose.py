@@ -12,14 +12,14 @@ ADMONITION = re.compile(r"\s*\.\. (?:note|warning|attention|important|tip|hint|c
 BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(?=\S)")
 FIELD = re.compile(r"\s*[:@][a-z]+\b[^:`]*:(?!`)\s*")  # :param x:, @return:; not :class:`X`
 ARGUMENT = re.compile(r"[*`'\"]*\w[\w.,*`'\" ]{0,40}(?:\([^:]*\))?\s*:\s+")  # x (Tensor): ...
+# Sections that hold no prose, and sections that hold lists of parameters or results
 CODE_SECTIONS = {
     "examples", "example", "references", "see also", "supported platforms", "usage", "tutorial examples", "raises",
     "raise", "warns", "methods", "attributes", "functions", "classes", "exceptions", "constants", "symbols", "outline",
 }
 FIELD_SECTIONS = {
     "parameters", "parameter", "other parameters", "params", "args", "arguments", "keyword args", "keyword arguments",
-    "keyword parameters", "kwargs", "inputs", "input", "outputs", "output", "returns", "return", "yields",
-    "receives",
+    "keyword parameters", "kwargs", "inputs", "input", "outputs", "output", "returns", "return", "yields", "receives",
 }
 
 # Inside a line
@@ -34,10 +34,10 @@ MARKUP = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"[“”]|``|''", '"'),
     (r"[‘’]", "'"),
 )]
-# A point after one of these ends no sentence; after a second alternative it does if a common word follows.
+# A point after one of these ends no sentence; but for the inner ones, it does where a common word follows.
 ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'])(?:(?P<inner>e\.g|i\.e|vs|cf|viz|a\.k\.a|w\.r\.t|resp|approx|incl|[Ff]ig|[Ee]qs?|Dr|Mr|Mrs|Prof|St)|"
-    r"[A-Za-z]|etc|al|[Nn]o|[Ss]ec|[Cc]h|Inc|[Rr]ef|[Vv]ol|pp|ed)\.$")
+    r"(?:^|[\s(\"'])(?:(?P<inner>e\.g|i\.e|vs|cf|viz|a\.k\.a|w\.r\.t|resp|approx|incl|[Ff]ig|[Ee]qs?|Dr|Mr|Mrs|Prof|"
+    r"St)|[A-Za-z]|etc|al|[Nn]o|[Ss]ec|[Cc]h|Inc|[Rr]ef|[Vv]ol|pp|ed)\.$")
 SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s+[\"'(]*[A-Z0-9])")
 
 # Words
@@ -49,7 +49,9 @@ COMMON = frozenset((
     "than", "then", "no", "but", "only", "one", "used", "use", "each", "such", "may", "should", "must", "was", "were",
     "been", "does", "do",
 ))
-FORBIDDEN = re.compile(r" [,:;.](?: |$)|\w\): |^\w*(?:Error|Exception|Warning):|[=<>{}|\\^~_@#$\[\]]|://|www\.|>>>|::|\.\.|--|\.(?:py|com|org|txt|html?)\b|\(\)")
+FORBIDDEN = re.compile(
+    r" [,:;.](?: |$)|\w\): |^\w*(?:Error|Exception|Warning):|[=<>{}|\\^~_@#$\[\]]|"
+    r"://|www\.|::|\.\.|--|\.(?:py|com|org|txt|html?)\b|\(\)")
 
 
 @dataclass

@@ -77,7 +77,7 @@ case $device_num in
     [1-8]) ;;
     *) refuse "-n/--device_num is '$device_num'; allowed are 1 to 8" ;;
 esac
-[ "$device_num" = 1 ] || refuse "-n/--device_num is $device_num, but training on several devices is not supported yet; use -n 1"
+[ "$device_num" = 1 ] || refuse "-n/--device_num is $device_num, but several devices are not supported yet; use -n 1"
 case $device_id in
     [0-7]) ;;
     *) refuse "-i/--device_id is '$device_id'; allowed are 0 to 7" ;;

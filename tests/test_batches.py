@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.dataset.batch import Shape, pair_collate, sentence_collate
+from src.dataset.batch import Shape, pair_collate, sentence_collate, source_mask
 from src.dataset.batch_plan import BatchPlan, BatchSource
 from src.dataset.buckets import choose_lengths, pair_lengths, place
 from src.language_model import MassLanguageModel, NoiseChannelLanguageModel
@@ -117,3 +117,9 @@ def test_ragged_arrays_give_back_what_was_put_in(sequences):
         assert [[n for n in row if n] for row in padded.tolist()] == sequences
         with pytest.raises(ValueError, match="does not fit"):
             RaggedArray.from_sequences([[1] * 7]).padded(np.array([0]), 6)
+
+
+def test_a_sentence_masked_from_end_to_end_is_still_looked_at():
+    ids = np.array([[MASK_INDEX, MASK_INDEX, 0], [7, MASK_INDEX, 0], [0, 0, 0]], np.int32)
+    np.testing.assert_array_equal(source_mask(ids, attend_to_masks=False), [[1, 1, 0], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(source_mask(ids, attend_to_masks=True), [[1, 1, 0], [1, 1, 0], [0, 0, 0]])

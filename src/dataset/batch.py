@@ -71,11 +71,14 @@ def pair_collate(source: RaggedArray, target: RaggedArray, noise: NoiseChannelLa
 
 
 def source_mask(source_ids: np.ndarray, attend_to_masks: bool) -> np.ndarray:
-    """[rows, source_len] int32: 1 where attended to, that is not at <pad> nor, unless wished, at <mask>."""
-    visible = source_ids != PAD_INDEX
-    if not attend_to_masks:
-        visible &= source_ids != MASK_INDEX
-    return visible.astype(np.int32)
+    """[rows, source_len] int32: 1 where attended to, that is not at <pad> nor, unless wished, at <mask>.
+
+    A sentence that is masked from end to end is attended to all the same: an attention must look at something.
+    """
+    present = source_ids != PAD_INDEX
+    unmasked = present & (source_ids != MASK_INDEX)
+    use_masks = attend_to_masks | ~unmasked.any(axis=1, keepdims=True)
+    return np.where(use_masks, present, unmasked).astype(np.int32)
 
 
 def _batch(source_ids: np.ndarray, inputs: np.ndarray, positions: np.ndarray, labels: np.ndarray,

@@ -30,7 +30,7 @@ class LossScale:
             raise MassError(f"step {step}: the gradients are not finite at the static loss scale {self.scale:g}; "
                             f"lower learn_rate_config.lr or loss_scale_config.init_loss_scale, or use "
                             f"loss_scale_mode dynamic")
-        self.scale /= self._config.loss_scale_factor
-        if self.scale < SMALLEST_SCALE:
+        if self.scale <= SMALLEST_SCALE:
             raise MassError(f"step {step}: the gradients are not finite even at loss scale {self.scale:g}: "
                             f"training has diverged; lower learn_rate_config.lr or lengthen warmup_steps")
+        self.scale /= self._config.loss_scale_factor

@@ -87,6 +87,7 @@ class TrainStep:
                                             name=f"gradient.{parameter.name}") for parameter in parameters])
         self.network = network
         self.optimizer = optimizer
+        self.buffers = buffers
         self._gather = GatherGradients(network, parameters, buffers)
         self._norm = GradientNorm(buffers)
         self._apply = ApplyGradients(optimizer, buffers, clip_norm)

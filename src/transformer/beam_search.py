@@ -77,7 +77,9 @@ def beam_search(step: Step, batch: int, beam_width: int, max_length: int, length
     Of the 2 * beam_width best continuations, those with </s> among the first beam_width are finished and the best
     beam_width others live on. A sentence is done when no live hypothesis can enter its n best any more: since
     log-probabilities only fall, one of log-probability s can reach at most s / length_penalty(max_length). After
-    max_length - 1 symbols all live ones are closed with </s>.
+    max_length - 1 symbols all live ones are closed with </s>. A beam of 1 is greedy decoding if the length penalty's
+    weight is 0; with a positive weight it goes on past a </s> as long as a longer answer may score better. No more than
+    beam_width hypotheses are sure to finish, so an n_best beyond it may not be filled.
     """
     finished = [FinishedHypotheses(n_best) for _ in range(batch)]
     done = np.zeros(batch, bool)

@@ -10,7 +10,7 @@ class TransformerForTrain(nn.Cell):
     """A batch in, two sums over its target symbols out: the smoothed loss and the negative log-likelihood."""
 
     def __init__(self, model: ModelConfig):
-        super().__init__()
+        super().__init__(auto_prefix=False)  # the weights keep the names they have in the bare network
         self.transformer = Transformer(model)
         self.loss = LabelSmoothedLoss(self.transformer.embedding, model.vocab_size, model.label_smoothing)
 
@@ -25,7 +25,7 @@ class TransformerForScoring(nn.Cell):
     """A batch in, the log-probability of each sentence's target out."""
 
     def __init__(self, transformer: Transformer, loss: LabelSmoothedLoss):
-        super().__init__()
+        super().__init__(auto_prefix=False)
         self.transformer = transformer
         self.loss = loss
 

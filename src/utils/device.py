@@ -1,13 +1,10 @@
 """MindSpore set up for a device."""
-import os
-
 from config.config import Config
 from src.utils.errors import MassError
 
 
 def set_up_device(config: Config) -> None:
     """Choose graph mode, device and seed; a device that MindSpore does not find here is a MassError."""
-    os.environ.setdefault("GLOG_v", "3")  # MindSpore's own log: errors only
     import mindspore
 
     model, training = config.model_config, config.training_config
