@@ -69,7 +69,8 @@ def _rouge(config: Config, network: TransformerForTrain, records: RecordSet, sou
     return {"rouge": rouge_scores([answer["prediction"] for answer in answers],
                                   [answer["target"] for answer in answers]),
             "signature": f"{rouge_signature()}, beam {model.beam_width}, length penalty "
-                         f"{model.length_penalty_weight:g}, at most {model.max_decode_length} symbols, vocabulary {vocabulary.fingerprint[:12]}"}
+                         f"{model.length_penalty_weight:g}, at most {model.max_decode_length} symbols, "
+                         f"vocabulary {vocabulary.fingerprint[:12]}"}
 
 
 def _answers(records: RecordSet, found: list[list[Hypothesis]], vocabulary: Dictionary) -> Iterator[dict[str, Any]]:
