@@ -1,6 +1,7 @@
 """The training loop: steps, reports, validation, checkpoints."""
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from config.config import Config
@@ -71,29 +72,31 @@ class Trainer:
         optimizer = make_optimizer(config.learn_rate_config, network.trainable_params())
         self.train_step = TrainStep(network, optimizer, config.learn_rate_config.clip_norm)
         self.best_nll, self.best_step = math.inf, None
-        self._validated_step = None
         self._waiting = []  # steps whose losses are still on the device (dataset_sink_mode)
 
     def run(self) -> TrainingResult:
         """Train to the end; the last step is always validated and saved."""
         monitor = LossMonitor(self.checkpoints.folder, self.config.training_config.log_steps, self.total_steps)
+        valid_steps = self.config.training_config.valid_steps
+        save_steps = self.config.checkpoint_options.save_ckpt_steps
         self.network.set_train(True)
-        step, path = 0, None
+        path = ""
         try:
-            for epoch in range(self.config.dataset_config.epochs):
-                for batch in self.source.epoch(epoch):
-                    step += 1
-                    self._step(step, batch, monitor)
-                    path = self._after_step(step, monitor) or path
-                    if step == self.total_steps:
-                        break
-                if step == self.total_steps:
-                    break
-                if self._validated_step != step:
+            for step, batch in zip(range(1, self.total_steps + 1), self._batches(), strict=False):
+                self._step(step, batch, monitor)
+                last, ends_epoch = step == self.total_steps, step % self.source.plan.batches_per_epoch == 0
+                if last or step % save_steps == 0:
+                    self._read_back(monitor)  # a loss that is not finite must end the run before it is saved
+                    path = self.checkpoints.save(self.network.transformer, step)
+                if last or ends_epoch or (valid_steps and step % valid_steps == 0):
                     self._validate(step, monitor)
         finally:
             monitor.close()
-        return TrainingResult(step, path, self.best_step)
+        return TrainingResult(self.total_steps, path, self.best_step)
+
+    def _batches(self) -> Iterator[Batch]:
+        for epoch in range(self.config.dataset_config.epochs):
+            yield from self.source.epoch(epoch)
 
     def _step(self, step: int, batch: Batch, monitor: LossMonitor) -> None:
         """One update, or none if the gradients overflow."""
@@ -103,7 +106,7 @@ class Trainer:
         self._update(step, batch, rate, monitor)
         self._waiting.append((step, sums))
         data = self.config.dataset_config
-        if not data.dataset_sink_mode or step % data.dataset_sink_step == 0 or step == self.total_steps:
+        if not data.dataset_sink_mode or step % data.dataset_sink_step == 0:
             self._read_back(monitor)
 
     def _update(self, step: int, batch: Batch, rate: float, monitor: LossMonitor) -> None:
@@ -127,25 +130,15 @@ class Trainer:
             monitor.step(step, loss, nll, targets, tokens, rate, scale)
         self._waiting.clear()
 
-    def _after_step(self, step: int, monitor: LossMonitor) -> str | None:
-        last = step == self.total_steps
-        valid_steps = self.config.training_config.valid_steps
-        path = None
-        if last or step % self.config.checkpoint_options.save_ckpt_steps == 0:
-            path = self.checkpoints.save(self.network.transformer, step)
-        if last or (valid_steps and step % valid_steps == 0):
-            self._validate(step, monitor)
-        return path
-
     def _validate(self, step: int, monitor: LossMonitor) -> None:
         if self.valid_source is None:
             return
-        nll, targets = validate(self.network, self.valid_source)
+        with monitor.paused():
+            nll, targets = validate(self.network, self.valid_source)
         best = nll / targets < self.best_nll
         if best:
             self.best_nll, self.best_step = nll / targets, step
             self.checkpoints.save_best(self.network.transformer, step)
-        self._validated_step = step
         monitor.validated(step, nll, targets, best)
 
 

@@ -1,5 +1,6 @@
 """The errors that are the user's to mend, and how an entry script reports them."""
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -23,9 +24,10 @@ def run(main: Callable[[], int | None]) -> None:
     """Run the `main` of an entry script and end the process with its exit code.
 
     0 (or what `main` returns) on success, `exit_code` of a MassError, 1 for a file that the system
-    refuses, 130 after Ctrl-C. Anything else is a fault of the program and keeps its traceback.
+    refuses, 130 after Ctrl-C, 143 after SIGTERM. Anything else is a fault of the program and keeps its traceback.
     """
     script = os.path.basename(sys.argv[0])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the clean-up of unfinished files
     try:
         code = main() or 0
         sys.stdout.flush()

@@ -2,6 +2,8 @@
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from src.utils.ppl_score import perplexity
@@ -44,7 +46,13 @@ class LossMonitor:
         ppl = perplexity(nll, targets)
         self._write("valid", step, {"nll": nll / targets, "ppl": ppl, "best": best},
                     f"step {step}: validation perplexity {ppl:.2f}{' (best so far)' if best else ''}")
-        self._clear_window()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What runs inside does not count for the tokens per second."""
+        start = time.monotonic()
+        yield
+        self._window_start += time.monotonic() - start
 
     def close(self) -> None:
         self._stream.close()
