@@ -12,14 +12,17 @@ def main() -> None:
     parser.add_argument("--config", required=True, metavar="FILE", help="configuration file (JSON)")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                         help="override one key; may be repeated")
-    parser.add_argument("--run_folder", default="train_mass", metavar="DIR",
-                        help="where checkpoints and metrics go if checkpoint_options.ckpt_path is empty")
+    parser.add_argument("--run_folder", metavar="DIR",
+                        help="where checkpoints and metrics go if checkpoint_options.ckpt_path is empty "
+                             "(default: train_mass_cpu, train_mass_gpu0, ... in this folder)")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: not before the configuration is good
 
-    result = train(config, args.run_folder)
+    device = config.training_config
+    number = "" if device.device_target == "CPU" else device.device_id
+    result = train(config, args.run_folder or f"train_mass_{device.device_target.lower()}{number}")
     best = f", best at step {result.best_step}" if result.best_step else ""
     print(f"done after {result.steps} steps{best}: {result.checkpoint}")
 

@@ -1,4 +1,5 @@
 """Every key of the configuration: its type, default, meaning, unit and limits, once, beside the field."""
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -26,8 +27,8 @@ class DatasetConfig:
     dataset_sink_mode: bool = key(False, "do not wait for the device after each step: losses are read back every "
                                          "dataset_sink_step steps (only with loss_scale_mode static)")
     dataset_sink_step: int = key(100, "steps between two read-backs when dataset_sink_mode is on", minimum=1)
-    max_tokens: int = key(0, "if above 0, a batch holds as many sentences as fit into this number of padded source "
-                             "positions, and batch_size is not used", minimum=0)
+    max_tokens: int = key(0, "if above 0, a batch holds as many sentences as fit into this number of padded "
+                             "positions of the longer side, and batch_size is not used", minimum=0)
     eval_batch_size: int = key(32, "sentences a batch in search and scoring", minimum=1)
     num_buckets: int = key(4, "padded lengths, chosen from the data to pad least; each is compiled once", minimum=1)
     language_model: str = key("mass", "what pre-training hides: mass (the paper), loose (the released code, one "
@@ -145,6 +146,12 @@ class Config:
             if getattr(model, name) > model.max_position_embeddings:
                 raise UsageError(f"model_config.{name} is {getattr(model, name)}: it must not exceed "
                                  f"max_position_embeddings ({model.max_position_embeddings})")
+        if rate.lr_scheduler == "isr" and rate.warmup_steps == 0:
+            raise UsageError("learn_rate_config.warmup_steps is 0: with lr_scheduler isr it must be at least 1 (the "
+                             "rate is lr * sqrt(warmup_steps / step))")
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.checkpoint_options.ckpt_prefix):
+            raise UsageError(f"checkpoint_options.ckpt_prefix is {self.checkpoint_options.ckpt_prefix!r}: allowed are "
+                             f"letters, digits and . _ -")
         if rate.min_lr > rate.lr:
             raise UsageError(f"learn_rate_config.min_lr is {rate.min_lr}: it must not exceed lr ({rate.lr})")
         if data.max_tokens and data.max_tokens < model.seq_length:

@@ -16,11 +16,11 @@ usage: sh $script -t {t,i} -c CONFIG [flags] [-- arguments of train.py or eval.p
 
   -t, --task {t,i}     t: train, in ./train_mass_*/   i: infer and score, in ./infer_mass_*/
   -c, --config FILE    the configuration, for example config/config.json
-  -n, --device_num N   number of devices (default 1)
+  -n, --device_num N   number of devices (default 1; more are not supported yet)
   -i, --device_id N    which device, 0 to 7 (default 0)
   -v, --vocab FILE     the vocabulary (inference; needed there)
   -m, --metric NAME    rouge or ppl (inference; default rouge)
-  -o, --output FILE    where the answers go (inference; default predictions.jsonl in the run folder)
+  -o, --output FILE    where the answers go (inference; default predictions.jsonl, or perplexity.jsonl, in the run folder)
 HELP
     [ "$device" != Ascend ] || cat <<HELP
   -j, --hccl_json FILE the rank table (needed with more than one device)
@@ -102,8 +102,9 @@ case $task in
         set -- "$root/train.py" --config "$config" --run_folder "$folder" "$@" ;;
     i)
         folder=$(pwd -P)/infer_mass_$name
+        [ "$metric" = ppl ] && answers=perplexity.jsonl || answers=predictions.jsonl
         set -- "$root/eval.py" --config "$config" --vocab "$vocab" --metric "${metric:-rouge}" \
-            --output "${output:-$folder/predictions.jsonl}" "$@" ;;
+            --output "${output:-$folder/$answers}" "$@" ;;
 esac
 set -- "$@" --set "training_config.device_target=$device" --set "training_config.device_id=$device_id"
 

@@ -24,7 +24,7 @@ refuse() { # refuse MESSAGE EXIT_CODE
 }
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-run=quickstart_run config=config/quickstart.json thinning='' symbols=8000 fine_tune_steps=200
+run=quickstart_run config=config/quickstart.json thinning='' symbols=8000 fine_tune_steps=150
 wanted_python=''
 while [ $# -gt 0 ]; do
     case $1 in
@@ -49,9 +49,9 @@ vocabulary=$run/subword/all_en.dict.bin
 mkdir -p "$run/done"
 echo "+ cd '$(printf %s "$root" | sed "s/'/'\\\\''/g")'"
 
-# The state of the run: a checksum over all commands so far and the configurations they read. A step whose state is
-# the one in its stamp is done; where one command changes, all that follow are run again.
-state=$(cat requirements.txt | cksum)
+# The state of the run: a checksum over the program, all commands so far and the configurations they read. A step whose
+# state is the one in its stamp is done; where one command changes, all that follow are run again.
+state=$({ cat requirements.txt; find ./*.py config src quickstart -name '*.py' | LC_ALL=C sort | xargs cat; } | cksum)
 
 # step NAME OUTPUT COMMAND...: run the command, which makes OUTPUT (a file or folder, made anew), unless that is done.
 step() {
@@ -112,7 +112,7 @@ fine_tune() { # fine_tune MODEL [ARGUMENTS]
         --set "dataset_config.valid_dataset=${pairs}_valid_dataset.tfrecord" \
         --set "checkpoint_options.ckpt_path=$run/finetune_$model" --set "training_config.max_steps=$fine_tune_steps" \
         --set "learn_rate_config.decay_steps=$fine_tune_steps" --set learn_rate_config.lr=1e-3 \
-        --set "training_config.valid_steps=$((fine_tune_steps / 4))" "$@"
+        --set "training_config.valid_steps=$((fine_tune_steps / 3))" "$@"
 }
 fine_tune mass --set "checkpoint_options.existed_ckpt=$run/pretrain/best.safetensors"
 fine_tune scratch

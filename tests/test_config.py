@@ -88,6 +88,8 @@ def test_overrides(tmp_path, override, node, key, value):
     ({"model_config": {"num_attention_heads": 7}}, [], ["num_attention_heads", "7", "hidden_size", "1024"]),
     ({"model_config": {"seq_length": 100}}, [], ["seq_length", "100", "max_position_embeddings", "64"]),
     ({"learn_rate_config": {"lr": 1e-7}}, [], ["min_lr", "lr"]),
+    ({"learn_rate_config": {"lr_scheduler": "isr", "warmup_steps": 0}}, [], ["warmup_steps is 0", "isr"]),
+    ({"checkpoint_options": {"ckpt_prefix": "a/b"}}, [], ["ckpt_prefix", "'a/b'", "letters"]),
     ({"dataset_config": []}, [], ["dataset_config", "[]"]),
     ([1], [], ["object of nodes"]),
     ("{\n  oops", [], ["line 2", "not JSON"]),

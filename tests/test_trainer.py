@@ -85,7 +85,7 @@ def test_every_step_is_reported_with_its_rate(plain):
 
 
 def test_overflowing_steps_are_skipped_and_the_scale_falls_until_they_pass(plain, trained):
-    scale = {"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**100, "loss_scale_factor": 2.0**20, "scale_window": 99}
+    scale = {"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**100, "loss_scale_factor": 2.0**20}
     _, events = trained(loss_scale_config=scale)
     skipped = [event for event in events if event["event"] == "skip"]
     assert 0 < len(skipped) < STEPS

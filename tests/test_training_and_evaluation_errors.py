@@ -123,6 +123,9 @@ def test_evaluation_needs_data_weights_and_one_vocabulary(tmp_path, data):
 def test_evaluation_output_must_be_writable(tmp_path, data):
     test = {"dataset_config": {"test_dataset": data["pairs"]}}
     assert "must not end in .txt" in refused_evaluation(data, UsageError, tmp_path / "answers.txt", **test)
+    assert "choose another" in refused_evaluation(data, UsageError, tmp_path / "metrics.json", **test)
+    (tmp_path / "mine.txt").write_text("a user's own")
+    assert "mine.txt" in refused_evaluation(data, UsageError, tmp_path / "mine.jsonl", **test)
     (tmp_path / "file").write_text("")
     assert "is a file" in refused_evaluation(data, UsageError, tmp_path / "file" / "answers.jsonl", **test)
 

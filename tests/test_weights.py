@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from config.config import ModelConfig
 from src.utils.average_weights import average_weights, find_checkpoints
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
@@ -72,17 +73,37 @@ def test_average_is_the_mean_of_what_was_read(tmp_path):
     for step, part in enumerate(parts):
         save_weights(str(tmp_path / f"ckpt-{step}.safetensors"), part, WORDS["metadata"])
     save_weights(str(tmp_path / "best.safetensors"), parts[3], WORDS["metadata"])
+    save_weights(str(tmp_path / "model.npz"), parts[3], WORDS["metadata"])
     paths = find_checkpoints(str(tmp_path))
-    assert len(paths) == 4  # best is a copy
+    assert len(paths) == 4  # best and an earlier mean are not taken again
     output = str(tmp_path / "mean" / "model.npz")
     average_weights(paths, output)
     mean = load_weights(output)
     for name in ("a", "b"):
         expected = np.mean([part[name].astype(np.float64) for part in parts], axis=0)
         np.testing.assert_allclose(mean.arrays[name], expected, rtol=1e-6)
+    assert mean.metadata["averaged"] == [f"ckpt-{step}.safetensors" for step in range(4)]
     vocabulary = mean.metadata["vocabulary"]
     assert vocabulary["fingerprint"] == "ab" * 32
     assert os.path.normpath(tmp_path / "mean" / vocabulary["file"]) == str(tmp_path / "v.bin")
+
+
+def test_checkpoints_are_averaged_in_the_order_of_their_steps_and_once(tmp_path):
+    for step in (1000, 300):
+        save_weights(str(tmp_path / f"ckpt-{step}.safetensors"), arrays(0, a=(2,)), {"step": step})
+    paths = find_checkpoints(str(tmp_path))
+    average_weights(paths, str(tmp_path / "mean.npz"))
+    assert load_weights(str(tmp_path / "mean.npz")).metadata["step"] == [300, 1000]
+    with pytest.raises(UsageError, match="twice"):
+        average_weights([*paths, paths[0]], str(tmp_path / "mean.npz"))
+
+
+@pytest.mark.parametrize("metadata", [[], {"vocabulary": "all_en"}, {"vocabulary": {"size": 3}}])
+def test_metadata_that_is_not_ours_is_refused(tmp_path, metadata):
+    path = str(tmp_path / "w.safetensors")
+    save_weights(path, arrays(0, a=(2,)), metadata)
+    with pytest.raises(MassError, match="metadata"):
+        load_weights(path)
 
 
 @pytest.mark.parametrize(("other", "metadata", "message"), [
@@ -118,10 +139,9 @@ def test_command_line(tmp_path):
 class TestLoadingIntoANetwork:
     """`load_into` checks vocabulary, names and shapes before anything is set."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def network(self):
-        nn = pytest.importorskip("mindspore").nn
-        return nn.Dense(3, 2)
+        return pytest.importorskip("mindspore").nn.Dense(3, 2)
 
     @staticmethod
     def vocabulary(folder, words):
@@ -137,8 +157,18 @@ class TestLoadingIntoANetwork:
         info, path = self.vocabulary(tmp_path, "abc")
         weights = arrays(3, weight=(2, 3), bias=(2,))
         save_weights(str(tmp_path / "w.safetensors"), weights, {"vocabulary": info, "step": 7})
-        assert load_into(network, str(tmp_path / "w.safetensors"), info, path).metadata["step"] == 7
+        assert load_into(network, str(tmp_path / "w.safetensors"), ModelConfig(), info, path).metadata["step"] == 7
         assert all(np.array_equal(network_arrays(network)[name], weights[name]) for name in weights)
+
+    @pytest.mark.parametrize(("key", "value"), [("num_attention_heads", 4), ("hidden_act", "gelu")])
+    def test_what_changes_the_network_but_no_shape(self, tmp_path, network, key, value):
+        from src.transformer.weights import load_into
+
+        info, path = self.vocabulary(tmp_path, "abc")
+        metadata = {"vocabulary": info, "config": {"model_config": {key: value}}}
+        save_weights(str(tmp_path / "w.npz"), arrays(3, weight=(2, 3), bias=(2,)), metadata)
+        with pytest.raises(MassError, match=f"model_config.{key} {value!r}"):
+            load_into(network, str(tmp_path / "w.npz"), ModelConfig(), info, path)
 
     def test_another_vocabulary_names_both_files_sizes_and_the_first_difference(self, tmp_path, network):
         from src.transformer.weights import load_into
@@ -149,7 +179,7 @@ class TestLoadingIntoANetwork:
         checkpoint = str(tmp_path / "run" / "w.safetensors")
         save_weights(checkpoint, arrays(3, weight=(2, 3), bias=(2,)), {"vocabulary": trained})
         with pytest.raises(MassError) as caught:
-            load_into(network, checkpoint, info, path)
+            load_into(network, checkpoint, ModelConfig(), info, path)
         for part in (checkpoint, trained_path, path, "7", "8", "pear", "plum"):
             assert part in str(caught.value)
 
@@ -165,5 +195,5 @@ class TestLoadingIntoANetwork:
         before = network_arrays(network)
         save_weights(str(tmp_path / "w.npz"), arrays(3, **shapes), {"vocabulary": info})
         with pytest.raises(MassError, match=message):
-            load_into(network, str(tmp_path / "w.npz"), info, path)
+            load_into(network, str(tmp_path / "w.npz"), ModelConfig(), info, path)
         assert all(np.array_equal(network_arrays(network)[name], before[name]) for name in before)

@@ -70,7 +70,7 @@ def _source(source: np.ndarray, target: np.ndarray, shapes: list[Shape], collate
 
 def _shape(source_len: int, target_len: int, config: Config) -> Shape:
     data = config.dataset_config
-    rows = max(1, data.max_tokens // source_len) if data.max_tokens else data.batch_size
+    rows = max(1, data.max_tokens // max(source_len, target_len)) if data.max_tokens else data.batch_size
     return Shape(rows, source_len, target_len)
 
 

@@ -35,10 +35,10 @@ def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> 
     set_up_device(config)
     network = TransformerForTrain(config.model_config)
     checkpoint = config.checkpoint_options.existed_ckpt
-    weights = load_into(network.transformer, checkpoint, records.info.vocabulary, vocabulary_path)
+    weights = load_into(network, checkpoint, config.model_config, records.info.vocabulary, vocabulary_path)
     measure = {"rouge": _rouge, "ppl": _ppl}[metric]
     figures = measure(config, network, records, source, vocabulary, output)
-    metrics = {"metric": metric, **figures, "sentences": len(records), "test_dataset": records.paths,
+    metrics = {**figures, "sentences": len(records), "test_dataset": list(records.paths),
                "checkpoint": checkpoint, "checkpoint_step": weights.metadata.get("step"),
                "vocabulary_fingerprint": vocabulary.fingerprint}
     write_metrics(output, metrics)
@@ -66,8 +66,11 @@ def _rouge(config: Config, network: TransformerForTrain, records: RecordSet, sou
     answers = list(_answers(records, found, vocabulary))
     write_answers(output, answers)
     model = config.model_config
-    return {"rouge": rouge_scores([answer["prediction"] for answer in answers],
-                                  [answer["target"] for answer in answers]),
+    # An unknown word of the reference is none that an answer could have met (as in fairseq).
+    references = [answer["target"].replace("<unk>", "<<unk>>") for answer in answers]
+    return {"rouge": rouge_scores([answer["prediction"] for answer in answers], references),
+            "unknown_in_references": sum(reference.count("<<unk>>") for reference in references),
+            "truncated_references": records.info.flawed.get("target truncated", 0),
             "signature": f"{rouge_signature()}, beam {model.beam_width}, length penalty "
                          f"{model.length_penalty_weight:g}, at most {model.max_decode_length} symbols, "
                          f"vocabulary {vocabulary.fingerprint[:12]}"}

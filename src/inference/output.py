@@ -7,6 +7,9 @@ from typing import Any
 from src.utils.errors import UsageError
 from src.utils.files import atomic_output, make_output_folder
 
+METRICS_FILE = "metrics.json"
+SUBJECT = ("checkpoint", "checkpoint_step", "test_dataset", "vocabulary_fingerprint")  # what was measured
+
 
 def readable_path(path: str) -> str:
     """The readable text file beside an output file."""
@@ -18,8 +21,13 @@ def check_output(path: str) -> None:
     if readable_path(path) == path:
         raise UsageError(f"--output {path!r} must not end in .txt: the readable text goes beside it under that ending; "
                          f"end it in .jsonl")
+    if os.path.basename(path) == METRICS_FILE:
+        raise UsageError(f"--output {path!r}: the scores go into a file of that name beside it; choose another")
     if os.path.isdir(path):
         raise UsageError(f"--output {path!r} is a folder; give a file")
+    if os.path.exists(readable_path(path)) and not os.path.exists(path):
+        raise UsageError(f"--output {path!r}: the readable text would replace {readable_path(path)!r}, which is not of "
+                         f"an earlier output; choose another name")
     make_output_folder(os.path.dirname(path) or ".")
 
 
@@ -33,8 +41,19 @@ def write_answers(path: str, answers: Iterable[dict[str, Any]]) -> None:
 
 
 def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
-    """Write `metrics.json` into the folder of the output file; returns its path."""
-    path = os.path.join(os.path.dirname(output_path), "metrics.json")
+    """Write `metrics.json` into the folder of the output file; returns its path.
+
+    What is there of the same model on the same data (by the other metric) is kept.
+    """
+    path = os.path.join(os.path.dirname(output_path), METRICS_FILE)
+    if os.path.isfile(path):
+        try:
+            with open(path, encoding="utf-8") as stream:
+                earlier = json.load(stream)
+            if all(earlier[name] == metrics[name] for name in SUBJECT):
+                metrics = {**earlier, **metrics}
+        except (ValueError, KeyError, TypeError):
+            pass  # not a file of ours, or of another version: replaced
     with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         json.dump(metrics, stream, indent=2)
         stream.write("\n")

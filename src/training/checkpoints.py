@@ -14,17 +14,23 @@ from src.utils.load_weights import save_weights
 from src.utils.loss_monitor import METRICS_FILE
 
 
+def require_no_run(folder: str) -> None:
+    """Refuse a folder that holds an earlier run, or cannot be one."""
+    if os.path.exists(os.path.join(folder, METRICS_FILE)):
+        raise UsageError(f"{folder!r} holds an earlier run ({METRICS_FILE}): move it away, or name another folder as "
+                         f"checkpoint_options.ckpt_path")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"checkpoint_options.ckpt_path {folder!r} is a file; name a folder")
+
+
 class Checkpoints:
     """Writes checkpoints into `folder` and keeps the newest `keep_ckpt_max`.
 
-    Beside them stands a copy of the vocabulary. A folder that holds another run is refused.
+    Beside them stands a copy of the vocabulary.
     """
 
     def __init__(self, folder: str, config: Config, vocabulary: dict[str, Any], vocabulary_path: str):
         make_output_folder(folder)
-        if os.path.exists(os.path.join(folder, METRICS_FILE)):
-            raise UsageError(f"{folder!r} holds an earlier run ({METRICS_FILE}): move it away, or name another folder "
-                             f"as checkpoint_options.ckpt_path")
         self.folder = folder
         self._config = config
         self._vocabulary = vocabulary

@@ -4,13 +4,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mindspore import Tensor
+
 from config.config import Config
 from config.loading import save_config
 from src.dataset.batch import Batch
 from src.dataset.batch_plan import BatchSource
 from src.dataset.data_sources import batch_source, require_same_vocabulary, with_vocabulary_size
 from src.dataset.records import RecordSet, load_records
-from src.training.checkpoints import Checkpoints
+from src.training.checkpoints import Checkpoints, require_no_run
 from src.training.loss_scale import LossScale
 from src.training.optimizer import make_optimizer
 from src.training.train_step import TrainStep
@@ -42,13 +44,14 @@ def train(config: Config, run_folder: str) -> TrainingResult:
     config = with_vocabulary_size(config, records)
     source = batch_source(records, config)
     valid_source = _validation_source(config, records)
+    folder = config.checkpoint_options.ckpt_path or run_folder
+    require_no_run(folder)
     set_up_device(config)
     network = TransformerForTrain(config.model_config)
-    folder = config.checkpoint_options.ckpt_path or run_folder
-    checkpoints = Checkpoints(folder, config, records.info.vocabulary, records.vocabulary_path)
     existed = config.checkpoint_options.existed_ckpt
     if existed:
-        load_into(network.transformer, existed, records.info.vocabulary, records.vocabulary_path)
+        load_into(network, existed, config.model_config, records.info.vocabulary, records.vocabulary_path)
+    checkpoints = Checkpoints(folder, config, records.info.vocabulary, records.vocabulary_path)
     save_config(config, os.path.join(folder, "config.json"))
     trainer = Trainer(config, network, source, valid_source, checkpoints)
     _print_start(config, kind, source, trainer.total_steps, network, existed)
@@ -102,31 +105,33 @@ class Trainer:
         """One update, or none if the gradients overflow."""
         rate = learning_rate(step, self.config.learn_rate_config)
         loss, nll = self.train_step.gather(batch, self.loss_scale.scale)
-        sums = (loss, nll, batch.target_tokens, batch.tokens, rate, self.loss_scale.scale)
-        self._update(step, batch, rate, monitor)
-        self._waiting.append((step, sums))
+        sums = (batch.target_tokens, batch.tokens, rate, self.loss_scale.scale)
+        norm = self._update(step, batch, rate, monitor)
+        self._waiting.append((step, (loss, nll, norm), sums))
         data = self.config.dataset_config
         if not data.dataset_sink_mode or step % data.dataset_sink_step == 0:
             self._read_back(monitor)
 
-    def _update(self, step: int, batch: Batch, rate: float, monitor: LossMonitor) -> None:
+    def _update(self, step: int, batch: Batch, rate: float, monitor: LossMonitor) -> Tensor:
+        """Apply the gradients if they are finite; returns their norm. Sink mode looks at it when it reads back."""
         scale = self.loss_scale.scale
         norm = self.train_step.norm()
-        sink = self.config.dataset_config.dataset_sink_mode  # looks at nothing before it reads the losses back
-        if sink or math.isfinite(float(norm.asnumpy())):
+        if self.config.dataset_config.dataset_sink_mode or math.isfinite(float(norm.asnumpy())):
             self.train_step.apply(rate, norm, 1.0 / (scale * batch.target_tokens))
             self.loss_scale.good()
         else:
             self.loss_scale.overflow(step)
             monitor.skipped(step, scale, self.loss_scale.scale)
         self.train_step.clear()
+        return norm
 
     def _read_back(self, monitor: LossMonitor) -> None:
-        for step, (loss, nll, targets, tokens, rate, scale) in self._waiting:
-            loss, nll = float(loss.asnumpy()), float(nll.asnumpy())
-            if not math.isfinite(loss):
-                raise MassError(f"step {step}: the loss is {loss} at learning rate {rate:g}: training has diverged; "
-                                f"lower learn_rate_config.lr or lengthen warmup_steps")
+        for step, on_device, (targets, tokens, rate, scale) in self._waiting:
+            loss, nll, norm = (float(value.asnumpy()) for value in on_device)
+            applied = self.config.loss_scale_config.loss_scale_mode == "static"
+            if not math.isfinite(loss) or (applied and not math.isfinite(norm)):
+                raise MassError(f"step {step}: the loss is {loss}, the norm of its gradients {norm}, at learning rate "
+                                f"{rate:g}: training has diverged; lower learn_rate_config.lr or lengthen warmup_steps")
             monitor.step(step, loss, nll, targets, tokens, rate, scale)
         self._waiting.clear()
 

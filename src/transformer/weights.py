@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
+from config.config import ModelConfig
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError
 from src.utils.load_weights import Weights, load_weights
@@ -15,15 +16,18 @@ def network_arrays(network: nn.Cell) -> dict[str, np.ndarray]:
     return {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
 
 
-def load_into(network: nn.Cell, path: str, vocabulary: dict[str, Any], vocabulary_path: str) -> Weights:
+def load_into(network: nn.Cell, path: str, model: ModelConfig, vocabulary: dict[str, Any],
+              vocabulary_path: str) -> Weights:
     """Set a network's weights from a file.
 
     Args:
-        network: the bare Transformer, whose parameter names are those of the file.
+        network: the network; its parameter names are those of the file.
+        model: the configuration it was built from.
         vocabulary: file, size and fingerprint of the vocabulary in use; `vocabulary_path` is where it stands.
 
     Raises:
-        MassError: the file was made with another vocabulary, or names or shapes differ; nothing is set then.
+        MassError: the file was made with another vocabulary, or names, shapes, heads or activation differ; nothing is
+            set then.
     """
     weights = load_weights(path)
     check_vocabulary(weights, vocabulary, vocabulary_path)
@@ -37,6 +41,11 @@ def load_into(network: nn.Cell, path: str, vocabulary: dict[str, Any], vocabular
         if tuple(found) != tuple(parameter.shape):
             raise MassError(f"checkpoint {path!r} has {name} of shape {list(found)}, the network of model_config has "
                             f"{list(parameter.shape)}: set model_config to the sizes it was trained with")
+    trained = weights.metadata.get("config", {}).get("model_config", {})
+    for key in ("num_attention_heads", "hidden_act"):  # they change the network, but no shape
+        if trained.get(key, getattr(model, key)) != getattr(model, key):
+            raise MassError(f"checkpoint {path!r} was trained with model_config.{key} {trained[key]!r}, the "
+                            f"configuration says {getattr(model, key)!r}: set it to {trained[key]!r}")
     for name, parameter in parameters.items():
         parameter.set_data(Tensor(weights.arrays[name].astype(np.float32)))
     return weights

@@ -1,24 +1,24 @@
 """The mean of several checkpoints' weights."""
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
-from src.utils.errors import MassError
+from src.utils.errors import MassError, UsageError
 from src.utils.files import require_folder
 from src.utils.load_weights import READERS, Weights, load_weights, save_weights
 
-COPIES = ("best.safetensors", "latest.safetensors")  # of checkpoints that are in the folder under their steps
+STEP = re.compile(r"-(\d+)(" + "|".join(map(re.escape, READERS)) + ")$")
 
 
 def find_checkpoints(folder: str) -> list[str]:
-    """The weights files of a folder, sorted by name; `best` and `latest` are not taken again beside the steps."""
+    """The checkpoints `<prefix>-<step>` of a folder by their steps; not `best` and `latest`, which are among them."""
     require_folder(folder, "input folder")
-    names = sorted(name for name in os.listdir(folder) if name.endswith(tuple(READERS)))
-    steps = [name for name in names if name not in COPIES]
-    if not steps:
-        raise MassError(f"input folder {folder!r} holds no checkpoint ({', '.join(READERS)})")
-    return [os.path.join(folder, name) for name in steps]
+    names = [name for name in os.listdir(folder) if STEP.search(name)]
+    if not names:
+        raise MassError(f"input folder {folder!r} holds no checkpoint <prefix>-<step> ({', '.join(READERS)})")
+    return [os.path.join(folder, name) for name in sorted(names, key=lambda name: int(STEP.search(name)[1]))]
 
 
 def average_weights(paths: Sequence[str], output: str) -> None:
@@ -29,9 +29,12 @@ def average_weights(paths: Sequence[str], output: str) -> None:
     Raises:
         MassError: a file cannot be read, or differs from the first in names, shapes or vocabulary; nothing is written.
     """
-    first, sums = None, {}
+    if len({os.path.realpath(path) for path in paths}) < len(paths):
+        raise UsageError("the same checkpoint is given twice")
+    first, sums, steps = None, {}, []
     for path in paths:
         weights = load_weights(path)
+        steps.append(weights.metadata.get("step"))
         if first is None:
             first = weights
             sums = {name: array.astype(np.float64) for name, array in weights.arrays.items()}
@@ -40,7 +43,7 @@ def average_weights(paths: Sequence[str], output: str) -> None:
         for name, array in weights.arrays.items():
             sums[name] += array
     arrays = {name: (total / len(paths)).astype(first.arrays[name].dtype) for name, total in sums.items()}
-    metadata = {**first.metadata, "averaged": [os.path.basename(path) for path in paths]}
+    metadata = {**first.metadata, "step": steps, "averaged": [os.path.basename(path) for path in paths]}
     vocabulary = first.metadata.get("vocabulary")
     if vocabulary:  # its file may stand in another folder than the average
         vocabulary_path = os.path.abspath(os.path.join(os.path.dirname(first.path), vocabulary["file"]))

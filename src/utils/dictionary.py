@@ -82,7 +82,8 @@ class Dictionary:
         for path in [filepaths] if isinstance(filepaths, str) else filepaths:
             for number, line in enumerate(read_lines(path), start=1):
                 word, _, frequency = line.rpartition(" ")
-                if not (word.strip() and frequency.isascii() and frequency.isdigit() and int(frequency)):
+                good_word = word.strip() and " " not in word
+                if not (good_word and frequency.isascii() and frequency.isdigit() and int(frequency)):
                     raise MassError(f"{path}, line {number}: {line[:80]!r} is not 'word frequency', such as 'the 1234'")
                 counts[word] += int(frequency)
         return cls.from_counts(counts)

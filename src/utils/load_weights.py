@@ -11,6 +11,7 @@ from src.utils.errors import MassError, UsageError
 from src.utils.files import atomic_output, require_file
 
 METADATA_ENTRY = "__metadata__"
+VOCABULARY_KEYS = {"file", "size", "fingerprint"}
 
 
 @dataclass
@@ -57,7 +58,7 @@ def _load_safetensors(path: str) -> Weights:
 
     try:
         with safe_open(path, framework="numpy") as stream:
-            metadata = json.loads((stream.metadata() or {}).get(METADATA_ENTRY, "{}"))
+            metadata = _parse_metadata((stream.metadata() or {}).get(METADATA_ENTRY, "{}"))
             return Weights(path, {name: stream.get_tensor(name) for name in stream.keys()}, metadata)  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise _damaged(path, error) from error
@@ -67,7 +68,7 @@ def _load_npz(path: str) -> Weights:
     try:
         with np.load(path, allow_pickle=False) as stream:
             arrays = {name: stream[name] for name in stream.files}
-        metadata = json.loads(str(arrays.pop(METADATA_ENTRY, "{}")))
+        metadata = _parse_metadata(str(arrays.pop(METADATA_ENTRY, "{}")))
         return Weights(path, arrays, metadata)
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
@@ -81,6 +82,16 @@ def _load_ckpt(path: str) -> Weights:
     except (ValueError, RuntimeError, OSError) as error:
         raise _damaged(path, error) from error
     return Weights(path, {name: parameter.asnumpy() for name, parameter in parameters.items()})
+
+
+def _parse_metadata(text: str) -> dict[str, Any]:
+    metadata = json.loads(text)
+    if not isinstance(metadata, dict):
+        raise ValueError("its metadata is not an object")
+    vocabulary = metadata.get("vocabulary")
+    if vocabulary is not None and not (isinstance(vocabulary, dict) and vocabulary.keys() >= VOCABULARY_KEYS):
+        raise ValueError("its metadata does not describe the vocabulary")
+    return metadata
 
 
 def _damaged(path: str, error: Exception) -> MassError:

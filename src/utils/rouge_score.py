@@ -6,9 +6,10 @@ ROUGE_METRICS = ("rouge-1", "rouge-2", "rouge-l")
 
 
 def rouge_scores(predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """F1 of ROUGE-1, 2 and L in percent, averaged over all pairs; words are what blanks separate.
+    """F1 of ROUGE-1, 2 and L in percent, averaged over all pairs; words are what blanks and full stops separate.
 
-    A pair with a side that holds no word scores 0 (the package refuses such texts).
+    As the package counts by default, an n-gram that stands several times in a text counts once. A pair with a side that
+    holds no word scores 0 (the package refuses such texts).
     """
     from rouge import Rouge
 
@@ -19,13 +20,15 @@ def rouge_scores(predictions: Sequence[str], references: Sequence[str]) -> dict[
     scored = [pair for pair in zip(predictions, references, strict=True) if all(map(_has_words, pair))]
     if not scored:
         return dict.fromkeys(ROUGE_METRICS, 0.0)
-    means = Rouge(metrics=list(ROUGE_METRICS), stats=["f"]).get_scores(*map(list, zip(*scored, strict=True)), avg=True)
+    scorer = Rouge(metrics=list(ROUGE_METRICS), stats=["f"], exclusive=True)
+    means = scorer.get_scores(*map(list, zip(*scored, strict=True)), avg=True)
     return {name: 100.0 * means[name]["f"] * len(scored) / len(predictions) for name in ROUGE_METRICS}
 
 
 def rouge_signature() -> str:
     """Tool, version and options, to stand beside every score."""
-    return f"rouge {version('rouge')}, F1 x100, words split at blanks, as written (no stemming, no lower-casing)"
+    return (f"rouge {version('rouge')}, F1 x100, distinct n-grams, words split at blanks and full stops, no stemming, "
+            f"case kept")
 
 
 def _has_words(text: str) -> bool:
