@@ -8,8 +8,9 @@ import pytest
 
 from config.loading import config_from_dict
 from src.dataset.bi_data_loader import BiLingualDataLoader
+from src.dataset.data_sources import batch_source
 from src.dataset.mono_data_loader import MonoLingualDataLoader
-from src.dataset.records import write_records
+from src.dataset.records import load_records, write_records
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 
@@ -82,6 +83,16 @@ def test_sizes_that_do_not_fit_the_data(tmp_path, data):
     assert "vocab_size is 100" in message and "9 symbols" in message
     message = refused_training(tmp_path, UsageError, dataset, model_config={**TINY, "seq_length": 4})
     assert "seq_length is 4" in message and "5 symbols" in message
+
+
+@pytest.mark.parametrize("kind", ["sentences", "pairs"])
+def test_no_batch_is_longer_than_the_network(data, kind):
+    """The longest example has 5 symbols: rounded up they would be 8, for which there are no positions."""
+    model = {**TINY, "vocab_size": 9, "seq_length": 5, "max_position_embeddings": 5, "max_decode_length": 5}
+    source = batch_source(load_records(data[kind]), config_from_dict({"model_config": model}))
+    assert [shape.source_len for shape in source.plan.shapes][-1] == 5
+    assert all(shape.target_len <= 5 for shape in source.plan.shapes)
+    assert len(list(source.epoch(0))) == source.plan.batches_per_epoch
 
 
 def test_a_folder_with_another_run_is_left_alone(tmp_path, data):

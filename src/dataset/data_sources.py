@@ -71,7 +71,8 @@ def _source(source: np.ndarray, target: np.ndarray, shapes: list[Shape], collate
 def _shape(source_len: int, target_len: int, config: Config) -> Shape:
     data = config.dataset_config
     rows = max(1, data.max_tokens // max(source_len, target_len)) if data.max_tokens else data.batch_size
-    return Shape(rows, source_len, target_len)
+    limit = config.model_config.seq_length  # lengths are rounded up, but there are no positions beyond this one
+    return Shape(rows, min(source_len, limit), min(target_len, limit))
 
 
 def _checked_lengths(records: RecordSet, column: str, config: Config) -> np.ndarray:
