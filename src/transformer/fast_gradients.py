@@ -1,8 +1,7 @@
 """Operations with hand-written gradients whose sums over rows or columns are matrix products.
 
-The reduction kernels of MindSpore's CPU back end run on one thread and cost as much as a large matrix product; a
-product with a vector of ones gives the same sum at memory speed (benchmarks/kernels.py). On other devices the two are
-on a par.
+The reduction kernels of MindSpore's CPU back end are slow; a product with a vector of ones gives the same sum.
+benchmarks/kernels.py compares the forms, its README says what came out. Other devices have not been measured.
 """
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
