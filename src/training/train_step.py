@@ -4,6 +4,7 @@ Gradients are sums over target symbols and are gathered in buffers beside the we
 symbols only when they are applied. The piece that is compiled for each batch shape is thus the forward and backward
 pass alone, and a step may gather several batches.
 """
+import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops, value_and_grad
 from mindspore import dtype as mstype
 
@@ -20,12 +21,12 @@ class GatherGradients(nn.Cell):
         self.buffers = buffers
         self.gradients = value_and_grad(self.scaled_loss, None, parameters, has_aux=True)
 
-    def scaled_loss(self, loss_scale: Tensor, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        loss, nll = self.network(*batch)
+    def scaled_loss(self, loss_scale: Tensor, batch: tuple[Tensor, ...], seed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        loss, nll = self.network(*batch, seed)
         return loss * loss_scale, loss, nll
 
-    def construct(self, loss_scale: Tensor, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        (_, loss, nll), gradients = self.gradients(loss_scale, batch)
+    def construct(self, loss_scale: Tensor, batch: tuple[Tensor, ...], seed: Tensor) -> tuple[Tensor, Tensor]:
+        (_, loss, nll), gradients = self.gradients(loss_scale, batch, seed)
         for i in range(len(gradients)):
             ops.assign_add(self.buffers[i], gradients[i])
         return loss, nll
@@ -41,7 +42,7 @@ class GradientNorm(nn.Cell):
     def construct(self) -> Tensor:
         total = Tensor(0.0, mstype.float32)
         for buffer in self.buffers:
-            # A product of vectors sums faster than a reduction (src/transformer/fast_gradients.py).
+            # A product of vectors sums faster than a reduction (src/transformer/operators/fast_gradients.py).
             flat = ops.reshape(buffer, (1, -1))
             total = total + ops.reshape(ops.matmul(flat, ops.reshape(buffer, (-1, 1))), ())
         return ops.sqrt(total)
@@ -93,9 +94,13 @@ class TrainStep:
         self._apply = ApplyGradients(optimizer, buffers, clip_norm)
         self._clear = ClearGradients(buffers)
 
-    def gather(self, batch: Batch, loss_scale: float) -> tuple[Tensor, Tensor]:
-        """Add a batch's gradients; returns the sums of its smoothed loss and of its negative log-likelihood."""
-        return self._gather(Tensor(loss_scale, mstype.float32), mutable(tuple(map(Tensor, batch))))
+    def gather(self, batch: Batch, loss_scale: float, seed: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Add a batch's gradients; returns the sums of its smoothed loss and of its negative log-likelihood.
+
+        `seed`: two words of 32 bits, of this batch's dropout.
+        """
+        return self._gather(Tensor(loss_scale, mstype.float32), mutable(tuple(map(Tensor, batch))),
+                            Tensor(np.array(seed, np.uint32).view(np.int32)))
 
     def norm(self) -> Tensor:
         """Global norm of what was gathered, loss scale and all; not finite if any entry is not."""
