@@ -5,7 +5,7 @@ import numpy as np
 
 from src.dataset.example_loader import ExampleLoader, as_paths, split_tokens
 from src.utils.dictionary import Dictionary
-from src.utils.files import read_lines
+from src.utils.text_files import read_lines
 
 
 class MonoLingualDataLoader(ExampleLoader):
