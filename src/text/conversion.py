@@ -1,125 +1,44 @@
-"""Text files through several processes: parts of lines in, converted lines out, in the order of the input."""
-import multiprocessing
+"""Text files through several processes: text in, converted text out, line by line in the order of the input."""
 import os
-import signal
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
-from typing import NamedTuple, TypeVar
+from itertools import chain, groupby
+from typing import NamedTuple
 
-from tqdm import tqdm
-
+from src.utils.arguments import RunOptions
+from src.utils.byte_pair_encoding import count_subwords
+from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
-from src.utils.files import atomic_output, make_output_folder, read_lines
+from src.utils.files import atomic_output, make_output_folder
+from src.utils.finished_outputs import FinishedOutputs, Task
+from src.utils.parallel import map_in_order
+from src.utils.progress import Progress
+from src.utils.text_files import FilePart, batches_of_parts, file_parts
 
-PART_BYTES = 1 << 19  # a second of work or less, so that the last parts keep all processes busy
-Item, Result = TypeVar("Item"), TypeVar("Result")
-
-
-def available_cores() -> int:
-    """The number of cores this process may use, which containers limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_MAX_WORDS = 1 << 18  # distinct words of a file that are kept before they are reduced to their subwords
 
 
-def require_processes(count: int, flag: str) -> None:
-    """Raise UsageError unless `count`, given as `flag`, is a number of processes."""
-    if count < 1:
-        raise UsageError(f"{flag} {count}: give 1 process or more")
+class ConvertedText(NamedTuple):
+    """What a conversion made of text: as many lines as it was given."""
 
-
-def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """Yield `function(item)` for each item in their order, computed by `processes` processes.
-
-    Only a few items are on their way at a time, so neither items nor results pile up. `function` must be
-    importable by a worker: a function of a module, or a `partial` of one.
-
-    Raises:
-        MassError: a worker process died. What `function` raises in a worker is raised here.
-    """
-    if processes == 1:
-        yield from map(function, items)
-        return
-    executor = ProcessPoolExecutor(processes, initializer=_prepare_worker)
-    pending = deque()
-    try:
-        for item in items:
-            pending.append(executor.submit(function, item))
-            if len(pending) > 2 * processes:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    except BrokenProcessPool as error:
-        raise MassError(
-            "a worker process died: perhaps the system ran out of memory; try again with fewer processes"
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-class FilePart(NamedTuple):
-    """The bytes [start, end) of a text file: whole lines."""
-
-    path: str
-    start: int
-    end: int
-
-    def read_lines(self) -> list[str]:
-        """The lines of the part, exactly as `src.utils.files.read_lines` gives them."""
-        with open(self.path, "rb") as stream:
-            stream.seek(self.start)
-            data = stream.read(self.end - self.start)
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            deque(read_lines(self.path), maxlen=0)  # raises the error that names the line
-            raise
-        lines = text.split("\n")
-        if not lines[-1]:  # what follows the last line end
-            lines.pop()
-        if self.start == 0 and lines:
-            lines[0] = lines[0].removeprefix("\ufeff")
-        return [line.removesuffix("\r") for line in lines]
-
-
-def file_parts(path: str) -> Iterator[FilePart]:
-    """Cut a file at line ends into parts of about `PART_BYTES`; an empty file is one empty part."""
-    with open(path, "rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        start = 0
-        while True:
-            stream.seek(start + PART_BYTES - 1)
-            stream.readline()
-            end = min(stream.tell(), size)
-            yield FilePart(path, start, end)
-            if end == size:
-                return
-            start = end
-
-
-class ConvertedLines(NamedTuple):
-    """What a conversion made of the lines of one part: as many lines as it was given."""
-
-    lines: list[str]
+    text: str
     tokens: int
-    counts: Counter[str]  # frequency of each token; empty if the conversion does not count them
+    encoded_words: Counter[str]  # their frequencies, for a conversion that counts its subwords
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A way to convert text files, one line into one line."""
+
+    label: str
+    convert: Callable[[str], ConvertedText]  # of lines that each end with \n; importable by a worker
+    settings: Mapping[str, object]  # all that the output depends on beside the text, as JSON knows it
+    suffix: str  # of the outputs: `<name>.txt` becomes `<name><suffix>`
+    counts: bool = False  # write `<name>.dict` too
 
 
 @dataclass
@@ -130,20 +49,28 @@ class FileSummary:
     output: str
     lines: int = 0
     tokens: int = 0
+    damaged: int = 0  # lines with bytes that are not UTF-8
     seconds: float = 0.0
-    counts: Counter[str] = field(default_factory=Counter, repr=False)
+    skipped: int = 0  # files that an earlier run had finished
+    counts: Counter[str] = field(default_factory=Counter, repr=False)  # of subwords
 
     def add(self, other: "FileSummary") -> None:
         self.lines += other.lines
         self.tokens += other.tokens
+        self.damaged += other.damaged
         self.seconds += other.seconds
+        self.skipped += other.skipped
         self.counts.update(other.counts)
 
     def __str__(self) -> str:
-        return (
-            f"{self.source} -> {self.output}: {self.lines:,} lines, {self.tokens:,} tokens, "
-            f"{self.seconds:.1f} s, {self.lines / max(self.seconds, 1e-9):,.0f} lines/s"
-        )
+        text = f"{self.source} -> {self.output}: {self.lines:,} lines, {self.tokens:,} tokens"
+        if self.damaged:
+            text += f", {self.damaged:,} lines with bytes that are not UTF-8 (now U+FFFD)"
+        if self.skipped:
+            text += f", unchanged and skipped{f' ({self.skipped:,} files)' if self.skipped > 1 else ''}"
+        if self.seconds:
+            text += f", {self.seconds:.1f} s, {self.lines / self.seconds:,.0f} lines/s"
+        return text
 
 
 def plan_outputs(sources: Sequence[str], output_folder: str, suffix: str) -> list[tuple[str, str]]:
@@ -176,48 +103,115 @@ def plan_outputs(sources: Sequence[str], output_folder: str, suffix: str) -> lis
 
 
 def convert_files(
-    plan: Sequence[tuple[str, str]],
-    convert: Callable[[list[str]], ConvertedLines],
-    processes: int,
-    label: str,
+    sources: Sequence[str], output_folder: str, conversion: Conversion, options: RunOptions
 ) -> Iterator[FileSummary]:
-    """Convert each (source, output) of `plan`; yield a summary when an output is complete.
+    """Convert each source into the output folder; yield a summary when an output is complete.
 
-    The lines of a large file are spread over the processes. `convert` must be importable by a worker and
-    give one line for each line. No token in any file is a MassError.
+    Large files are spread over the processes, small ones go to them several at a time. Outputs that an earlier
+    run finished are skipped. No token in any file is a MassError; see `plan_outputs` for others.
     """
-    parts = (part for source, _ in plan for part in file_parts(source))
-    size = sum(os.path.getsize(source) for source, _ in plan)
+    plan = plan_outputs(sources, output_folder, conversion.suffix)
+    return _convert_planned(plan, output_folder, conversion, options)
+
+
+def _convert_planned(
+    plan: Sequence[tuple[str, str]], output_folder: str, conversion: Conversion, options: RunOptions
+) -> Iterator[FileSummary]:
+    finished = FinishedOutputs(output_folder, options.overwrite)
+    settings = {**conversion.settings, "errors": options.errors}
+    tasks = [finished.task(os.path.basename(output), [source], settings) for source, output in plan]
+    unfinished = [source for (source, _), task in zip(plan, tasks, strict=True) if task.summary is None]
+    batches = batches_of_parts(part for source in unfinished for part in file_parts(source))
+    convert = partial(_convert_parts, conversion.convert, options.errors)
     with (
-        closing(map_in_order(partial(_convert_part, convert), parts, processes)) as results,
-        tqdm(total=size, desc=label, unit="B", unit_scale=True, disable=None) as progress,
+        closing(map_in_order(convert, batches, options.processes)) as results,
+        Progress(conversion.label, sum(map(os.path.getsize, unfinished)), "B", options.quiet) as progress,
     ):
-        tokens_of_all, begin = 0, time.monotonic()
-        by_file = groupby(results, key=lambda result: result[0].path)
-        for (source, output), (_, converted_parts) in zip(plan, by_file, strict=False):
-            summary = FileSummary(source, output)
-            with atomic_output(output) as temporary, open(temporary, "wb") as stream:
-                for part, text, lines, tokens, counts in converted_parts:
-                    stream.write(text)
-                    summary.lines += lines
-                    summary.tokens += tokens
-                    summary.counts.update(counts)
-                    progress.update(part.end - part.start)
-            now = time.monotonic()
-            summary.seconds, begin = now - begin, now
-            tokens_of_all += summary.tokens
-            progress.clear()  # the caller may print the summary
+        by_file = groupby(chain.from_iterable(results), key=lambda result: result.part.path)
+        tokens = 0
+        for (source, output), task in zip(plan, tasks, strict=True):
+            if task.summary is None:
+                begin = time.monotonic()
+                summary = _write_file(FileSummary(source, output), next(by_file)[1], progress)
+                _finish(task, summary, conversion)
+                summary.seconds = time.monotonic() - begin
+            else:
+                summary = _summary_of_finished(task, FileSummary(source, output, skipped=1), conversion)
+            tokens += summary.tokens
             yield summary
-    if not tokens_of_all:
+    if not tokens:
         raise MassError(f"no token in any line of {', '.join(source for source, _ in plan[:5])}")
 
 
-def _convert_part(
-    convert: Callable[[list[str]], ConvertedLines], part: FilePart
-) -> tuple[FilePart, bytes, int, int, Counter[str]]:
-    source_lines = part.read_lines()
-    lines, tokens, counts = convert(source_lines)
-    if len(lines) != len(source_lines):
-        raise RuntimeError(f"{part}: {len(source_lines)} lines became {len(lines)}")
-    text = "".join([line + "\n" for line in lines]).encode("utf-8")
-    return part, text, len(lines), tokens, counts
+class _ConvertedPart(NamedTuple):
+    part: FilePart
+    text: bytes
+    lines: int
+    damaged: int
+    tokens: int
+    encoded_words: Counter[str]
+
+
+def _convert_parts(
+    convert: Callable[[str], ConvertedText], errors: str, parts: Sequence[FilePart]
+) -> list[_ConvertedPart]:
+    return [_convert_part(convert, errors, part) for part in parts]
+
+
+def _convert_part(convert: Callable[[str], ConvertedText], errors: str, part: FilePart) -> _ConvertedPart:
+    source, damaged = part.decode(errors)
+    text, tokens, encoded_words = convert(source)
+    lines = source.count("\n")
+    if text.count("\n") != lines:
+        raise RuntimeError(f"{part}: {lines} lines became {text.count(chr(10))}")
+    return _ConvertedPart(part, text.encode("utf-8"), lines, damaged, tokens, encoded_words)
+
+
+def _write_file(summary: FileSummary, converted_parts: Iterator[_ConvertedPart], progress: Progress) -> FileSummary:
+    """Write the parts of one file as they come, and sum up."""
+    words: Counter[str] = Counter()
+    with atomic_output(summary.output) as temporary, open(temporary, "wb") as stream:
+        for converted in converted_parts:
+            stream.write(converted.text)
+            summary.lines += converted.lines
+            summary.damaged += converted.damaged
+            summary.tokens += converted.tokens
+            words.update(converted.encoded_words)
+            if len(words) > _MAX_WORDS:
+                summary.counts.update(count_subwords(words))
+                words.clear()
+            progress.update(converted.part.size)
+    summary.counts.update(count_subwords(words))
+    return summary
+
+
+def _finish(task: Task, summary: FileSummary, conversion: Conversion) -> None:
+    """Write the counts if there are any, and note that the file is finished."""
+    outputs, uncounted = [summary.output], Counter()
+    if conversion.counts:
+        vocabulary = Dictionary.from_counts(summary.counts)
+        outputs.append(_counts_path(summary.output, conversion))
+        vocabulary.export(outputs[-1])
+        uncounted = summary.counts - _word_counts(vocabulary)
+        summary.tokens = summary.counts.total()
+    task.finish(outputs, {
+        "lines": summary.lines, "tokens": summary.tokens, "damaged": summary.damaged, "not in .dict": uncounted,
+    })  # fmt: skip
+
+
+def _summary_of_finished(task: Task, summary: FileSummary, conversion: Conversion) -> FileSummary:
+    noted = task.summary
+    summary.lines, summary.tokens, summary.damaged = noted["lines"], noted["tokens"], noted["damaged"]
+    if conversion.counts:
+        summary.counts = _word_counts(Dictionary.load_from_text(_counts_path(summary.output, conversion)))
+        summary.counts.update(noted["not in .dict"])
+    return summary
+
+
+def _word_counts(vocabulary: Dictionary) -> Counter[str]:
+    pairs = zip(vocabulary.symbols, vocabulary.frequencies, strict=True)
+    return Counter({word: frequency for word, frequency in pairs if frequency})
+
+
+def _counts_path(output: str, conversion: Conversion) -> str:
+    return output.removesuffix(conversion.suffix) + ".dict"

@@ -11,8 +11,8 @@ from typing import BinaryIO, NamedTuple
 from src.utils.errors import MassError
 from src.utils.files import require_file
 
-PART_BYTES = 1 << 19  # well under a second of work, so that the last parts keep all processes busy
-MAX_LINE_BYTES = 1 << 24  # a file without line ends must not fill the memory
+PART_BYTES = 1 << 20  # well under a second of work, so that the last parts keep all processes busy
+MAX_LINE_BYTES = 1 << 22  # a file without line ends must not fill the memory
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NEWLINE = b"\n"
 
@@ -99,11 +99,14 @@ def file_parts(path: str) -> Iterator[FilePart]:
             start = end
 
 
-def batches_of_parts(parts: Iterable[FilePart], max_parts: int = 256) -> Iterator[tuple[FilePart, ...]]:
-    """Group parts in order, small ones up to `PART_BYTES` together, so that a task is worth its way to a worker."""
+def batches_of_parts(
+    parts: Iterable[FilePart], max_bytes: int | None = None, max_parts: int = 256
+) -> Iterator[tuple[FilePart, ...]]:
+    """Group parts in order, small ones up to `max_bytes` (`PART_BYTES`) together, so that a task is worth its way."""
+    max_bytes = PART_BYTES if max_bytes is None else max_bytes
     batch, size = [], 0
     for part in parts:
-        if batch and (size + part.size > PART_BYTES or len(batch) == max_parts):
+        if batch and (size + part.size > max_bytes or len(batch) == max_parts):
             yield tuple(batch)
             batch, size = [], 0
         batch.append(part)
