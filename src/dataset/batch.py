@@ -8,7 +8,7 @@ from src.language_model.fragment_language_model import FragmentLanguageModel
 from src.language_model.noise_channel_language_model import NoiseChannelLanguageModel
 from src.language_model.random_numbers import RandomNumbers
 from src.utils.dictionary import BOS_INDEX, MASK_INDEX, PAD_INDEX
-from src.utils.ragged import RaggedArray
+from src.utils.ragged import Ragged
 
 
 class Shape(NamedTuple):
@@ -65,24 +65,24 @@ class _Examples(NamedTuple):
     labels: np.ndarray
 
 
-def sentence_collate(tokens: RaggedArray, language_model: FragmentLanguageModel, attend_to_masks: bool) -> Collate:
+def sentence_collate(tokens: Ragged, language_model: FragmentLanguageModel, attend_to_masks: bool) -> Collate:
     """Batches for pre-training: a fresh fragment is drawn each time a sentence is read."""
 
-    def read(indices: np.ndarray, generator: RandomNumbers) -> _Examples:
-        ids = _padded(tokens, indices)
+    def read(indices: np.ndarray, shape: Shape, generator: RandomNumbers) -> _Examples:
+        ids = _padded(tokens, indices, shape.source_len)
         source_ids, inputs, positions, labels = language_model(ids, np.count_nonzero(ids, axis=1), generator)
         return _Examples(source_ids, source_mask(source_ids, attend_to_masks), inputs, positions, labels)
 
     return _collate(read)
 
 
-def pair_collate(source: RaggedArray, target: RaggedArray, noise: NoiseChannelLanguageModel,
+def pair_collate(source: Ragged, target: Ragged, noise: NoiseChannelLanguageModel,
                  attend_to_masks: bool) -> Collate:
     """Batches for fine-tuning and scoring: the decoder's input is <s> and the target but for its last symbol."""
 
-    def read(indices: np.ndarray, generator: RandomNumbers) -> _Examples:
-        source_ids = noise(_padded(source, indices), generator)
-        labels = _padded(target, indices)
+    def read(indices: np.ndarray, shape: Shape, generator: RandomNumbers) -> _Examples:
+        source_ids = noise(_padded(source, indices, shape.source_len), generator)
+        labels = _padded(target, indices, shape.target_len)
         inputs = np.full_like(labels, BOS_INDEX)
         inputs[:, 1:] = labels[:, :-1]
         positions = np.broadcast_to(np.arange(labels.shape[1], dtype=np.int32), labels.shape)
@@ -102,15 +102,16 @@ def source_mask(source_ids: np.ndarray, attend_to_masks: bool) -> np.ndarray:
     return np.where(use_masks, present, unmasked).astype(np.int32)
 
 
-def _padded(sequences: RaggedArray, indices: np.ndarray) -> np.ndarray:
-    lengths = sequences.offsets[indices + 1] - sequences.offsets[indices]
-    return sequences.padded(indices, int(lengths.max(initial=1)))
+def _padded(sequences: Ragged, indices: np.ndarray, limit: int) -> np.ndarray:
+    """[examples, length of the longest, at most `limit`] int32."""
+    ids = sequences.padded(indices, limit)
+    return ids[:, : np.count_nonzero(ids, axis=1).max(initial=1)]
 
 
-def _collate(read: Callable[[np.ndarray, RandomNumbers], _Examples]) -> Collate:
+def _collate(read: Callable[[np.ndarray, Shape, RandomNumbers], _Examples]) -> Collate:
     def collate(indices: np.ndarray, shape: Shape, generator: RandomNumbers) -> Batch:
         indices = indices.reshape(shape.rows, -1).astype(np.int64)
-        examples = read(indices[indices >= 0], generator)
+        examples = read(indices[indices >= 0], shape, generator)
         source, target = (_Places(indices >= 0, ids != PAD_INDEX, length) for ids, length in (
             (examples.source_ids, shape.source_len), (examples.labels, shape.target_len)))
         return Batch(source.put(examples.source_ids), source.positions(), source.segments(),

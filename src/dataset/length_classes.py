@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.utils.ragged import RaggedArray
+from src.utils.ragged import Ragged
 
 _STRETCH = 1 << 20  # examples looked at in one go; bounds the memory of temporary arrays
 _MOST_CLASSES = 4096
@@ -33,10 +33,10 @@ class ExampleLengths:
         target_lengths: for sentences alone, what gives their target lengths for source lengths [n].
     """
 
-    def __init__(self, columns: Sequence[RaggedArray],
+    def __init__(self, columns: Sequence[Ragged],
                  target_lengths: Callable[[np.ndarray], np.ndarray] | None = None):
-        self.columns = columns
-        self.longest = [max(int(stretch.max()) for stretch in _stretches(column)) for column in columns]
+        self._lengths = [column.lengths for column in columns]
+        self.longest = [int(lengths.max()) for lengths in self._lengths]
         shape = [longest + 1 for longest in self.longest]
         counts = sum(np.bincount(codes, minlength=int(np.prod(shape))) for codes in self._codes())
         present = np.flatnonzero(counts)
@@ -67,14 +67,9 @@ class ExampleLengths:
     def _codes(self) -> Iterator[np.ndarray]:
         """One number for the lengths of each example, a stretch of the data at a time."""
         shape = [longest + 1 for longest in self.longest]
-        for lengths in zip(*map(_stretches, self.columns), strict=True):
-            yield np.ravel_multi_index(lengths, shape)
-
-
-def _stretches(column: RaggedArray) -> Iterator[np.ndarray]:
-    """The lengths of a column's sequences, a stretch at a time."""
-    for start in range(0, len(column), _STRETCH):
-        yield np.diff(column.offsets[start : start + _STRETCH + 1])
+        for start in range(0, len(self._lengths[0]), _STRETCH):
+            stretch = [lengths[start : start + _STRETCH] for lengths in self._lengths]
+            yield np.ravel_multi_index(stretch, shape)
 
 
 def _limited(exact: LengthHistogram) -> tuple[np.ndarray, LengthHistogram]:

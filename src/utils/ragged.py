@@ -1,6 +1,5 @@
 """Many integer sequences of different lengths in two flat arrays."""
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,11 +12,9 @@ class RaggedArray:
     int32.
     """
 
-    def __init__(self, values: np.ndarray, offsets: np.ndarray, lengths: np.ndarray | None = None):
-        """`lengths`, [n]: the differences of `offsets`, where they exist already."""
+    def __init__(self, values: np.ndarray, offsets: np.ndarray):
         self.values = values  # [total], int32 or uint16
         self.offsets = offsets  # [n + 1], int64, offsets[0] == 0
-        self._lengths = lengths
 
     @classmethod
     def from_sequences(cls, sequences: Iterable[Sequence[int]]) -> "RaggedArray":
@@ -46,8 +43,12 @@ class RaggedArray:
 
     @property
     def lengths(self) -> np.ndarray:
-        """[n], int64 or int32: the length of each sequence."""
-        return np.diff(self.offsets) if self._lengths is None else self._lengths
+        """[n] int64: the length of each sequence; for a large data set, better a stretch of it by `lengths_of`."""
+        return np.diff(self.offsets)
+
+    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
+        """[k] int64: the lengths of the chosen sequences."""
+        return self.offsets[indices + 1] - self.offsets[indices]
 
     def take(self, indices: np.ndarray) -> "RaggedArray":
         """A copy of the chosen sequences, in this order; `indices` [k] are not negative."""
@@ -100,10 +101,17 @@ class ChainedRaggedArray:
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self.parts[number][index - int(self._starts[number])]
 
-    @cached_property
+    @property
     def lengths(self) -> np.ndarray:
-        """[n]: the length of each sequence."""
+        """See `RaggedArray.lengths`."""
         return np.concatenate([part.lengths for part in self.parts])
+
+    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
+        """See `RaggedArray.lengths_of`."""
+        lengths = np.empty(len(indices), np.int64)
+        for number, rows in self._by_part(indices):
+            lengths[rows] = self.parts[number].lengths_of(indices[rows] - self._starts[number])
+        return lengths
 
     @property
     def values(self) -> np.ndarray:
@@ -113,14 +121,18 @@ class ChainedRaggedArray:
     def padded(self, indices: np.ndarray, length: int, pad: int = 0) -> np.ndarray:
         """See `RaggedArray.padded`."""
         indices = np.asarray(indices, dtype=np.int64)
-        if indices.size and indices.max() >= len(self):
-            raise IndexError(f"index {indices.max()} of {len(self)} sequences")
         out = np.full((len(indices), length), pad, dtype=np.int32)
-        numbers = np.where(indices >= 0, np.searchsorted(self._starts, indices, side="right") - 1, -1)
-        for number in np.unique(numbers[numbers >= 0]):
-            rows = np.flatnonzero(numbers == number)
+        for number, rows in self._by_part(indices):
             out[rows] = self.parts[number].padded(indices[rows] - self._starts[number], length, pad)
         return out
+
+    def _by_part(self, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Each part that holds one of the sequences, and the places of those among `indices`; -1 is in no part."""
+        if indices.size and indices.max() >= len(self):
+            raise IndexError(f"index {indices.max()} of {len(self)} sequences")
+        numbers = np.searchsorted(self._starts, indices, side="right") - 1
+        for number in np.unique(numbers[numbers >= 0]):
+            yield int(number), np.flatnonzero(numbers == number)
 
 
 Ragged = RaggedArray | ChainedRaggedArray
