@@ -1,8 +1,8 @@
 """The index of a data set: its examples as flat arrays beside the records, so that opening it again costs no reading.
 
 `name.tfrecord.index` is a folder: for each column `<column>.values.npy` (ids end to end; uint16 if the vocabulary has
-no more symbols, which is half the size and as quick, else int32) and `<column>.offsets.npy` (int64), and
-`header.json`. They are mapped into memory, not read; only what batches take is ever loaded, and processes share it.
+no more symbols, which is half the size and as quick, else int32), `.offsets.npy` (int64) and `.lengths.npy` (int32),
+and `header.json`. They are mapped into memory, not read; only what batches take is ever loaded, and processes share it.
 
 What guards against error: checksums are compared when an index is built from the records. Afterwards an index
 counts as long as the records are those it was made from, by the checksums in their description and the sizes and
@@ -31,7 +31,7 @@ class IndexWriter:
     def __init__(self, folder: str, columns: Sequence[str], vocabulary_size: int):
         os.makedirs(folder)
         self.folder = folder
-        kinds = {"values": values_type(vocabulary_size), "offsets": np.dtype(np.int64)}
+        kinds = {"values": values_type(vocabulary_size), "offsets": np.dtype(np.int64), "lengths": np.dtype(np.int32)}
         self._files = {(column, kind): _ArrayFile(_array_path(folder, column, kind), dtype)
                        for column in columns for kind, dtype in kinds.items()}
         self._ends = dict.fromkeys(columns, 0)
@@ -43,6 +43,7 @@ class IndexWriter:
         for column, sequences in columns.items():
             self._files[column, "values"].append(sequences.values)
             self._files[column, "offsets"].append(sequences.offsets[1:] + self._ends[column])
+            self._files[column, "lengths"].append(sequences.lengths)
             self._ends[column] += int(sequences.offsets[-1])
 
     def finish(self, checksums: Mapping[str, int], files: Mapping[str, str]) -> None:
@@ -76,14 +77,15 @@ def open_index(path: str, info: RecordInfo) -> dict[str, RaggedArray] | None:
         columns = map_arrays(index_path(path), info)
     except (OSError, EOFError, ValueError):  # none, or damaged; or another process is replacing it
         return None
-    fits = all(len(columns[name]) == info.kept and
+    fits = all(len(columns[name]) == info.kept == len(columns[name].lengths) and
                len(columns[name].values) == info.tokens[name] == columns[name].offsets[-1] for name in info.columns)
     return columns if fits else None
 
 
 def map_arrays(folder: str, info: RecordInfo) -> dict[str, RaggedArray]:
     """The columns that an index folder holds; they stay usable when it is moved or deleted."""
-    return {column: RaggedArray(*(_load(_array_path(folder, column, kind)) for kind in ("values", "offsets")))
+    kinds = ("values", "offsets", "lengths")
+    return {column: RaggedArray(*(_load(_array_path(folder, column, kind)) for kind in kinds))
             for column in info.columns}
 
 

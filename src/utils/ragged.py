@@ -1,5 +1,6 @@
 """Many integer sequences of different lengths in two flat arrays."""
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -12,9 +13,11 @@ class RaggedArray:
     int32.
     """
 
-    def __init__(self, values: np.ndarray, offsets: np.ndarray):
+    def __init__(self, values: np.ndarray, offsets: np.ndarray, lengths: np.ndarray | None = None):
+        """`lengths`, [n] of integers: the differences of `offsets`, where they exist already."""
         self.values = values  # [total], int32 or uint16
         self.offsets = offsets  # [n + 1], int64, offsets[0] == 0
+        self._lengths = lengths
 
     @classmethod
     def from_sequences(cls, sequences: Iterable[Sequence[int]]) -> "RaggedArray":
@@ -43,12 +46,8 @@ class RaggedArray:
 
     @property
     def lengths(self) -> np.ndarray:
-        """[n] int64: the length of each sequence; for a large data set, better a stretch of it by `lengths_of`."""
-        return np.diff(self.offsets)
-
-    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
-        """[k] int64: the lengths of the chosen sequences."""
-        return self.offsets[indices + 1] - self.offsets[indices]
+        """[n], int64 or int32: the length of each sequence."""
+        return np.diff(self.offsets) if self._lengths is None else self._lengths
 
     def take(self, indices: np.ndarray) -> "RaggedArray":
         """A copy of the chosen sequences, in this order; `indices` [k] are not negative."""
@@ -101,17 +100,10 @@ class ChainedRaggedArray:
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self.parts[number][index - int(self._starts[number])]
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
-        """See `RaggedArray.lengths`."""
+        """See `RaggedArray.lengths`; these are copied, when they are first asked for."""
         return np.concatenate([part.lengths for part in self.parts])
-
-    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
-        """See `RaggedArray.lengths_of`."""
-        lengths = np.empty(len(indices), np.int64)
-        for number, rows in self._by_part(indices):
-            lengths[rows] = self.parts[number].lengths_of(indices[rows] - self._starts[number])
-        return lengths
 
     @property
     def values(self) -> np.ndarray:
@@ -121,18 +113,14 @@ class ChainedRaggedArray:
     def padded(self, indices: np.ndarray, length: int, pad: int = 0) -> np.ndarray:
         """See `RaggedArray.padded`."""
         indices = np.asarray(indices, dtype=np.int64)
-        out = np.full((len(indices), length), pad, dtype=np.int32)
-        for number, rows in self._by_part(indices):
-            out[rows] = self.parts[number].padded(indices[rows] - self._starts[number], length, pad)
-        return out
-
-    def _by_part(self, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Each part that holds one of the sequences, and the places of those among `indices`; -1 is in no part."""
         if indices.size and indices.max() >= len(self):
             raise IndexError(f"index {indices.max()} of {len(self)} sequences")
-        numbers = np.searchsorted(self._starts, indices, side="right") - 1
+        out = np.full((len(indices), length), pad, dtype=np.int32)
+        numbers = np.searchsorted(self._starts, indices, side="right") - 1  # -1 for an empty row
         for number in np.unique(numbers[numbers >= 0]):
-            yield int(number), np.flatnonzero(numbers == number)
+            rows = np.flatnonzero(numbers == number)
+            out[rows] = self.parts[number].padded(indices[rows] - self._starts[number], length, pad)
+        return out
 
 
 Ragged = RaggedArray | ChainedRaggedArray
