@@ -18,7 +18,10 @@ class DatasetConfig:
     """What is read, and how it is put into batches."""
 
     epochs: int = key(10, "passes over the training data", minimum=1)
-    batch_size: int = key(192, "sentences (or pairs) a batch and device", minimum=1)
+    batch_size: int = key(192, "sentences (or pairs) a batch, on each device and before accumulation; of packed rows, "
+                               "as many as hold this number on average", minimum=1)
+    accumulate_batches: int = key(1, "batches on each device whose gradients are added up for one optimizer step: a "
+                                     "step sees accumulate_batches * devices * batch_size sentences", minimum=1)
     pre_train_dataset: str = key("", "records of sentences to pre-train on: a file, several separated by commas, a "
                                      "glob or a folder; exactly one of this and fine_tune_dataset is set for training")
     fine_tune_dataset: str = key("", "records of pairs to fine-tune on, in the same forms")
@@ -27,10 +30,14 @@ class DatasetConfig:
     dataset_sink_mode: bool = key(False, "do not wait for the device after each step: losses are read back every "
                                          "dataset_sink_step steps (only with loss_scale_mode static)")
     dataset_sink_step: int = key(100, "steps between two read-backs when dataset_sink_mode is on", minimum=1)
-    max_tokens: int = key(0, "if above 0, a batch holds as many sentences as fit into this number of padded "
+    max_tokens: int = key(0, "if above 0, a batch holds as many rows as fit into this number of padded "
                              "positions of the longer side, and batch_size is not used", minimum=0)
     eval_batch_size: int = key(32, "sentences a batch in search and scoring", minimum=1)
-    num_buckets: int = key(4, "padded lengths, chosen from the data to pad least; each is compiled once", minimum=1)
+    pack_sentences: bool = key(True, "put several sentences into a row of training and validation batches: the result "
+                                     "is the same, one shape is compiled and little is padded; search and scoring "
+                                     "keep one a row")
+    num_buckets: int = key(4, "padded lengths where sentences are not packed, chosen from the data to pad least; each "
+                              "is compiled once", minimum=1)
     language_model: str = key("mass", "what pre-training hides: mass (the paper), loose (the released code, one "
                                       "symbol more), masked (mass without the 80/10/10 rule)",
                               choices=("mass", "loose", "masked"))
