@@ -72,7 +72,7 @@ def _compile(compiler: list[str], output: str) -> None:
     said = ""
     for threads in (_THREADS, ()):  # Apple's clang knows no OpenMP: one thread then
         try:
-            result = subprocess.run([*compiler, *_FLAGS, *threads, *sources, "-lm", "-o", output], capture_output=True,
+            result = subprocess.run([*compiler, *_FLAGS, *threads, *sources, "-lm", "-ldl", "-o", output], capture_output=True,
                                     text=True, check=False, timeout=_TIME_LIMIT)
         except subprocess.TimeoutExpired as error:
             raise MassError(f"{compiler[0]} took more than {_TIME_LIMIT:.0f} s to compile the kernels") from error

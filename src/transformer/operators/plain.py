@@ -14,6 +14,9 @@ from src.transformer.operators.fast_gradients import AddBias, LogSumExp, ScaleSh
 class PlainOperators:
     """Makes the operators of a network."""
 
+    def product(self) -> nn.Cell:
+        return Product()
+
     def layer_norm(self, epsilon: float) -> nn.Cell:
         return LayerNorm(epsilon)
 
@@ -31,6 +34,17 @@ class PlainOperators:
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
         return CrossEntropy(target_weight, other_weight)
+
+
+class Product(nn.Cell):
+    """x weight^T for x [rows, in_features], weight [out_features, in_features]."""
+
+    def __init__(self):
+        super().__init__()
+        self.matmul = ops.MatMul(transpose_b=True)
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self.matmul(x, weight)
 
 
 class LayerNorm(nn.Cell):
@@ -130,7 +144,7 @@ class CrossEntropy(nn.Cell):
         self.target_weight = target_weight
         self.other_weight = other_weight
         self.log_sum_exp = LogSumExp()
-        self.logits = ops.MatMul(transpose_b=True)
+        self.logits = Product()
 
     def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         present = ops.cast(labels != 0, mstype.float32)
