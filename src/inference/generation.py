@@ -3,7 +3,7 @@ import numpy as np
 from tqdm import tqdm
 
 from config.config import ModelConfig
-from src.dataset.batch_plan import BatchSource
+from src.dataset.batch_source import BatchSource
 from src.transformer.beam_search import Hypothesis, beam_search
 from src.transformer.transformer import Transformer
 from src.transformer.transformer_for_infer import TransformerForInfer
@@ -11,13 +11,17 @@ from src.transformer.transformer_for_infer import TransformerForInfer
 
 def generate(transformer: Transformer, source: BatchSource, rows: int, model: ModelConfig,
              n_best: int = 1) -> list[list[Hypothesis]]:
-    """The n best hypotheses of each example, in the order of the records; `rows` sentences go through at a time."""
+    """The n best hypotheses of each example, in the order of the records; `rows` sentences go through at a time.
+
+    The source has one example a row (dataset_config.pack_sentences off).
+    """
     infer = TransformerForInfer(transformer, rows, model.beam_width, model.max_decode_length)
     answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
         for indices, batch in source.in_order():
             missing = rows - len(indices)
-            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in (batch.source_ids, batch.source_mask)))
+            sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)
+            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in sources))
             found = beam_search(infer.step, rows, model.beam_width, model.max_decode_length,
                                 model.length_penalty_weight, n_best)
             for index, hypotheses in zip(indices, found, strict=False):

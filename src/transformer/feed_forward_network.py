@@ -2,8 +2,8 @@
 from mindspore import Tensor, nn
 
 from config.config import ModelConfig
-from src.transformer.operators.choice import Operators
 from src.transformer.dense import Dense
+from src.transformer.operators.choice import Operators
 
 
 class FeedForwardNetwork(nn.Cell):

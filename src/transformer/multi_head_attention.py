@@ -4,15 +4,15 @@ import math
 from mindspore import Tensor, nn, ops
 
 from config.config import ModelConfig
-from src.transformer.operators.choice import Operators
 from src.transformer.dense import Dense
+from src.transformer.operators.choice import Operators
 
 
 class MultiHeadAttention(nn.Cell):
     """softmax(q k^T / sqrt(head_size)) v for each head, projected back (Vaswani et al., 2017, 3.2).
 
     Queries come from one sequence, keys and values from `memory`, which may be another one. Sequences are flat,
-    [batch * length, hidden_size]; who sees whom is told by segments (src/operators/plain.py, Attention). The bias of the
+    [batch * length, hidden_size]; who sees whom is told by segments (operators/plain.py, Attention). The bias of the
     last projection, `output`, is left to the residual connection.
     """
 

@@ -6,7 +6,6 @@ from src.transformer.operators.native import NativeOperators
 from src.transformer.operators.plain import PlainOperators
 from src.utils.errors import MassError, UsageError
 
-
 Operators = PlainOperators | NativeOperators
 
 
@@ -32,10 +31,12 @@ def choose_operators(device_target: str, wish: str) -> Choice:
                              f"{device_target}; set it to 'auto'")
         return Choice(PlainOperators(), "MindSpore's operators")
     try:
-        library = build_kernels()
+        kernels = build_kernels()
     except (MassError, OSError) as error:
         if wish == "on":
             raise MassError(f"training_config.native_kernels is 'on': {error}; install a C compiler, or set it to "
                             f"'auto' to train with MindSpore's own, slower operators") from error
         return Choice(PlainOperators(), f"MindSpore's operators, which are slower ({error})")
-    return Choice(NativeOperators(library), f"C kernels {library}")
+    threads = f"{kernels.threads} thread{'s' if kernels.threads > 1 else ''}"
+    return Choice(NativeOperators(kernels.path),
+                  f"C kernels, {threads}, {kernels.path}{f' ({kernels.note})' if kernels.note else ''}")

@@ -1,8 +1,8 @@
 """The operators as C kernels (native/*.c), for the CPU.
 
 Each is a cell whose forward and backward pass are one kernel each. All matrices are float32 and flat, [rows, columns].
-Dropout masks follow from the step's seed ([2] int32) and the number of the dropout in the network, so that they are drawn
-again in the backward pass, and come out the same when a run is repeated or resumed.
+Dropout masks follow from the step's seed ([2] int32) and the number of the dropout in the network, so that they are
+drawn again in the backward pass, and come out the same when a run is repeated or resumed.
 """
 import ctypes
 from itertools import count
@@ -100,10 +100,9 @@ class _LayerNorm(_Kernels):
 
     def __init__(self, library: str, epsilon: float):
         super().__init__(library)
-        self.epsilon = Tensor([epsilon], mstype.float32)
-        self.forward = self.kernel("norm_forward", lambda *s: (s[0], [s[0][0], 2]), lambda *t: (t[0], t[0]))
-        self.backward = self.kernel("norm_backward", lambda *s: (s[0], s[3], s[3]), lambda *t: (t[0], t[0], t[0]))
-        self.run = _LayerNormWithStatistics(self.forward, self.backward, self.epsilon)
+        forward = self.kernel("norm_forward", lambda *s: (s[0], [s[0][0], 2]), lambda *t: (t[0], t[0]))
+        backward = self.kernel("norm_backward", lambda *s: (s[0], s[3], s[3]), lambda *t: (t[0], t[0], t[0]))
+        self.run = _LayerNormWithStatistics(forward, backward, Tensor([epsilon], mstype.float32))
 
     def construct(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         return self.run(x, gamma, beta)[0]

@@ -135,7 +135,7 @@ class CrossEntropy(nn.Cell):
     """Label-smoothed loss and negative log-likelihood of each row, 0 where the label is <pad> (0).
 
     For states s [rows, hidden], the table E [symbols, hidden] and labels y [rows], with logits z = s E^T:
-    lse(z) - target_weight z_y - other_weight sum(z), and lse(z) - z_y. Only the former has a gradient that training uses.
+    lse(z) - target_weight z_y - other_weight sum(z), and lse(z) - z_y. Training uses the gradient of the former only.
     Here the sum of all logits is s . (sum of the rows of E), and z_y is s . E_y, so that only lse needs the logits.
     """
 
