@@ -11,7 +11,7 @@ from src.transformer.weights import network_arrays
 from src.utils.errors import UsageError
 from src.utils.files import copy_atomically, make_output_folder
 from src.utils.load_weights import save_weights
-from src.utils.loss_monitor import METRICS_FILE
+from src.utils.monitoring.metrics_file import METRICS_FILE
 
 
 def require_no_run(folder: str) -> None:
