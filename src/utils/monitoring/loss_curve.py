@@ -11,6 +11,7 @@ LOSS_CURVE_FILE = "loss_curve.png"
 LOSS_LABEL = "negative log-likelihood per subword (nats)"
 BLUE, ORANGE, GREY = "#4c72b0", "#dd8452", "#8c8c8c"
 SMOOTHED_FROM = 40  # reports of training: fewer are drawn as they are
+MARKED_UP_TO = 60  # validations: the marks of more would cover the line
 
 
 def draw_loss_curve(metrics_path: str, picture_path: str, title: str = "") -> None:
@@ -46,14 +47,17 @@ def plot_losses(axes: Any, entries: list[dict[str, Any]], train_colour: str, val
     axes.plot(steps, losses, color=train_colour, alpha=0.3 if smooth else 0.6, linewidth=1,
               label="" if smooth else f"{prefix}training")
     if smooth:
-        axes.plot(steps, running_mean(losses, len(losses) // 20), color=train_colour, linewidth=1.5,
+        axes.plot(steps, running_mean(losses, len(losses) // 20), color=train_colour, alpha=0.7, linewidth=1.2,
                   label=f"{prefix}training (running mean)")
     steps, losses = _points(entries, "valid")
     if losses:
         best = int(np.argmin(losses))
-        axes.plot(steps, losses, color=valid_colour, marker="o", markersize=3, linewidth=1.5,
+        axes.plot(steps, losses, color=valid_colour, marker="o" if len(losses) <= MARKED_UP_TO else "",
+                  markersize=3, linewidth=1.5,
                   label=f"{prefix}validation (best {losses[best]:.3f} at step {steps[best]:,})")
     axes.set_xlabel("step")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylabel(LOSS_LABEL)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
