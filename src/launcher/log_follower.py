@@ -42,7 +42,7 @@ def size(path: str) -> int:
 
 
 def last_lines(path: str, count: int, start: int = 0) -> str:
-    """The last `count` lines of a file, of those from byte `start` on, indented; bytes that are not UTF-8 are replaced."""
+    """The last `count` lines of a file, of those from byte `start` on, indented; what is not UTF-8 is replaced."""
     if size(path) <= start:
         return "  (nothing)"
     with open(path, "rb") as stream:

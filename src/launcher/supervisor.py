@@ -132,11 +132,12 @@ class _RankWatch:
         failed = sorted(self._failed(), key=lambda ending: ending.time)
         if failed:
             first = failed[0]
-            log, start = self._files.log(first.rank), self._log_starts[first.rank]
+            log = self._files.log(first.rank)
+            lines = last_lines(log, _LAST_LINES, self._log_starts[first.rank])
             others = [f"; then rank {other.rank} {describe_code(other.code)}" for other in failed[1:]
                       if other.code != 128 + signal.SIGKILL]
             return Result(first.code, f"rank {first.rank} {describe_code(first.code)}, and the run with it"
-                                      f"{''.join(others)}\nThe last lines of {log}:\n{last_lines(log, _LAST_LINES, start)}")
+                                      f"{''.join(others)}\nThe last lines of {log}:\n{lines}")
         codes = [self._endings[rank].code for rank in self._ranks if rank in self._endings]
         if len(codes) == len(self._ranks) and not any(codes):
             return Result(0, "")
