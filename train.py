@@ -17,8 +17,8 @@ def main() -> int:
                              "(default: train_mass_cpu, train_mass_gpu0, ... in this folder)")
     parser.add_argument("--resume", nargs="?", const="", metavar="PATH",
                         help="continue a run where it stopped: from the newest whole checkpoint of the run folder (a "
-                             "new run begins if there is none yet), or from the checkpoint or folder PATH; weights to start "
-                             "a new run from are another thing: checkpoint_options.existed_ckpt")
+                             "new run begins if there is none yet), or from the checkpoint or folder PATH. Weights to "
+                             "start a new run from are named in checkpoint_options.existed_ckpt")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
 

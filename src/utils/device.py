@@ -50,7 +50,6 @@ def require_compute_type(config: Config) -> None:
     from mindspore import dtype as mstype
 
     compute_type, device = config.model_config.compute_type, config.training_config.device_target
-    kinds = {"float32": mstype.float32, "float16": mstype.float16, "bfloat16": mstype.bfloat16}
     if compute_type == "float32":
         return
 
@@ -63,7 +62,7 @@ def require_compute_type(config: Config) -> None:
             self.batch_matmul = ops.BatchMatMul()
 
         def construct(self, x: Tensor) -> Tensor:
-            half = ops.cast(x, kinds[compute_type])
+            half = ops.cast(x, getattr(mstype, compute_type))
             product = ops.reshape(self.matmul(half, half), (1, 2, 2))
             return ops.cast(self.batch_matmul(product, product), mstype.float32)
 
