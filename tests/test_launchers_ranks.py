@@ -228,6 +228,14 @@ def test_a_killed_rank_ends_the_run_and_is_named(ranks_place, victim):
         process.kill()
 
 
+def test_a_scheduler_that_loses_the_ranks_ends_the_run(ranks_place):
+    (ranks_place[0] / "mindspore/communication.py").write_text("def init(): raise RuntimeError('worker 1 timed out')")
+    done = run(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
+    assert done.returncode == 1
+    assert "the scheduler" in done.stderr and "worker 1 timed out" in done.stderr
+    assert not rank_processes(ranks_place)
+
+
 def test_a_killed_launcher_lets_its_ranks_save(ranks_place):
     process = start(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600", TEST_SAVING="1")
     folder = ranks_place[1] / "train_mass_cpu/ranks"

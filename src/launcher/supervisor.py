@@ -130,6 +130,12 @@ class _RankWatch:
     def result(self, starter_log: str) -> Result:
         """What to tell, when all has ended; `starter_log`: what msrun printed."""
         failed = sorted(self._failed(), key=lambda ending: ending.time)
+        scheduler = self._failed_scheduler()
+        if scheduler and (not failed or scheduler.time < failed[0].time):
+            log = self._files.scheduler_log()
+            return Result(1, f"the scheduler, which brings the ranks together, {describe_code(scheduler.code)}: a rank "
+                             f"on any machine does not answer it\nThe last lines of {log}:\n"
+                             f"{last_lines(log, _LAST_LINES)}")
         if failed:
             first = failed[0]
             log = self._files.log(first.rank)
@@ -143,24 +149,23 @@ class _RankWatch:
             return Result(0, "")
         if codes and any(codes):
             return Result(max(codes), f"train.py {describe_code(max(codes))} on {len(codes)} ranks")
-        log = self._files.scheduler_log() if self._scheduler_failed() else starter_log
-        return Result(1, f"the ranks could not be started, or not brought together\n"
-                         f"The last lines of {log}:\n{last_lines(log, _LAST_LINES)}")
+        return Result(1, f"the ranks could not be started\nThe last lines of {starter_log}:\n"
+                         f"{last_lines(starter_log, _LAST_LINES)}")
 
     def _grace(self) -> float:
         """Seconds that the run may still take, as things stand."""
         if len(self._endings) == len(self._ranks):
             return _DONE_GRACE if self._all_are_here else _ELSEWHERE_GRACE
-        if self._failed() or self._scheduler_failed() or any(p.poll() for p in self._processes):
+        if self._failed() or self._failed_scheduler() or any(p.poll() for p in self._processes):
             return _FAILED_GRACE
         return _STOPPED_GRACE if any(ending.code for ending in self._endings.values()) else math.inf
 
     def _failed(self) -> list[Ending]:
         return [ending for ending in self._endings.values() if ending.code not in (0, *STOPPED_CODES)]
 
-    def _scheduler_failed(self) -> bool:
+    def _failed_scheduler(self) -> Ending | None:
         ending = self._files.ending(SCHEDULER)
-        return ending is not None and ending.code != 0
+        return ending if ending and ending.code else None
 
     def _living_keepers(self) -> dict[int, int]:
         pids = {rank: self._files.keeper(rank) for rank in self._ranks}
