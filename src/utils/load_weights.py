@@ -12,6 +12,7 @@ from src.utils.files import atomic_output, require_file
 
 METADATA_ENTRY = "__metadata__"
 VOCABULARY_KEYS = {"file", "size", "fingerprint"}
+SHAPELESS_KEYS = ("num_attention_heads", "hidden_act")  # of model_config: they change the network, but no shape in it
 
 
 @dataclass

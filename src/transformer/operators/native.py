@@ -34,6 +34,9 @@ class NativeOperators:
             return plain.PlainOperators().product()
         return _Product(self._library)
 
+    def sum_of_squares(self) -> nn.Cell:
+        return _SumOfSquares(self._library)
+
     def layer_norm(self, epsilon: float) -> nn.Cell:
         return _LayerNorm(self._library, epsilon)
 
@@ -93,6 +96,17 @@ class _Product(_Kernels):
 
     def bprop(self, x, weight, out, dout):
         return self.backward(dout, x, weight)
+
+
+class _SumOfSquares(_Kernels):
+    """Sum of the squares of a float32 tensor of any shape, [1]."""
+
+    def __init__(self, library: str):
+        super().__init__(library)
+        self.forward = self.kernel("sum_of_squares", lambda *s: [1], lambda *t: t[0])
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.forward(x)
 
 
 class _LayerNorm(_Kernels):
