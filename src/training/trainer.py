@@ -24,7 +24,13 @@ from src.training.optimizer import make_optimizer, optimizer_state
 from src.training.resuming import Resumed, find_resumed, load_optimizer, require_same_run
 from src.training.start_summary import StartSummary, start_text
 from src.training.train_step import TrainStep
-from src.training.training_data import identify, training_records, training_source, validation_records, validation_source
+from src.training.training_data import (
+    identify,
+    training_records,
+    training_source,
+    validation_records,
+    validation_source,
+)
 from src.training.training_loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
 from src.training.training_state import TrainingState
 from src.training.validation import RougeSample
@@ -159,8 +165,9 @@ def _summary(config: Config, network: TransformerForTrain, data: TrainingData, r
         f"{training.device_target} {training.device_id}"
     return StartSummary(
         task="pre-training" if records.info.kind == "sentences" else "fine-tuning", device=device,
-        precision=config.model_config.compute_type, operators=operators, world_size=ranks.world_size, accumulate=source.accumulate,
-        model=config.model_config, sizes={weight.name: weight.size for weight in network.trainable_params()},
+        precision=config.model_config.compute_type, operators=operators,
+        world_size=ranks.world_size, accumulate=source.accumulate, model=config.model_config,
+        sizes={weight.name: weight.size for weight in network.trainable_params()},
         weights_from=weights_from, vocabulary_path=records.vocabulary_path, train_paths=records.paths,
         train_examples=len(records), valid_paths=valid_records.paths if valid_records else (),
         valid_examples=len(valid_records) if valid_records else 0, shapes=source.plan.shapes,

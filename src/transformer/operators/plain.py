@@ -14,8 +14,8 @@ from src.transformer.operators.fast_gradients import AddBias, LogSumExp, ScaleSh
 class PlainOperators:
     """Makes the operators of a network.
 
-    `compute_type` (float32, float16 or bfloat16) is that of the matrix products' inputs and results; weights, gradients,
-    norms, weights of attentions, and losses are float32 in any case.
+    `compute_type` (float32, float16 or bfloat16) is that of the matrix products' inputs and results; weights,
+    gradients, norms, weights of attentions, and losses are float32 in any case.
     """
 
     def __init__(self, compute_type: str = "float32"):
