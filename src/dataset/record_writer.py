@@ -150,9 +150,20 @@ def _write_data_set(plan: DataSetPlan, parts: Iterable[_EncodedPart], progress: 
             index.finish(checksums, files)
         _remove_earlier(plan.path)
     info = statistics.describe(plan, checksums)
-    loader.vocabulary.persistence(info.vocabulary_path(plan.path))
+    _keep_vocabulary(loader.vocabulary, info.vocabulary_path(plan.path))
     info.save(plan.path)
     return info
+
+
+def _keep_vocabulary(vocabulary: Dictionary, path: str) -> None:
+    """Write the copy of the vocabulary, unless it is there: other data sets in the folder have the same one."""
+    try:
+        there = Dictionary.load_from_persisted_dict(path)
+        same = (there.symbols, there.frequencies) == (vocabulary.symbols, vocabulary.frequencies)
+    except MassError:  # missing or damaged
+        same = False
+    if not same:
+        vocabulary.persistence(path)
 
 
 def _require_examples(plan: DataSetPlan, statistics: "_Statistics") -> None:
