@@ -15,6 +15,7 @@ class Measurement(NamedTuple):
     """What one run of a command took."""
 
     seconds: float
+    cpu_seconds: float  # of all processes; beside `seconds` it tells a slow command from a busy machine
     largest_mib: float  # peak resident memory of the process that needed most, as the kernel counts it
     total_mib: float  # highest sum of the resident memory of all processes at a time, sampled; shared pages count twice
     output: str
@@ -43,7 +44,7 @@ def measure(command: Sequence[str], cores: int | None = None) -> Measurement:
     if process.returncode:
         raise SystemExit(f"failed with exit code {process.returncode}: {' '.join(command)}\n{output}")
     largest = usage.ru_maxrss / 1024
-    return Measurement(seconds, largest, max(sampler.peak / 1024, largest), output)
+    return Measurement(seconds, usage.ru_utime + usage.ru_stime, largest, max(sampler.peak / 1024, largest), output)
 
 
 class _Sampler(threading.Thread):
