@@ -16,7 +16,7 @@ from src.dataset.record_writer import DataSetPlan, write_data_sets
 from src.utils.arguments import RunOptions
 from src.utils.dictionary import Dictionary
 from src.utils.errors import UsageError
-from src.utils.files import list_files, make_output_folder
+from src.utils.files import list_files, make_output_folder, require_file
 from src.utils.finished_outputs import FinishedOutputs, file_digest
 from src.utils.progress import say
 
@@ -159,7 +159,8 @@ def _make(requests: Sequence[_Request], output_folder: str, vocabulary_path: str
     tasks, plans = {}, {}
     for request in requests:
         path = os.path.join(output_folder, f"{request.name}.{options.format}")
-        tasks[path] = finished.task(os.path.basename(path), request.inputs, {
+        inputs = [require_file(file, "text file") for file in request.inputs]
+        tasks[path] = finished.task(os.path.basename(path), inputs, {
             "records": FORMAT_VERSION, "vocabulary": digest, "split": request.split, "masking": request.masking,
             "max_len": options.max_len, "min_len": options.min_len, "shards": options.shards, "errors": run.errors,
         })  # fmt: skip
