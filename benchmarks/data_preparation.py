@@ -79,8 +79,8 @@ def main() -> None:
                 measured = preparation.measure(run)
                 done[run].append(measured)
                 print(f"round {number + 1}: {run.step}, {run.processes} processes, {run.lines:,} lines: "
-                      f"{measured.seconds:.1f} s ({measured.cpu_seconds:.1f} s of processor), {measured.largest_mib:.0f} MiB",
-                      file=sys.stderr, flush=True)
+                      f"{measured.seconds:.1f} s ({measured.cpu_seconds:.1f} s of processor), "
+                      f"{measured.largest_mib:.0f} MiB", file=sys.stderr, flush=True)
         print(growth)
         print("\n".join(identities(preparation, done)) + "\n")
         print(report(done, args.lines, preparation.sample_lines))
