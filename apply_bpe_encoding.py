@@ -7,9 +7,10 @@ when the run has succeeded, and not before; any other file there is left alone a
 import argparse
 
 from src.text.bpe_corpus import build_vocabulary, check_vocabulary_options, encode_corpus
-from src.text.parallel import FileSummary
-from src.utils.arguments import HelpFormatter
+from src.text.conversion import FileSummary
+from src.utils.arguments import HelpFormatter, add_run_flags, run_options
 from src.utils.errors import run
+from src.utils.progress import say
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -24,18 +25,20 @@ def parse_arguments() -> argparse.Namespace:
         type=int,
         help="drop subwords of this frequency or less, but for as many as make the vocabulary's size a multiple of 16",
     )
-    parser.add_argument("--processes", type=int, default=2, help="number of processes")
+    add_run_flags(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
+    options = run_options(arguments)
     earlier = check_vocabulary_options(arguments.vocab_path, arguments.threshold)
     total = FileSummary("all files", arguments.output_folder)
     for summary in encode_corpus(
-        arguments.codes, arguments.src_folder, arguments.output_folder, arguments.prefix, arguments.processes
+        arguments.codes, arguments.src_folder, arguments.output_folder, arguments.prefix, options
     ):
-        print(summary, flush=True)
+        if not options.quiet:
+            say(str(summary))
         total.add(summary)
     print(total)
     if not arguments.vocab_path:

@@ -8,19 +8,21 @@ long side are dropped and counted. Test and valid sets keep every pair, so that 
 long are truncated, and empty ones kept, and both are counted.
 
 The corpus as published (movie_lines.txt, movie_conversations.txt): each two consecutive lines of a conversation become
-a pair, the films are split 80/10/10 into train, valid and test (no film is in two splits), and the pairs are written as
-raw text into a folder in --output_folder. The commands that turn that text into data sets are printed.
+a pair, and the pairs are split 80/10/10 into train, valid and test, film by film (no film is in two splits). They are
+written as raw text into the folder raw in --output_folder. With --codes, that text is tokenized and encoded, and
+becomes the same data sets in the same run.
 """
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 
 from src.dataset.cornell_corpus import is_published_corpus
-from src.dataset.cornell_preparation import find_pair_files, split_published_corpus
+from src.dataset.cornell_preparation import encode_published_corpus, find_pair_files, other_pair_files, raw_folder
+from src.dataset.cornell_split import SPLIT_SHARES, SplitPlan, parse_shares, split_corpus
 from src.dataset.preparation import choose_vocabulary, make_pair_records, report
 from src.dataset.records import RECORD_FORMATS
-from src.utils.arguments import HelpFormatter
+from src.utils.arguments import HelpFormatter, RunOptions, add_run_flags, run_options
 from src.utils.errors import UsageError, run
+from src.utils.files import require_file
 
 
 def parse_arguments() -> Namespace:
@@ -38,20 +40,50 @@ def parse_arguments() -> Namespace:
                         help="longest source or target, in symbols with </s>")
     parser.add_argument("--format", choices=RECORD_FORMATS, default="tfrecord",
                         help="format of the record files")
+    published = parser.add_argument_group("the corpus as published")
+    published.add_argument("--codes", help="BPE codes of the vocabulary: go on from raw text to the record files")
+    published.add_argument("--split", default=",".join(map(str, SPLIT_SHARES.values())),
+                           help="shares of the pairs for train, valid and test, of whole films; 0 leaves a set out")
+    published.add_argument("--split_seed", type=int, default=0, help="another number chooses other films")
+    add_run_flags(parser)
     return parser.parse_args()
+
+
+def split_published_corpus(args: Namespace, prefixes: dict[str, str], options: RunOptions) -> SplitPlan:
+    """Write the corpus as raw text, and print what was found and where it is."""
+    plan = SplitPlan(prefixes, parse_shares(args.split), args.split_seed)
+    raw = raw_folder(args.output_folder)
+    summary, unchanged = split_corpus(args.src_folder, raw, plan, options.overwrite)
+    print(summary)
+    if others := other_pair_files(args.src_folder, prefixes):
+        print(f"not read, because the published corpus lies beside them: {', '.join(others)}")
+    for split in plan.splits:
+        files = os.path.join(raw, plan.prefixes[split])
+        print(f"{files}.src.txt, .tgt.txt: {summary.pairs[split]:,} pairs{', unchanged' if unchanged else ''}")
+    return plan
 
 
 def main() -> None:
     args = parse_arguments()
     prefixes = {split: getattr(args, f"{split}_prefix") for split in ("train", "valid", "test")}
-    if is_published_corpus(args.src_folder):
-        split_published_corpus(args.src_folder, args.output_folder, prefixes, args.existed_vocab,
-                               os.path.dirname(sys.argv[0]))
+    options = run_options(args)
+    published = is_published_corpus(args.src_folder)
+    if args.codes and not published:
+        raise UsageError(f"--codes is for the corpus as published, and {args.src_folder!r} does not hold that; "
+                         f"encode other text with apply_bpe_encoding.py")
+    if published and not args.codes:
+        split_published_corpus(args, prefixes, options)
+        print("this is raw text; for record files give --codes and --existed_vocab, those of your model, too")
         return
-    data_sets = find_pair_files(args.src_folder, prefixes)
     if not args.existed_vocab:
         raise UsageError("give --existed_vocab, the vocabulary the text is to be written in")
     vocabulary_path = choose_vocabulary(args.existed_vocab, None, args.output_folder)
+    if published:
+        require_file(args.codes, "BPE codes")
+        plan = split_published_corpus(args, prefixes, options)
+        data_sets = encode_published_corpus(args.output_folder, plan, args.codes, options)
+    else:
+        data_sets = find_pair_files(args.src_folder, prefixes)
     for path, info in make_pair_records(data_sets, args.output_folder, vocabulary_path, args.noise_prob, args.max_len,
                                         args.format):
         report(path, info)

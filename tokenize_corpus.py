@@ -2,10 +2,12 @@
 import argparse
 import sys
 
-from src.text.parallel import FileSummary, available_cores, require_processes
-from src.text.tokenization import TOKENIZERS, plan_corpus, tokenize_corpus, usable_tokenizer
-from src.utils.arguments import HelpFormatter
+from src.text.conversion import FileSummary
+from src.text.tokenization import TOKENIZERS, tokenize_corpus, usable_tokenizer
+from src.utils.arguments import HelpFormatter, add_run_flags, run_options
 from src.utils.errors import run
+from src.utils.parallel import available_cores
+from src.utils.progress import say
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -17,20 +19,21 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--output_folder", required=True, help="where the tokenized files go; made if need be")
     parser.add_argument("--tokenizer", choices=TOKENIZERS, default="nltk", help="nltk for English, jieba for Chinese")
-    parser.add_argument("--pool_size", type=int, default=available_cores(), help="number of processes")
+    add_run_flags(parser, "--pool_size", available_cores())
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
-    require_processes(arguments.pool_size, "--pool_size")
-    plan = plan_corpus([folder for folder in arguments.corpus_folder.split(",") if folder], arguments.output_folder)
+    options = run_options(arguments, "--pool_size")
+    folders = [folder for folder in arguments.corpus_folder.split(",") if folder]
     tokenizer = usable_tokenizer(arguments.tokenizer)
     if tokenizer != arguments.tokenizer:
         print(f"{arguments.tokenizer} cannot be imported (try pip install); using {tokenizer}", file=sys.stderr)
     total = FileSummary("all files", arguments.output_folder)
-    for summary in tokenize_corpus(plan, tokenizer, arguments.pool_size):
-        print(summary, flush=True)
+    for summary in tokenize_corpus(folders, arguments.output_folder, tokenizer, options):
+        if not options.quiet:
+            say(str(summary))
         total.add(summary)
     print(total)
 

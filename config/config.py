@@ -30,10 +30,14 @@ class DatasetConfig:
     dataset_sink_mode: bool = key(False, "do not wait for the device after each step: losses are read back every "
                                          "dataset_sink_step steps (only with loss_scale_mode static)")
     dataset_sink_step: int = key(100, "steps between two read-backs when dataset_sink_mode is on", minimum=1)
-    max_tokens: int = key(0, "if above 0, a batch holds as many sentences as fit into this number of padded "
+    max_tokens: int = key(0, "if above 0, a batch holds as many rows as fit into this number of padded "
                              "positions of the longer side, and batch_size is not used", minimum=0)
     eval_batch_size: int = key(32, "sentences a batch in search and scoring", minimum=1)
-    num_buckets: int = key(4, "padded lengths, chosen from the data to pad least; each is compiled once", minimum=1)
+    pack_sentences: bool = key(True, "put several sentences into a row of training and validation batches: the result "
+                                     "is the same, one shape is compiled and little is padded; search and scoring "
+                                     "keep one a row")
+    num_buckets: int = key(4, "padded lengths where sentences are not packed, chosen from the data to pad least; each "
+                              "is compiled once", minimum=1)
     language_model: str = key("mass", "what pre-training hides: mass (the paper), loose (the released code, one "
                                       "symbol more), masked (mass without the 80/10/10 rule)",
                               choices=("mass", "loose", "masked"))
@@ -120,7 +124,11 @@ class TrainingConfig:
     """The loop: device, length, reports."""
 
     device_target: str = key("CPU", "what to run on", choices=("CPU", "GPU", "Ascend"))
-    device_id: int = key(0, "which GPU or Ascend", minimum=0)
+    device_id: int = key(0, "which GPU or Ascend; several processes that msrun has started share out the devices",
+                         minimum=0)
+    native_kernels: str = key("auto", "operators in C for the CPU, compiled at their first use: on, off (MindSpore's "
+                                      "own serve instead), auto (on where there is a C compiler and compute_type is "
+                                      "float32)", choices=("auto", "on", "off"))
     max_steps: int = key(0, "end after this many optimizer steps; 0 leaves it to epochs", minimum=0)
     log_steps: int = key(50, "steps between two lines of the log", minimum=1)
     valid_steps: int = key(0, "steps between two validations, besides those at the end of each epoch", minimum=0)

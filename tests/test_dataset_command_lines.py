@@ -182,15 +182,6 @@ class TestGigaword:
 class TestCornellDialog:
     ARGUMENTS = ("--src_folder", "pairs", "--existed_vocab", "v.bin", "--output_folder", "out")
 
-    def publish(self, folder, films=30):
-        """The corpus as published, with a film title of its own in each utterance."""
-        rows = [(f"L{number}", f"m{number // 4}", f"{WORDS[number % 7]} said {number}") for number in range(4 * films)]
-        write(folder / "movie_lines.txt", [f"{row} +++$+++ u0 +++$+++ {film} +++$+++ ANN +++$+++ {text}"
-                                           for row, film, text in rows])
-        write(folder / "movie_conversations.txt",
-              [f"u0 +++$+++ u1 +++$+++ m{film} +++$+++ {[f'L{4 * film + place}' for place in range(4)]}"
-               for film in range(films)])
-
     @pytest.mark.parametrize("record_format", ["tfrecord", "mindrecord"])
     def test_prepared_text(self, place, record_format):
         run(place, "cornell_dialog.py", *self.ARGUMENTS, "--format", record_format)
@@ -214,21 +205,6 @@ class TestCornellDialog:
         records = load_records(str(place / "out" / "cornell_train_dataset.tfrecord"))
         assert len(records) == 5 and records.info.masking == {"noise_prob": 1.0}
 
-    def test_published_corpus_down_to_the_records(self, place):
-        self.publish(place / "published")
-        printed = run(place, "cornell_dialog.py", *self.ARGUMENTS, "--src_folder", "published")
-        raw = place / "out" / "raw"
-        counts = {name: (raw / name).read_text().count("\n") for name in files_of(raw)}
-        assert counts["train.src.txt"] == counts["train.tgt.txt"] and sum(counts.values()) == 2 * 90
-        commands = [line.split() for line in printed.splitlines() if line.startswith("  python")]
-        assert [os.path.basename(command[1]) for command in commands] == [
-            "tokenize_corpus.py", "apply_bpe_encoding.py", "cornell_dialog.py"]
-        (place / "vocab").mkdir()
-        (place / "vocab" / "all.bpe.codes").write_text("#version: 0.2\nt h\nth e</w>\ns a\n")
-        for command in commands:
-            run(place, *command[1:])
-        assert len(load_records(str(place / "out" / "cornell_test_dataset.tfrecord"))) == counts["test.src.txt"]
-
     @pytest.mark.parametrize("changes, code, complaint", [
         (("--src_folder", "nowhere"), 1, "'nowhere' does not exist"),
         (("--src_folder", "news"), 1, "source folder (--train_prefix train) 'news' holds no file named train*src*.txt"),
@@ -239,8 +215,6 @@ class TestCornellDialog:
         (("--test_prefix", "train"), 2, "belongs to train and to test"),
         (("--existed_vocab", ""), 2, "give --existed_vocab"),
         (("--noise_prob", "2"), 2, "--noise_prob 2.0"),
-        (("--src_folder", "published", "--train_prefix", ""), 2, "needs three different prefixes"),
-        (("--src_folder", "unpaired"), 1, "no conversation of two or more utterances"),
     ])  # fmt: skip
     def test_bad_input(self, place, changes, code, complaint):
         for folder in ("lone_source", "lone_target", "uneven"):
@@ -250,9 +224,6 @@ class TestCornellDialog:
         (place / "lone_target" / "test.src.txt").rename(place / "lone_target" / "test1.src.txt")
         write(place / "lone_target" / "test1.tgt.txt", lines(3))
         write(place / "uneven" / "valid.tgt.txt", lines(4))
-        self.publish(place / "published", films=1)
-        self.publish(place / "unpaired", films=1)
-        write(place / "unpaired" / "movie_conversations.txt", ["u0 +++$+++ u1 +++$+++ m0 +++$+++ ['L0']"])
         assert complaint in run(place, "cornell_dialog.py", *self.ARGUMENTS, *changes, code=code)
         assert not [path for path in place.glob("out/**/*") if path.is_file()]
 

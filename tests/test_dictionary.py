@@ -160,7 +160,9 @@ def persisted(**changes) -> bytes:
         (persisted(frequencies=[0] * 5 + [-1]), "whole numbers"),
         (persisted(frequencies=[0] * 5), "6 symbols and 5 frequencies"),
         (persisted(symbols=["a", *SPECIAL_SYMBOLS]), "first symbols"),
-        (persisted(symbols=[*SPECIAL_SYMBOLS, "<s>"]), "twice"),
+        (persisted(symbols=[*SPECIAL_SYMBOLS, "<s>"]), "twice: '<s>'"),
+        (persisted(symbols=[*SPECIAL_SYMBOLS, "two words"]), "symbol 5 is no word of a text: 'two words'"),
+        (persisted(symbols=[*SPECIAL_SYMBOLS, ""]), "symbol 5 is no word of a text: ''"),
     ],
 )
 def test_a_file_that_is_no_vocabulary_is_refused(tmp_path, data, reason):

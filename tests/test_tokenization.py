@@ -12,7 +12,7 @@ from src.text import parallel
 from src.text.parallel import ConvertedLines, convert_files, file_parts, map_in_order, plan_outputs
 from src.text.tokenization import plan_corpus, tokenize_corpus, tokenize_lines
 from src.utils.errors import MassError, UsageError
-from src.utils.files import read_lines
+from src.utils.text_files import read_lines
 
 
 def tokenized(line: str, tokenizer: str = "nltk") -> str:

@@ -1,20 +1,29 @@
 """Pairs of sentences for fine-tuning and evaluation, from two BPE-encoded texts."""
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from src.dataset.example_loader import ExampleLoader, as_paths, split_tokens
-from src.utils.dictionary import Dictionary
-from src.utils.errors import MassError, UsageError
-from src.utils.files import read_lines
+from src.dataset.aligned_parts import PairPart, aligned_parts, require_equal_lines
+from src.dataset.example_loader import (
+    EncodingSettings,
+    ExampleLoader,
+    Examples,
+    LineCounts,
+    TokenIds,
+    as_paths,
+    length_flaws,
+)
+from src.utils.dictionary import EOS_INDEX, Dictionary
+from src.utils.ragged import RaggedArray
 
 
 class BiLingualDataLoader(ExampleLoader):
     """Line i of a source file and line i of its target file are pair i.
 
-    For training, pairs with an empty or too long side are dropped and counted. With `keep_all`, for sets that are
-    scored, no pair is dropped, so that record i is line i: a side longer than `max_len` is truncated (its last symbol
-    stays `</s>`), an empty side is `</s>` alone, and both are counted in `flawed`.
+    For training, pairs with an empty, too short or too long side are dropped and counted, each by one reason. With
+    `keep_all`, for sets that are scored, no pair is dropped, so that record i is line i: a side longer than `max_len`
+    is truncated (its last symbol stays `</s>`), an empty side is `</s>` alone, and both are counted in `flawed`.
     """
 
     kind = "pairs"
@@ -26,48 +35,61 @@ class BiLingualDataLoader(ExampleLoader):
         vocabulary: Dictionary,
         max_len: int = 64,
         keep_all: bool = False,
+        min_len: int = 1,
+        errors: str = "strict",
     ):
         """Compares the numbers of lines at once, before anything is made of the files.
 
         Raises:
             MassError: a file is missing or not UTF-8, or a source and its target have different numbers of lines.
         """
-        super().__init__(vocabulary, max_len)
+        super().__init__(vocabulary, EncodingSettings(max_len, min_len, keep_all, errors))
         self.file_pairs = list(zip(as_paths(source_paths), as_paths(target_paths), strict=True))
-        self.keep_all = keep_all
-        self.total_lines = sum(_count_lines(*pair) for pair in self.file_pairs)
+        for pair in self.file_pairs:
+            require_equal_lines(*pair, errors)
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        self._reset_counts()
-        for source_path, target_path in self.file_pairs:
-            for source, target in zip(read_lines(source_path), read_lines(target_path), strict=True):
-                self.lines_read += 1
-                sides = {"source": split_tokens(source), "target": split_tokens(target)}
-                flaws = [flaw for side, tokens in sides.items() if (flaw := self._flaw(side, tokens))]
-                if self.keep_all:
-                    self.flawed.update(flaws)
-                elif flaws:
-                    self.dropped[flaws[0]] += 1
-                    continue
-                yield {side: self.vocabulary.encode(tokens[: self.max_len - 1]) for side, tokens in sides.items()}
+    @property
+    def inputs(self) -> list[str]:
+        return [path for pair in self.file_pairs for path in pair]
 
-    def _flaw(self, side: str, tokens: Sequence[str]) -> str | None:
-        """What is wrong with one side of a pair, as the counts name it."""
-        if not tokens:
-            return f"empty {side}"
-        if len(tokens) >= self.max_len:
-            return f"{side} {'truncated' if self.keep_all else 'too long'}"
-        return None
+    def parts(self) -> Iterator[PairPart]:
+        for pair in self.file_pairs:
+            yield from aligned_parts(*pair)
+
+    @staticmethod
+    def encode(part: PairPart, token_ids: TokenIds, settings: EncodingSettings) -> Examples:
+        texts = {"source": part.source.decode(settings.errors), "target": part.target.decode(settings.errors)}
+        sides = {side: token_ids.encode(text) for side, text in texts.items()}
+        lines = len(sides["source"])
+        if lines != len(sides["target"]):
+            raise RuntimeError(f"{part}: {lines} lines belong to {len(sides['target'])}")
+        counts = LineCounts(lines, damaged=Counter({side: text.damaged for side, text in texts.items()}))
+        if settings.keep_all:
+            return Examples(*_keep_all(sides, settings, counts))
+        return Examples(*_drop_flawed(sides, settings, counts))
 
 
-def _count_lines(source_path: str, target_path: str) -> int:
-    """The number of lines of both files; a MassError if they differ."""
-    if source_path == target_path:
-        raise UsageError(f"source and target are the same file {source_path!r}")
-    source_lines, target_lines = (sum(1 for _ in read_lines(path)) for path in (source_path, target_path))
-    if source_lines != target_lines:
-        raise MassError(
-            f"source {source_path!r} has {source_lines:,} lines and target {target_path!r} has {target_lines:,}; "
-            f"line i of one must be the partner of line i of the other"
-        )
-    return source_lines
+def _keep_all(sides: dict[str, RaggedArray], settings: EncodingSettings,
+              counts: LineCounts) -> tuple[dict[str, RaggedArray], LineCounts]:
+    kept = {}
+    for side, sequences in sides.items():
+        flaws = length_flaws(sequences, settings)
+        for reason, flaw in ((f"empty {side}", "empty"), (f"{side} truncated", "too long")):
+            if count := int(flaws[flaw].sum()):
+                counts.flawed[reason] += count
+        kept[side] = sequences.truncated(settings.max_len, EOS_INDEX)
+    return kept, counts
+
+
+def _drop_flawed(sides: dict[str, RaggedArray], settings: EncodingSettings,
+                 counts: LineCounts) -> tuple[dict[str, RaggedArray], LineCounts]:
+    flaws = {side: length_flaws(sequences, settings) for side, sequences in sides.items()}
+    reasons = {"both sides empty": flaws["source"]["empty"] & flaws["target"]["empty"]}
+    reasons |= {f"empty {side}": flaws[side]["empty"] for side in sides}
+    reasons |= {f"{side} {flaw}": flaws[side][flaw] for flaw in ("too short", "too long") for side in sides}
+    left = np.ones(counts.lines_read, bool)
+    for reason, flawed in reasons.items():  # a pair counts under the first reason that holds
+        if count := int((left & flawed).sum()):
+            counts.dropped[reason] = count
+        left &= ~flawed
+    return {side: sequences.take(np.flatnonzero(left)) for side, sequences in sides.items()}, counts

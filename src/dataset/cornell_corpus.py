@@ -4,21 +4,20 @@
 `movie_conversations.txt` one conversation a line (two character ids, film id, list of line ids), with
 ` +++$+++ ` between the fields. https://www.cs.cornell.edu/~cristian/Cornell_Movie-Dialogs_Corpus.html
 """
-import hashlib
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from src.utils.errors import MassError
-from src.utils.files import atomic_outputs, require_file
+from src.utils.files import require_file
+from src.utils.windows_characters import repair_windows_characters
 
 LINES_FILE, CONVERSATIONS_FILE = "movie_lines.txt", "movie_conversations.txt"
-SPLIT_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 _SEPARATOR = "+++$+++"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Pair(NamedTuple):
@@ -29,97 +28,75 @@ class Pair(NamedTuple):
     response: str
 
 
+@dataclass
+class CorpusCounts:
+    """What was read of the corpus."""
+
+    utterances: int = 0
+    conversations: int = 0
+    between_films: int = 0  # pairs left out because one side is of another film than the conversation
+    lines: int = 0  # of both files
+    latin1_lines: int = 0  # of which not UTF-8, and so read as ISO-8859-1
+    repaired: int = 0  # characters of Windows-1252 that had been read as control characters
+    lost: int = 0  # U+FFFD: characters that somebody's tool had lost before
+
+
 def is_published_corpus(folder: str) -> bool:
     """Whether the folder holds the two files of the published corpus."""
     return all(os.path.isfile(os.path.join(folder, name)) for name in (LINES_FILE, CONVERSATIONS_FILE))
 
 
-def read_pairs(folder: str) -> Iterator[Pair]:
+def read_pairs(folder: str, counts: CorpusCounts) -> Iterator[Pair]:
     """Yield each pair of consecutive utterances of each conversation, in the order of the corpus.
 
-    White space inside an utterance becomes single spaces; an utterance may be empty.
+    White space inside an utterance becomes single spaces; an utterance may be empty. `counts` is added to.
 
     Raises:
         MassError: a file is missing, a line has too few fields or no list, or a line id is unknown; the message names
             file and line.
     """
-    utterances = _read_utterances(os.path.join(folder, LINES_FILE))
+    utterances = {line_id: (film, " ".join(text.split())) for _, (line_id, _, film, _, text)
+                  in _read_fields(os.path.join(folder, LINES_FILE), 5, counts)}  # fmt: skip
+    counts.utterances += len(utterances)
     path = os.path.join(folder, CONVERSATIONS_FILE)
-    for number, (_, _, film, line_ids) in _read_fields(path, 4):
+    for number, (_, _, film, line_ids) in _read_fields(path, 4, counts):
         ids = re.findall(r"'([^']*)'", line_ids)
         if not ids:
             raise MassError(f"{path}, line {number}: {line_ids[:80]!r} is not a list of line ids such as ['L1', 'L2']")
         for line_id in ids:
             if line_id not in utterances:
                 raise MassError(f"{path}, line {number}: no utterance {line_id!r} in {LINES_FILE}; is it complete?")
-        for first, second in pairwise(ids):
-            yield Pair(film, utterances[first], utterances[second])
+        counts.conversations += 1
+        for (first_film, first), (second_film, second) in pairwise(utterances[line_id] for line_id in ids):
+            if first_film == second_film == film:
+                yield Pair(film, first, second)
+            else:
+                counts.between_films += 1
 
 
-def split_of_film(film: str, shares: Mapping[str, float] = SPLIT_SHARES) -> str:
-    """The split all pairs of a film belong to: the same on every machine, whatever other films there are.
-
-    `shares` maps splits to their expected shares of the films, which add up to 1.
-    """
-    point = int.from_bytes(hashlib.sha256(film.encode()).digest()[:8], "big") / 2**64
-    for split, share in shares.items():
-        point -= share
-        if point < 0:
-            return split
-    return split  # the shares' sum may round to just under 1
-
-
-def write_split_text(folder: str, output_folder: str, prefixes: Mapping[str, str]) -> Counter[str]:
-    """Write the pairs of the corpus in `folder` as text, `<prefix>.src.txt` and `<prefix>.tgt.txt` for each split.
-
-    Pairs with an empty side are left out.
-
-    Args:
-        prefixes: split ("train", "valid", "test") -> prefix of its files.
-
-    Returns:
-        The number of pairs by split, and of those left out as "empty".
-    """
-    counts: Counter[str] = Counter()
-    with atomic_outputs(output_folder) as scratch, ExitStack() as stack:
-        files = {
-            (split, side): stack.enter_context(
-                open(os.path.join(scratch, f"{prefix}.{side}.txt"), "w", encoding="utf-8", newline="\n")
-            )
-            for split, prefix in prefixes.items()
-            for side in ("src", "tgt")
-        }
-        for film, utterance, response in read_pairs(folder):
-            if not (utterance and response):
-                counts["empty"] += 1
-                continue
-            split = split_of_film(film)
-            counts[split] += 1
-            files[split, "src"].write(utterance + "\n")
-            files[split, "tgt"].write(response + "\n")
-        if not any(counts[split] for split in prefixes):
-            raise MassError(f"{os.path.join(folder, CONVERSATIONS_FILE)}: no conversation of two or more utterances")
-    return counts
-
-
-def _read_utterances(path: str) -> dict[str, str]:
-    """line id -> text"""
-    return {line_id: " ".join(text.split()) for _, (line_id, _, _, _, text) in _read_fields(path, 5)}
-
-
-def _read_fields(path: str, count: int) -> Iterator[tuple[int, Sequence[str]]]:
+def _read_fields(path: str, count: int, counts: CorpusCounts) -> Iterator[tuple[int, Sequence[str]]]:
     """Yield the number and the `count` fields, the last one perhaps empty, of each line that is not blank."""
     with open(require_file(path, "corpus file"), "rb") as stream:
-        data = stream.read()
+        for number, raw in enumerate(stream, start=1):
+            line = _decode(raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw, counts)
+            if not line.strip():
+                continue
+            fields = [text.strip() for text in line.split(_SEPARATOR, count - 1)]
+            if len(fields) < count:
+                raise MassError(f"{path}, line {number}: {len(fields)} fields instead of {count} (separated by "
+                                f"' {_SEPARATOR} '): {line[:80]!r}")
+            yield number, fields
+
+
+def _decode(raw: bytes, counts: CorpusCounts) -> str:
+    """A line of the corpus, which was published in ISO-8859-1 and is found in UTF-8; files that mix them exist."""
+    counts.lines += 1
     try:
-        text = data.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        text = data.decode("iso-8859-1")  # as the corpus is published
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        fields = [field.strip() for field in line.split(_SEPARATOR, count - 1)]
-        if len(fields) < count:
-            raise MassError(f"{path}, line {number}: {len(fields)} fields instead of {count} (separated by "
-                            f"' {_SEPARATOR} '): {line[:80]!r}")
-        yield number, fields
+        text = raw.decode("iso-8859-1")
+        counts.latin1_lines += 1
+    text, repaired = repair_windows_characters(text)
+    counts.repaired += repaired
+    counts.lost += text.count("\ufffd")
+    return text

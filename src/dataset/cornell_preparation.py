@@ -1,13 +1,20 @@
 """What cornell_dialog.py finds in its source folder: pairs of encoded text, or the corpus as published."""
 import glob
 import os
-import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from src.dataset.cornell_corpus import write_split_text
+from src.dataset.cornell_split import SplitPlan
 from src.dataset.preparation import PairFiles
+from src.text.bpe_corpus import encode_corpus
+from src.text.conversion import FileSummary
+from src.text.tokenization import tokenize_corpus, usable_tokenizer
+from src.utils.arguments import RunOptions
 from src.utils.errors import MassError, UsageError
 from src.utils.files import list_files
+from src.utils.progress import say
+
+_RAW, _TOKENIZED, _ENCODED = "raw", "tokenized", "encoded"  # folders in the output folder
 
 
 def find_pair_files(folder: str, prefixes: Mapping[str, str]) -> list[PairFiles]:
@@ -36,31 +43,42 @@ def find_pair_files(folder: str, prefixes: Mapping[str, str]) -> list[PairFiles]
     return data_sets
 
 
-def split_published_corpus(
-    folder: str, output_folder: str, prefixes: Mapping[str, str], vocabulary_path: str | None, script_folder: str
-) -> None:
-    """Pair and split the published corpus into `<output_folder>/raw`, and print what to do with the text.
+def other_pair_files(folder: str, prefixes: Mapping[str, str]) -> list[str]:
+    """The pair files that lie beside the corpus as published, which takes precedence."""
+    patterns = (os.path.join(glob.escape(folder), f"{glob.escape(prefix)}*{side}*.txt")
+                for prefix in prefixes.values() if prefix for side in ("src", "tgt"))  # fmt: skip
+    return sorted({path for pattern in patterns for path in glob.glob(pattern)})
 
-    The text is raw: it must be tokenized and encoded, with the BPE codes of the vocabulary, before records can be made.
+
+def raw_folder(output_folder: str) -> str:
+    """Where the raw text of the published corpus goes."""
+    return os.path.join(output_folder, _RAW)
+
+
+def encode_published_corpus(
+    output_folder: str, plan: SplitPlan, codes: str, options: RunOptions
+) -> list[PairFiles]:
+    """Tokenize and encode the raw text of the published corpus; returns one data set a split, to be made into records.
+
+    Raises:
+        MassError: there is no tokenizer, or the codes or a file are bad.
     """
-    if not all(prefixes.values()) or len(set(prefixes.values())) < len(prefixes):
-        given = ", ".join(f"--{split}_prefix {prefix!r}" for split, prefix in prefixes.items())
-        raise UsageError(f"the published corpus is split in three, which needs three different prefixes; not {given}")
-    raw, tokenized, encoded = (os.path.join(output_folder, name) for name in ("raw", "tokenized", "encoded"))
-    counts = write_split_text(folder, raw, prefixes)
-    for split, prefix in prefixes.items():
-        print(f"{os.path.join(raw, prefix)}.src.txt, .tgt.txt: {counts[split]:,} pairs ({split})")
-    print(f"left out because one side is empty: {counts['empty']:,}\n")
-    flags = [item for split, prefix in prefixes.items() for item in (f"--{split}_prefix", prefix)]
-    print("The text is raw. Next, with the codes and the vocabulary of your model:")
-    for script, *arguments in (
-        ("tokenize_corpus.py", "--corpus_folder", raw, "--output_folder", tokenized),
-        ("apply_bpe_encoding.py", "--codes", "vocab/all.bpe.codes", "--src_folder", tokenized,
-         "--output_folder", encoded),
-        ("cornell_dialog.py", "--src_folder", encoded, "--existed_vocab", vocabulary_path or "vocab/all_en.dict.bin",
-         *flags, "--output_folder", output_folder),
-    ):  # fmt: skip
-        print("  " + shlex.join(["python", os.path.join(script_folder, script), *arguments]))
+    raw, tokenized, encoded = (os.path.join(output_folder, name) for name in (_RAW, _TOKENIZED, _ENCODED))
+    options = replace(options, errors="strict")  # the text is ours
+    _report(tokenize_corpus([raw], tokenized, usable_tokenizer("nltk"), options), options)
+    _report(encode_corpus(codes, tokenized, encoded, "", options), options)
+
+    def path(split: str, side: str) -> str:
+        return os.path.join(encoded, f"{plan.prefixes[split]}.{side}_tokenized_bpe.txt")
+
+    return [PairFiles(f"cornell_{split}_dataset", split, (path(split, "src"),), (path(split, "tgt"),))
+            for split in plan.splits]  # fmt: skip
+
+
+def _report(summaries: Iterator[FileSummary], options: RunOptions) -> None:
+    for summary in summaries:
+        if not options.quiet:
+            say(str(summary))
 
 
 def _partner(path: str, prefix: str, old: str, new: str) -> str:

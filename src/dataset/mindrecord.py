@@ -5,31 +5,43 @@ must stay together and keep that name; the folder they are in may change.
 
 MindSpore takes seconds to import, so it is imported when such a file is first written or read.
 """
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-
-import numpy as np
 
 from src.utils.errors import MassError
 from src.utils.ragged import RaggedArray
 
-BLOCK_SIZE = 8192  # examples handed over at a time
+
+class MindRecordWriter:
+    """Writes examples, an int32 array a column, into one file or, example i into file i mod n, several.
+
+    Beside each `path` it makes the index `path`.db.
+    """
+
+    def __init__(self, paths: Sequence[str], columns: Sequence[str]):
+        from mindspore.mindrecord import FileWriter
+
+        self._writers = [FileWriter(path, shard_num=1, overwrite=True) for path in paths]
+        for writer in self._writers:
+            writer.add_schema({name: {"type": "int32", "shape": [-1]} for name in columns})
+        self._written = 0
+
+    def write(self, columns: Mapping[str, RaggedArray]) -> None:
+        """An example is sequence i of each column."""
+        shards, count = len(self._writers), len(next(iter(columns.values())))
+        for first in range(min(shards, count)):
+            rows = [{name: sequences[index] for name, sequences in columns.items()}
+                    for index in range(first, count, shards)]
+            self._writers[(self._written + first) % shards].write_raw_data(rows)
+        self._written += count
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.commit()
 
 
-def write_mindrecord(path: str, examples: Iterable[dict[str, np.ndarray]], columns: Sequence[str]) -> None:
-    """Write each example, an integer array a column, as one row; makes `path` and its index `path`.db."""
-    from mindspore.mindrecord import FileWriter
-
-    writer = FileWriter(path, shard_num=1, overwrite=True)
-    writer.add_schema({name: {"type": "int32", "shape": [-1]} for name in columns})
-    examples = iter(examples)
-    while block := list(islice(examples, BLOCK_SIZE)):
-        writer.write_raw_data([{name: example[name].astype(np.int32) for name in columns} for example in block])
-    writer.commit()
-
-
-def read_mindrecord(path: str, columns: Sequence[str]) -> Iterator[dict[str, RaggedArray]]:
-    """Yield the examples of a file in order, a block of them at a time.
+def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Iterator[dict[str, RaggedArray]]:
+    """Yield the examples of a file in order, `block_size` of them at a time (the last block: the rest).
 
     Compare checksums first: on some damage to a file MindSpore ends the process without raising anything.
 
@@ -42,7 +54,7 @@ def read_mindrecord(path: str, columns: Sequence[str]) -> Iterator[dict[str, Rag
     try:
         reader = FileReader(path, num_consumer=1, columns=list(columns))
         rows = reader.get_next()
-        while block := list(islice(rows, BLOCK_SIZE)):
+        while block := list(islice(rows, block_size)):
             yield {name: RaggedArray.from_sequences(row[name] for row in block) for name in columns}
     except RuntimeError as error:  # what MindSpore raises for whatever is wrong with a file
         reason = str(error).strip().splitlines()[0]

@@ -1,31 +1,46 @@
 """Sentences for pre-training, from BPE-encoded text."""
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from src.dataset.example_loader import ExampleLoader, as_paths, split_tokens
+from src.dataset.example_loader import (
+    EncodingSettings,
+    ExampleLoader,
+    Examples,
+    LineCounts,
+    TokenIds,
+    as_paths,
+    length_flaws,
+)
 from src.utils.dictionary import Dictionary
-from src.utils.files import read_lines
+from src.utils.files import require_file
+from src.utils.text_files import FilePart, file_parts
 
 
 class MonoLingualDataLoader(ExampleLoader):
-    """One sentence a line. Empty lines, and sentences longer than `max_len`, are dropped and counted."""
+    """One sentence a line. Empty lines, and sentences that are too short or too long, are dropped and counted."""
 
     kind = "sentences"
 
-    def __init__(self, filepaths: str | Sequence[str], vocabulary: Dictionary, max_len: int = 64):
-        super().__init__(vocabulary, max_len)
+    def __init__(self, filepaths: str | Sequence[str], vocabulary: Dictionary, max_len: int = 64, min_len: int = 1,
+                 errors: str = "strict"):
+        super().__init__(vocabulary, EncodingSettings(max_len, min_len, errors=errors))
         self.filepaths = as_paths(filepaths)
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        self._reset_counts()
+    @property
+    def inputs(self) -> list[str]:
+        return self.filepaths
+
+    def parts(self) -> Iterator[FilePart]:
         for path in self.filepaths:
-            for line in read_lines(path):
-                self.lines_read += 1
-                tokens = split_tokens(line)
-                if not tokens:
-                    self.dropped["empty"] += 1
-                elif len(tokens) >= self.max_len:
-                    self.dropped["too long"] += 1
-                else:
-                    yield {"tokens": self.vocabulary.encode(tokens)}
+            yield from file_parts(require_file(path, "text file"))
+
+    @staticmethod
+    def encode(part: FilePart, token_ids: TokenIds, settings: EncodingSettings) -> Examples:
+        text = part.decode(settings.errors)
+        sentences = token_ids.encode(text)
+        flaws = length_flaws(sentences, settings)
+        kept = sentences.take(np.flatnonzero(~np.logical_or.reduce(list(flaws.values()))))
+        dropped = Counter({reason: int(count) for reason, flawed in flaws.items() if (count := flawed.sum())})
+        return Examples({"tokens": kept}, LineCounts(len(sentences), dropped, damaged=Counter(tokens=text.damaged)))

@@ -11,10 +11,10 @@ from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
 from src.dataset.record_info import RecordInfo, summarize
 from src.dataset.records import write_records
-from src.text.parallel import map_in_order, require_processes
 from src.utils.dictionary import Dictionary
 from src.utils.errors import UsageError
 from src.utils.files import list_files, make_output_folder
+from src.utils.parallel import map_in_order, require_processes
 
 MAX_UNKNOWN_SHARE = 0.05  # BPE leaves well under 1% unknown; more means another vocabulary or other codes
 EVALUATION_SPLITS = ("valid", "test")

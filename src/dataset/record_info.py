@@ -1,39 +1,56 @@
-"""What a file of records holds and how it came about: the JSON beside it."""
+"""What a data set holds and how it came about: the JSON beside its records."""
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
+import numpy as np
+
+from src.dataset.record_files import info_path
 from src.utils.errors import MassError
 from src.utils.files import atomic_output
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READ_VERSIONS = (1, 2)  # version 1 had neither shards nor `min_len`, `damaged`, `percentiles`: their defaults are true
 COLUMNS = {"sentences": ("tokens",), "pairs": ("source", "target")}
 """The columns of each kind of record; every entry is a sequence of int32 ids that ends with `</s>`."""
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
 @dataclass(frozen=True)
 class RecordInfo:
-    """The JSON beside a file of records; dictionaries go by reason, or by column."""
+    """The JSON beside the records of a data set; dictionaries go by reason, or by column.
+
+    Lines are counted, not examples, where it says lines: a pair is a line of two files.
+    """
 
     kind: str  # "sentences" or "pairs"
     split: str  # "pretrain", "train", "valid" or "test"
     lines_read: int
     kept: int
-    dropped: dict[str, int]  # reason -> lines left out ("empty", "too long", "source too long", ...)
+    dropped: dict[str, int]  # reason -> lines left out ("empty", "too long", "empty source", ...)
     flawed: dict[str, int]  # reason -> pairs of a valid or test set that were kept ("target truncated", "empty source")
     max_len: int  # longest sequence allowed, `</s>` included
     tokens: dict[str, int]  # column -> ids, `</s>` included
     unknown: dict[str, int]  # column -> how many of them are `<unk>`
     longest: dict[str, int]  # column -> longest sequence, `</s>` included
-    checksums: dict[str, int]  # ending (".tfrecord", ".mindrecord", ".mindrecord.db") -> CRC-32C of that file
+    checksums: dict[str, int]  # file, as `record_files.files_of` names it (".mindrecord.db") -> its CRC-32C
     masking: dict[str, float]  # {"fragment_ratio": r} of sentences, {"noise_prob": p} of pairs
     vocabulary: dict[str, str | int]  # "file" (a name in the folder of the records), "size", "fingerprint"
+    min_len: int = 1  # shortest sequence allowed, `</s>` included
+    damaged: dict[str, int] = field(default_factory=dict)  # column -> lines with undecodable bytes, which were replaced
+    percentiles: dict[str, dict[str, int]] = field(default_factory=dict)  # column -> percent -> length
+    shards: int = 1  # files that the examples are spread over
     format_version: int = FORMAT_VERSION
 
     @property
     def columns(self) -> tuple[str, ...]:
         return COLUMNS[self.kind]
+
+    def vocabulary_path(self, record_path: str) -> str:
+        """The copy of the vocabulary beside the records."""
+        return os.path.join(os.path.dirname(record_path), str(self.vocabulary["file"]))
 
     def mean_length(self, column: str) -> float:
         """Mean length of a column's sequences, `</s>` included."""
@@ -69,22 +86,22 @@ class RecordInfo:
         except ValueError as error:
             raise MassError(f"{path}: not a description of records ({error}); {remake}") from error
         version = content.get("format_version") if isinstance(content, dict) else None
-        if version != FORMAT_VERSION:
-            raise MassError(f"{path}: format version {version!r}, this program reads {FORMAT_VERSION}; {remake}")
-        expected = {field.name for field in fields(cls)}
+        if version not in _READ_VERSIONS:
+            raise MassError(f"{path}: format version {version!r}, this program reads {_READ_VERSIONS}; {remake}")
+        if version == 1:
+            content = {"min_len": 1, "damaged": {}, "percentiles": {}, "shards": 1, **content}
+        expected = {entry.name for entry in fields(cls)}
         if content.keys() != expected or content["kind"] not in tuple(COLUMNS):
             wrong = ", ".join(sorted(content.keys() ^ expected)) or f"kind {content['kind']!r}"
             raise MassError(f"{path}: not a description of records (wrong: {wrong}); {remake}")
         return cls(**content)
 
 
-def info_path(record_path: str) -> str:
-    """Where the description of a record file is."""
-    return record_path + ".json"
-
-
 def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
-    """The description of several files of one kind, split, masking and vocabulary as one data set; counts add up."""
+    """The description of several files of one kind, split, masking and vocabulary as one data set.
+
+    Counts add up; checksums and percentiles do not, and are left out.
+    """
 
     def total(name: str) -> dict[str, int]:
         return dict(sum((Counter(getattr(info, name)) for info in infos), Counter()))
@@ -95,11 +112,14 @@ def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
         infos[0],
         lines_read=sum(info.lines_read for info in infos),
         kept=sum(info.kept for info in infos),
-        **{name: total(name) for name in ("dropped", "flawed", "tokens")},
+        **{name: total(name) for name in ("dropped", "flawed", "damaged", "tokens")},
         unknown={column: sum(info.unknown[column] for info in infos) for column in infos[0].columns},
         longest={column: max(info.longest[column] for info in infos) for column in infos[0].columns},
         max_len=max(info.max_len for info in infos),
-        checksums={},  # a checksum belongs to one file
+        min_len=min(info.min_len for info in infos),
+        shards=sum(info.shards for info in infos),
+        checksums={},
+        percentiles={},
     )
 
 
@@ -108,15 +128,30 @@ def format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items())) or "none"
 
 
+def percentile_lengths(histogram: np.ndarray) -> dict[str, int]:
+    """The shortest length that `PERCENTILES` of the sequences do not exceed; `histogram`[l] have length l."""
+    reached = np.cumsum(histogram)
+    return {str(percent): int(np.searchsorted(reached, percent / 100 * reached[-1])) for percent in PERCENTILES}
+
+
 def summarize(title: str, info: RecordInfo) -> str:
     """A short table of an info's numbers, for people."""
+    counts = {"lines read": info.lines_read, "kept": info.kept}
+    counts |= {f"dropped, {reason}": count for reason, count in sorted(info.dropped.items())}
+    counts |= {f"kept, {reason}": count for reason, count in sorted(info.flawed.items())}
+    counts |= {f"undecodable bytes, {column}": count for column, count in sorted(info.damaged.items()) if count}
+    name_width = max(map(len, counts))
+    lines = [f"  {name:<{name_width}} {count:>13,} {count / max(1, info.lines_read):>8.2%}"
+             for name, count in counts.items()]
+    header = ["column", "symbols", "<unk>", "mean", *(f"{percent}%" for percent in PERCENTILES), "longest"]
+    rows = [header, *(_length_row(info, column) for column in info.columns)]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines += ["  " + "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width)
+                               for place, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    return "\n".join([title, *lines])
 
-    lines = [title, f"  lines read {info.lines_read:,}, kept {info.kept:,}, dropped: {format_counts(info.dropped)}"]
-    if info.flawed:
-        lines.append(f"  kept nevertheless: {format_counts(info.flawed)}")
-    lines.extend(
-        f"  {column:<7} {info.tokens[column]:>12,} symbols, mean length {info.mean_length(column):.1f}, "
-        f"longest {info.longest[column]}, <unk> {info.unknown_share(column):.2%}"
-        for column in info.columns
-    )
-    return "\n".join(lines)
+
+def _length_row(info: RecordInfo, column: str) -> list[str]:
+    percentiles = info.percentiles.get(column, {})
+    return [column, f"{info.tokens[column]:,}", f"{info.unknown_share(column):.2%}", f"{info.mean_length(column):.1f}",
+            *(str(percentiles.get(str(percent), "-")) for percent in PERCENTILES), str(info.longest[column])]

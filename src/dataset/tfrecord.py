@@ -11,10 +11,10 @@ layout. That layout is what lets numpy decode the frames of a block all at once 
 https://www.tensorflow.org/tutorials/load_data/tfrecord, https://protobuf.dev/programming-guides/encoding/
 """
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from crc32c import crc32c
@@ -22,30 +22,57 @@ from crc32c import crc32c
 from src.utils.errors import MassError
 from src.utils.ragged import RaggedArray
 
-BLOCK_SIZE = 16384  # frames encoded or decoded at a time: enough for numpy to pay, little memory
-
 # The first byte of a protocol buffer field: its number and, in the low three bits, 2 for "length and bytes".
 FIELD_1, FIELD_2, FIELD_3 = b"\x0a", b"\x12", b"\x1a"
 
 
-def write_tfrecord(path: str, examples: Iterable[dict[str, np.ndarray]], columns: Sequence[str]) -> None:
-    """Write each example, a non-negative integer array a column, as one frame.
+class Frames(NamedTuple):
+    """Frames end to end."""
+
+    data: bytes
+    offsets: np.ndarray  # [n + 1], frame i is the bytes offsets[i] to offsets[i + 1]
+
+
+def encode_frames(columns: Mapping[str, RaggedArray]) -> Frames:
+    """One frame an example, an example being sequence i of each column.
 
     Raises:
         ValueError: a negative id.
     """
-    examples = iter(examples)
-    with open(path, "wb") as stream:
-        while block := list(islice(examples, BLOCK_SIZE)):
-            entries = [_encode_column(name, [example[name] for example in block]) for name in sorted(columns)]
-            for parts in zip(*entries, strict=True):
-                features = b"".join(parts)
-                data = FIELD_1 + _varint(len(features)) + features
-                stream.write(_frame_header(len(data)) + data + struct.pack("<I", _masked_crc(data)))
+    entries = [_encode_column(name, columns[name]) for name in sorted(columns)]
+    frames = []
+    for parts in zip(*entries, strict=True):
+        features = b"".join(parts)
+        data = FIELD_1 + _varint(len(features)) + features
+        frames.append(_frame_header(len(data)) + data + struct.pack("<I", _masked_crc(data)))
+    return Frames(b"".join(frames), np.concatenate([[0], np.cumsum([len(frame) for frame in frames], dtype=np.int64)]))
 
 
-def read_tfrecord(path: str, columns: Sequence[str]) -> Iterator[dict[str, RaggedArray]]:
-    """Yield the examples of a file that `write_tfrecord` made, a block of them at a time.
+class TFRecordWriter:
+    """Writes frames into one file or, example i into file i mod n, several."""
+
+    def __init__(self, paths: Sequence[str]):
+        self._streams = [open(path, "wb") for path in paths]  # noqa: SIM115 (closed by `close`)
+        self._written = 0
+
+    def write(self, frames: Frames) -> None:
+        shards, count = len(self._streams), len(frames.offsets) - 1
+        if shards == 1:
+            self._streams[0].write(frames.data)
+        else:
+            offsets = frames.offsets.tolist()
+            for first in range(min(shards, count)):
+                chosen = [frames.data[offsets[i] : offsets[i + 1]] for i in range(first, count, shards)]
+                self._streams[(self._written + first) % shards].write(b"".join(chosen))
+        self._written += count
+
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.close()
+
+
+def read_tfrecord(path: str, columns: Sequence[str], block_size: int) -> Iterator[dict[str, RaggedArray]]:
+    """Yield the examples of a file that `TFRecordWriter` made, `block_size` at a time (the last block: the rest).
 
     Raises:
         MassError: a frame is cut short, fails its checksum or has another layout; the message names file and record.
@@ -53,7 +80,7 @@ def read_tfrecord(path: str, columns: Sequence[str]) -> Iterator[dict[str, Ragge
     number = 0
     with open(path, "rb") as stream:
         frames = _read_frames(stream, path)
-        while block := list(islice(frames, BLOCK_SIZE)):
+        while block := list(islice(frames, block_size)):
             try:
                 yield _decode_block(block, sorted(columns))
             except _LayoutError as error:
@@ -97,11 +124,10 @@ def decode_varints(encoded: np.ndarray) -> np.ndarray:
     return values
 
 
-def _encode_column(name: str, sequences: list[np.ndarray]) -> list[bytes]:
+def _encode_column(name: str, sequences: RaggedArray) -> list[bytes]:
     """One map entry (name and packed ids) a sequence."""
-    encoded, sizes = encode_varints(np.concatenate(sequences))
-    value_ends = np.cumsum([len(sequence) for sequence in sequences])
-    byte_ends = np.concatenate([[0], np.cumsum(sizes)])[value_ends].tolist()
+    encoded, sizes = encode_varints(sequences.values)
+    byte_ends = np.concatenate([[0], np.cumsum(sizes)])[sequences.offsets[1:]].tolist()
     packed, start, entries = encoded.tobytes(), 0, []
     for end in byte_ends:
         entries.append(_entry_header(name, end - start) + packed[start:end])

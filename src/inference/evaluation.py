@@ -5,17 +5,18 @@ from typing import Any
 import numpy as np
 
 from config.config import Config
-from src.dataset.batch_plan import BatchSource
+from src.dataset.batch_source import BatchSource
 from src.dataset.data_sources import batch_source, with_vocabulary_size
 from src.dataset.records import RecordSet, load_records
 from src.inference.answers import best_answers, score_answers, text_of
 from src.inference.generation import generate
 from src.inference.output import check_output, write_answers, write_metrics
 from src.inference.scoring import target_log_probs
+from src.transformer.operators.choice import choose_operators
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
-from src.utils.device import set_up_device
+from src.utils.device import require_compute_type, set_up_device
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.ppl_score import perplexities
@@ -28,11 +29,14 @@ def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> 
     vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
     records = _test_records(config, vocabulary, vocabulary_path)
     config = with_vocabulary_size(config, records)
-    data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size, max_tokens=0)
+    data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size, max_tokens=0,
+                               pack_sentences=False, accumulate_batches=1)
     config = dataclasses.replace(config, dataset_config=data)
     source = batch_source(records, config, noisy=False)
     set_up_device(config)
-    network = TransformerForTrain(config.model_config)
+    require_compute_type(config)
+    operators, _ = choose_operators(config.training_config.device_target, config.training_config.native_kernels)
+    network = TransformerForTrain(config.model_config, operators)
     checkpoint = config.checkpoint_options.existed_ckpt
     weights = load_into(network, checkpoint, config.model_config, records.info.vocabulary, vocabulary_path)
     measure = {"rouge": _rouge, "ppl": _ppl}[metric]

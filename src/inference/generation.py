@@ -3,7 +3,7 @@ import numpy as np
 from tqdm import tqdm
 
 from config.config import ModelConfig
-from src.dataset.batch_plan import BatchSource
+from src.dataset.batch_source import BatchSource
 from src.transformer.beam_search import Hypothesis, beam_search
 from src.transformer.transformer_for_infer import TransformerForInfer
 
@@ -16,7 +16,7 @@ def generate(infer: TransformerForInfer, source: BatchSource, model: ModelConfig
     with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
         for indices, batch in source.in_order():
             missing = rows - len(indices)
-            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in (batch.source_ids, batch.source_mask)))
+            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in batch[:4]))  # those of the source
             found = beam_search(infer.step, rows, model.beam_width, model.max_decode_length,
                                 model.length_penalty_weight, n_best)
             for index, hypotheses in zip(indices, found, strict=False):

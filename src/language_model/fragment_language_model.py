@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from src.language_model.random_numbers import RandomNumbers
 from src.utils.dictionary import MASK_INDEX, PAD_INDEX
 
 
@@ -41,22 +42,25 @@ class FragmentLanguageModel:
                   if self.fragment_length is None else np.full_like(lengths, self.fragment_length))
         return np.minimum(np.maximum(wanted, 1), lengths)
 
+    def target_lengths(self, lengths: np.ndarray) -> np.ndarray:
+        """Longest decoder sequences that sentences of the given lengths can give."""
+        return np.minimum(self.fragment_lengths(lengths) + self.lead, lengths)
+
     def target_length(self, source_length: int) -> int:
         """Longest decoder sequence that sentences of up to `source_length` symbols can give."""
-        return min(int(self.fragment_lengths(np.arange(source_length + 1)).max()) + self.lead, source_length)
+        return int(self.target_lengths(np.arange(source_length + 1)).max())
 
-    def corrupt(self, words: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """What the encoder sees in place of the hidden `words` [count]."""
+    def corrupt(self, ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
+        """What the encoder would see in place of each symbol of `ids` [batch, source_len], if it were hidden."""
         raise NotImplementedError
 
-    def __call__(self, ids: np.ndarray, lengths: np.ndarray, generator: np.random.Generator) -> Fragments:
+    def __call__(self, ids: np.ndarray, lengths: np.ndarray, generator: RandomNumbers) -> Fragments:
         """Draw a fragment for each sentence of `ids` [batch, source_len] int32 with true `lengths` [batch]."""
         fragment = self.fragment_lengths(lengths)
         starts = generator.integers(0, lengths - fragment, endpoint=True)  # u, uniform in 0 .. n - k
         columns = np.arange(ids.shape[1])
         hidden = (columns >= starts[:, None]) & (columns < (starts + fragment)[:, None])
-        source_ids = ids.copy()
-        source_ids[hidden] = self.corrupt(ids[hidden], generator)
+        source_ids = np.where(hidden, self.corrupt(ids, generator), ids)
 
         first = np.maximum(starts - self.lead, 0)  # first predicted position
         offsets = np.arange(self.target_length(ids.shape[1]))
@@ -66,4 +70,4 @@ class FragmentLanguageModel:
         inputs = np.full_like(labels, MASK_INDEX)
         inputs[:, 1:] = labels[:, :-1]
         inputs = np.where(inside, inputs, PAD_INDEX)
-        return Fragments(source_ids, inputs.astype(np.int32), positions.astype(np.int32), labels.astype(np.int32))
+        return Fragments(*(array.astype(np.int32) for array in (source_ids, inputs, positions, labels)))

@@ -2,11 +2,12 @@
 import numpy as np
 
 from src.language_model.fragment_language_model import FragmentLanguageModel
+from src.language_model.random_numbers import RandomNumbers
 from src.utils.dictionary import MASK_INDEX
 
 
 class MaskedLanguageModel(FragmentLanguageModel):
     """The encoder sees <mask> at every position of the fragment; the decoder predicts exactly the fragment."""
 
-    def corrupt(self, words: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        return np.full_like(words, MASK_INDEX)
+    def corrupt(self, ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
+        return np.full_like(ids, MASK_INDEX)

@@ -2,6 +2,7 @@
 import numpy as np
 
 from src.language_model.fragment_language_model import FragmentLanguageModel
+from src.language_model.random_numbers import RandomNumbers
 from src.utils.dictionary import MASK_INDEX, SPECIAL_SYMBOLS
 
 
@@ -11,7 +12,7 @@ class MassLanguageModel(FragmentLanguageModel):
     The decoder's input is the true fragment shifted by one, not otherwise corrupted.
     """
 
-    def corrupt(self, words: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        draw = generator.random(words.shape)
-        random_words = generator.integers(len(SPECIAL_SYMBOLS), self.vocab_size, words.shape, dtype=np.int32)
-        return np.where(draw < 0.8, MASK_INDEX, np.where(draw < 0.9, random_words, words))
+    def corrupt(self, ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
+        draw = generator.random(ids.shape)
+        random_words = generator.integers(len(SPECIAL_SYMBOLS), self.vocab_size, ids.shape, dtype=np.int32)
+        return np.where(draw < 0.8, MASK_INDEX, np.where(draw < 0.9, random_words, ids))

@@ -1,6 +1,7 @@
 """Noise on the source side of pairs."""
 import numpy as np
 
+from src.language_model.random_numbers import RandomNumbers
 from src.utils.dictionary import EOS_INDEX, MASK_INDEX, PAD_INDEX
 
 
@@ -10,7 +11,7 @@ class NoiseChannelLanguageModel:
     def __init__(self, noise_prob: float):
         self.noise_prob = noise_prob
 
-    def __call__(self, source_ids: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def __call__(self, source_ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
         """[batch, source_len] int32 -> the same shape, with noise."""
         words = (source_ids != PAD_INDEX) & (source_ids != EOS_INDEX)
         noisy = words & (generator.random(source_ids.shape) < self.noise_prob)

@@ -2,18 +2,24 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from src.text.parallel import ConvertedLines, FileSummary, convert_files, plan_outputs, require_processes
+from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files
+from src.utils.arguments import RunOptions
 from src.utils.byte_pair_encoding import BytePairEncoding
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.files import list_files, make_output_folder, require_file
+from src.utils.finished_outputs import file_digest
+
+_FORMAT = 1  # to be raised when the same codes and text give another output
 
 
-def encode_corpus(codes: str, folder: str, output_folder: str, prefix: str, processes: int) -> Iterator[FileSummary]:
+def encode_corpus(
+    codes: str, folder: str, output_folder: str, prefix: str, options: RunOptions
+) -> Iterator[FileSummary]:
     """Encode the files `<prefix>*.txt` of a folder into `<name>_bpe.txt` and count into `<name>.dict`.
 
     The summary of a file is yielded when both are complete; its `counts` are the subword frequencies.
@@ -22,23 +28,17 @@ def encode_corpus(codes: str, folder: str, output_folder: str, prefix: str, proc
         UsageError: the output folder is the source folder.
         MassError: the codes or a file are missing or bad, or the output cannot be written.
     """
-    require_processes(processes, "--processes")
-    _load_encoding(require_file(codes, "BPE codes"))
+    _load_encoding(require_file(codes, "BPE codes"))  # bad codes are found here, and workers begin with good ones
     sources = list_files(folder, f"{glob.escape(prefix)}*.txt", "source folder")
-    plan = plan_outputs(sources, output_folder, "_bpe.txt")
-
-    def encode() -> Iterator[FileSummary]:
-        for summary in convert_files(plan, partial(encode_lines, codes), processes, "encode"):
-            Dictionary.from_counts(summary.counts).export(summary.output.removesuffix("_bpe.txt") + ".dict")
-            yield summary
-
-    return encode()
+    settings = {"step": "apply BPE", "format": _FORMAT, "codes": file_digest(codes)}
+    conversion = Conversion("encode", partial(encode_text, codes), settings, "_bpe.txt", counts=True)
+    return convert_files(sources, output_folder, conversion, options)
 
 
-def encode_lines(codes: str, lines: Sequence[str]) -> ConvertedLines:
-    """Encode lines with the codes of that file."""
-    encoded, counts = _load_encoding(codes).encode_lines(lines)
-    return ConvertedLines(encoded, counts.total(), counts)
+def encode_text(codes: str, text: str) -> ConvertedText:
+    """Encode lines with the codes of that file; their tokens are counted when the encoded words are."""
+    encoded, words = _load_encoding(codes).encode_text(text)
+    return ConvertedText(encoded, 0, words)
 
 
 @lru_cache(maxsize=1)

@@ -5,22 +5,32 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from importlib import import_module
+from importlib.metadata import version
 
-from src.text.parallel import ConvertedLines, FileSummary, convert_files, plan_outputs
+from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files
+from src.text.nltk_tokenizer import ChunkTokenizer
+from src.utils.arguments import RunOptions
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
 from src.utils.errors import MassError
 from src.utils.files import list_files
 
 TOKENIZERS = ("nltk", "jieba")
 
+_FORMAT = 1  # to be raised when the same tokenizer and text give another output
+
 # Control characters and line separators would break lines for one reader and not for another. U+FDD0..U+FDEF
 # are no characters: Unicode reserves them for the use inside a program, which is what _STAND_INS makes of them.
-_DIRT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufeff]")
+# All that Python takes for white space is among them, but for the space and the end of the line.
+_NOT_TEXT = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufdd0-\ufdef\ufeff]"
+)
+_SPACES = re.compile("  +")
 
 # Both tokenizers take `<unk>` apart, but not a character that they do not know. (`UNK` is a word to them.)
 _PROTECTED = [symbol for symbol in dict.fromkeys(SPECIAL_SYMBOLS + UNKNOWN_SPELLINGS) if symbol.startswith("<")]
 _STAND_INS = {symbol: chr(0xFDD0 + number) for number, symbol in enumerate(_PROTECTED)}
 _SYMBOLS = {stand_in: symbol for symbol, stand_in in _STAND_INS.items()}
+_STAND_IN_PATTERN = re.compile(f"[{''.join(_SYMBOLS)}]")
 _PROTECTED_PATTERN = re.compile("|".join(map(re.escape, _PROTECTED)))
 
 
@@ -40,59 +50,53 @@ def usable_tokenizer(name: str) -> str:
     raise MassError(f"no tokenizer can be imported ({reason}); install one: pip install nltk jieba")
 
 
-def plan_corpus(folders: Sequence[str], output_folder: str) -> list[tuple[str, str]]:
-    """(source, output) for all `*.txt` of the folders: `<name>.txt` becomes `<output_folder>/<name>_tokenized.txt`.
+def tokenize_corpus(
+    folders: Sequence[str], output_folder: str, tokenizer: str, options: RunOptions
+) -> Iterator[FileSummary]:
+    """Tokenize all `*.txt` of the folders: `<name>.txt` becomes `<output_folder>/<name>_tokenized.txt`.
+
+    Yields a summary of each file when it is complete.
 
     Raises:
         UsageError: two files have the same name, or the output folder is one of the folders.
-        MassError: a folder holds no text, or the output cannot be written.
+        MassError: a folder holds no text, a file is not UTF-8, no file has a token, or the output cannot be written.
     """
     sources = [path for folder in folders for path in list_files(folder, "*.txt", "corpus folder")]
-    return plan_outputs(sources, output_folder, "_tokenized.txt")
+    settings = {"step": "tokenize", "format": _FORMAT, "tokenizer": tokenizer, "version": version(tokenizer)}
+    conversion = Conversion("tokenize", partial(tokenize_text, tokenizer), settings, "_tokenized.txt")
+    return convert_files(sources, output_folder, conversion, options)
 
 
-def tokenize_corpus(plan: Sequence[tuple[str, str]], tokenizer: str, processes: int) -> Iterator[FileSummary]:
-    """Tokenize each (source, output) of the plan; yield a summary of each file.
-
-    Raises MassError for a file that is not UTF-8 and for files without a token.
-    """
-    return convert_files(plan, partial(tokenize_lines, tokenizer), processes, "tokenize")
-
-
-def tokenize_lines(tokenizer: str, lines: Sequence[str]) -> ConvertedLines:
-    """Tokenize lines with the tokenizer of that name."""
-    split = _load(tokenizer)
-    token_lists = [tokenize_line(split, line) for line in lines]
-    return ConvertedLines([" ".join(tokens) for tokens in token_lists], sum(map(len, token_lists)), Counter())
-
-
-def tokenize_line(split: Callable[[str], Sequence[str]], line: str) -> list[str]:
-    """The tokens of a line, none of which holds white space.
+def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
+    """Tokenize lines that each end with `\\n`, with the tokenizer of that name. No token holds white space.
 
     Control characters and line separators count as spaces; special symbols and spellings of the unknown
     word (`<unk>`, `</s>`, ...) come out as one token each.
     """
-    clean = " ".join(_DIRT.sub(" ", line).split())
-    if not clean:
-        return []
-    hidden = _PROTECTED_PATTERN.sub(lambda match: f" {_STAND_INS[match[0]]} ", clean) if "<" in clean else clean
-    tokens = split(hidden)
-    return tokens if hidden is clean else [_SYMBOLS.get(token, token) for token in tokens]
+    text = _NOT_TEXT.sub(" ", text)
+    if "<" in text:
+        text = _PROTECTED_PATTERN.sub(lambda match: f" {_STAND_INS[match[0]]} ", text)
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    text = text.replace(" \n", "\n").replace("\n ", "\n").removeprefix(" ")
+    lines, tokens = _load(tokenizer)(text)
+    return ConvertedText(_STAND_IN_PATTERN.sub(lambda match: _SYMBOLS[match[0]], lines), tokens, Counter())
 
 
 @cache
-def _load(name: str) -> Callable[[str], list[str]]:
-    """The function that splits a clean line; once in each process, as jieba reads its word list then."""
+def _load(name: str) -> Callable[[str], tuple[str, int]]:
+    """The function that tokenizes clean text; once in each process, as it remembers words, and jieba reads its own."""
     if name == "nltk":
         # preserve_line: a line is a sentence; splitting it into sentences would need data to be downloaded.
-        return partial(import_module("nltk.tokenize").word_tokenize, preserve_line=True)
+        return ChunkTokenizer(partial(import_module("nltk.tokenize").word_tokenize, preserve_line=True)).tokenize
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old ways in jieba itself
         jieba = import_module("jieba")
     jieba.setLogLevel("WARNING")
     jieba.initialize()
-    return partial(_split_with_jieba, jieba)
+    return partial(_tokenize_with_jieba, jieba)
 
 
-def _split_with_jieba(jieba, line: str) -> list[str]:
-    return [token for token in jieba.cut(line) if not token.isspace()]
+def _tokenize_with_jieba(jieba, text: str) -> tuple[str, int]:
+    token_lists = [[token for token in jieba.cut(line) if token != " "] for line in text.split("\n")[:-1]]
+    return "".join([" ".join(tokens) + "\n" for tokens in token_lists]), sum(map(len, token_lists))

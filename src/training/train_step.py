@@ -36,12 +36,12 @@ class GatherGradients(nn.Cell):
         self.buffers = buffers
         self.gradients = value_and_grad(self.scaled_loss, None, parameters, has_aux=True)
 
-    def scaled_loss(self, loss_scale: Tensor, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        loss, nll = self.network(*batch)
+    def scaled_loss(self, loss_scale: Tensor, batch: tuple[Tensor, ...], seed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        loss, nll = self.network(*batch, seed)
         return loss * loss_scale, loss, nll
 
-    def construct(self, loss_scale: Tensor, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        (_, loss, nll), gradients = self.gradients(loss_scale, batch)
+    def construct(self, loss_scale: Tensor, batch: tuple[Tensor, ...], seed: Tensor) -> tuple[Tensor, Tensor]:
+        (_, loss, nll), gradients = self.gradients(loss_scale, batch, seed)
         for i in range(len(gradients)):
             ops.assign_add(self.buffers[i], gradients[i])
         return loss, nll
@@ -69,7 +69,7 @@ class GradientNorm(nn.Cell):
     def construct(self) -> Tensor:
         total = Tensor(0.0, mstype.float32)
         for buffer in self.buffers:
-            # A product of vectors sums faster than a reduction (src/transformer/fast_gradients.py).
+            # A product of vectors sums faster than a reduction (src/transformer/operators/fast_gradients.py).
             flat = ops.reshape(buffer, (1, -1))
             total = total + ops.reshape(ops.matmul(flat, ops.reshape(buffer, (-1, 1))), ())
         return ops.concat((self.sums, ops.reshape(ops.sqrt(total), (1,))))
@@ -127,12 +127,15 @@ class TrainStep:
         self._apply = ApplyGradients(optimizer, self.buffers, clip_norm)
         self._clear = ClearGradients(ParameterTuple([sums, *buffers]))
 
-    def gather(self, batch: Batch, loss_scale: float, stop: bool = False) -> tuple[Tensor, Tensor]:
+    def gather(self, batch: Batch, loss_scale: float, seed: tuple[int, int],
+               stop: bool = False) -> tuple[Tensor, Tensor]:
         """Add a batch's gradients; returns the sums of its smoothed loss and of its negative log-likelihood.
 
+        `seed`: two words of 32 bits, of this batch's dropout.
         `stop` tells the other ranks that this one wishes to stop.
         """
-        loss, nll = self._gather(Tensor(loss_scale, mstype.float32), mutable(tuple(map(Tensor, batch))))
+        loss, nll = self._gather(Tensor(loss_scale, mstype.float32), mutable(tuple(map(Tensor, batch))),
+                                 Tensor(np.array(seed, np.uint32).view(np.int32)))
         counts = np.array([batch.target_tokens, batch.tokens, stop], np.float32)
         self._add_sums(loss, nll, Tensor(counts))
         return loss, nll

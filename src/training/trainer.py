@@ -6,7 +6,7 @@ from mindspore import Parameter
 
 from config.config import Config
 from config.loading import save_config
-from src.dataset.data_sources import with_vocabulary_size
+from src.dataset.data_sources import batch_source, with_vocabulary_size
 from src.dataset.records import RecordSet
 from src.training.checkpoints import (
     LATEST,
@@ -24,10 +24,11 @@ from src.training.optimizer import make_optimizer, optimizer_state
 from src.training.resuming import Resumed, find_resumed, load_optimizer, require_same_run
 from src.training.start_summary import StartSummary, start_text
 from src.training.train_step import TrainStep
-from src.training.training_data import identify, source_of, training_records, validation_records, validation_source
+from src.training.training_data import identify, training_records, validation_records, validation_source
 from src.training.training_loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
 from src.training.training_state import TrainingState
 from src.training.validation import RougeSample
+from src.transformer.operators.choice import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
 from src.utils.device import require_compute_type, seed_dropout, set_up_device
@@ -50,7 +51,8 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     records = training_records(config)
     config = with_vocabulary_size(config, records)
     valid_records = validation_records(config, records)
-    source, valid_source = source_of(records, config, ranks), validation_source(valid_records, config, ranks)
+    source = batch_source(records, config, rank=ranks.rank, world_size=ranks.world_size)
+    valid_source = validation_source(valid_records, config, ranks, source)
     require_compute_type(config)
     identity = identify(records.info.kind, source, valid_source)
     resumed = _find_resumed(resume, folder, config, ranks)
@@ -59,7 +61,8 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     state = resumed.state if resumed else None
 
     seed_dropout(config.model_config.random_seed, ranks.rank, state.step if state else 0)
-    network = TransformerForTrain(config.model_config)
+    operators, _ = choose_operators(config.training_config.device_target, config.training_config.native_kernels)
+    network = TransformerForTrain(config.model_config, operators)
     optimizer = make_optimizer(config.learn_rate_config, network.trainable_params())
     weights_from = _load(config, network, optimizer_state(optimizer, network), resumed, records, ranks)
     rouge_sample = None

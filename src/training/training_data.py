@@ -2,10 +2,10 @@
 import dataclasses
 
 from config.config import Config
+from src.dataset.batch_source import BatchSource
 from src.dataset.data_sources import batch_source, require_same_vocabulary
 from src.dataset.records import RecordSet, load_records
 from src.training.distributed import Ranks
-from src.training.steps import StepSource
 from src.training.training_state import DataIdentity
 from src.utils.errors import UsageError
 
@@ -47,21 +47,17 @@ def validation_records(config: Config, records: RecordSet) -> RecordSet | None:
     return valid
 
 
-def source_of(records: RecordSet, config: Config, ranks: Ranks, noisy: bool = True) -> StepSource:
-    """The batches of this rank."""
-    return StepSource(batch_source(records, config, noisy), config.dataset_config.accumulate_batches, ranks.rank,
-                      ranks.world_size)
-
-
-def validation_source(records: RecordSet | None, config: Config, ranks: Ranks) -> StepSource | None:
-    """This rank's share of the validation data."""
+def validation_source(records: RecordSet | None, config: Config, ranks: Ranks,
+                      source: BatchSource) -> BatchSource | None:
+    """This rank's share of the validation data, if possible in the shapes of the training data's `source`."""
     if records is None:
         return None
-    alone = dataclasses.replace(config.dataset_config, accumulate_batches=1)
-    return source_of(records, dataclasses.replace(config, dataset_config=alone), ranks, noisy=False)
+    alone = dataclasses.replace(config, dataset_config=dataclasses.replace(config.dataset_config, accumulate_batches=1))
+    return batch_source(records, alone, noisy=False, rank=ranks.rank, world_size=ranks.world_size,
+                        shapes=source.plan.shapes)
 
 
-def identify(kind: str, source: StepSource, valid_source: StepSource | None) -> DataIdentity:
+def identify(kind: str, source: BatchSource, valid_source: BatchSource | None) -> DataIdentity:
     """What a checkpoint keeps of the data, to recognize it."""
     return DataIdentity(kind, len(source), source.tokens, source.steps_per_epoch, source.accumulate * source.world_size,
                         len(valid_source) if valid_source else 0, valid_source.tokens if valid_source else 0)

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from mindspore import Tensor
 
 from config.config import Config
 from src.dataset.batch import Batch
+from src.dataset.batch_source import BatchSource
 from src.training.checkpoints import Checkpoints
 from src.training.distributed import STUCK_AFTER, Ranks
 from src.training.divergence import divergence_error
@@ -15,7 +17,6 @@ from src.training.loss_scale import LossScale
 from src.training.optimizer import optimizer_state
 from src.training.score import Score
 from src.training.signals import StopSignals
-from src.training.steps import StepSource
 from src.training.train_step import StepSums, TrainStep, read_sums
 from src.training.training_state import DataIdentity, TrainingState
 from src.training.validation import RougeSample, measure_nll
@@ -28,8 +29,8 @@ from src.utils.lr_scheduler import learning_rate
 class TrainingData:
     """What a run learns from and is judged by."""
 
-    source: StepSource
-    valid_source: StepSource | None
+    source: BatchSource
+    valid_source: BatchSource | None
     rouge_sample: RougeSample | None
     identity: DataIdentity
     vocabulary: dict[str, object]  # file, size, fingerprint
@@ -110,7 +111,8 @@ class TrainingLoop:
         self.step += 1
         scale, rate = self.loss_scale.scale, learning_rate(self.step, self.config.learn_rate_config)
         stop = signals.received is not None
-        losses = [self.train_step.gather(batch, scale, stop)[0] for batch in batches]
+        losses = [self.train_step.gather(batch, scale, self._dropout_seed(number), stop)[0]
+                  for number, batch in enumerate(batches)]
         sums = self.train_step.total()
         self._waiting.append(WaitingStep(self.step, sums, losses, batches, rate, scale))
         if self.config.dataset_config.dataset_sink_mode or math.isfinite(read_sums(sums).norm):
@@ -120,6 +122,13 @@ class TrainingLoop:
             self.loss_scale.overflow(self.step)
             self.monitor.skipped(self.step, scale, self.loss_scale.scale)
         self.train_step.clear()
+
+    def _dropout_seed(self, number: int) -> tuple[int, int]:
+        """Of batch `number` on this rank: a function of seed, step and batch, so that resuming repeats it."""
+        source, seed = self.data.source, self.config.model_config.random_seed
+        batch = number * source.world_size + source.rank
+        first, second = np.random.SeedSequence((seed, self.step, batch)).generate_state(2)
+        return int(first), int(second)
 
     def _read_back_if_due(self, signals: StopSignals) -> None:
         data = self.config.dataset_config

@@ -6,13 +6,13 @@ import numpy as np
 from mindspore import Tensor, mutable
 
 from config.config import Config
-from src.dataset.batch_plan import BatchSource
+from src.dataset.batch_source import BatchSource
+from src.dataset.data_sources import batch_source
 from src.dataset.records import RecordSet
 from src.inference.answers import best_answers, score_answers
 from src.inference.generation import generate
 from src.training.distributed import Ranks
-from src.training.training_data import source_of
-from src.transformer.transformer_for_infer import TransformerForInfer
+from src.transformer.transformer_for_infer import NO_SEED, TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.dictionary import Dictionary
 from src.utils.ragged import RaggedArray
@@ -31,7 +31,7 @@ def measure_nll(network: TransformerForTrain, source: BatchSource, ranks: Ranks,
         for _, batch in source.in_order():
             if abandon():
                 return None
-            nll += float(network(*mutable(tuple(map(Tensor, batch))))[1].asnumpy())
+            nll += float(network(*mutable(tuple(map(Tensor, batch))), NO_SEED)[1].asnumpy())
             targets += batch.target_tokens
     finally:
         network.set_train(True)
@@ -51,9 +51,10 @@ class RougeSample:
         self._vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
         data, model = config.dataset_config, config.model_config
         rows = min(data.eval_batch_size, -(-count // ranks.world_size))
-        one_a_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, num_buckets=1, accumulate_batches=1)
-        self._source = source_of(self._records, dataclasses.replace(config, dataset_config=one_a_row), ranks,
-                                 noisy=False)
+        one_a_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, pack_sentences=False, num_buckets=1,
+                                        accumulate_batches=1)
+        self._source = batch_source(self._records, dataclasses.replace(config, dataset_config=one_a_row), noisy=False,
+                                    rank=ranks.rank, world_size=ranks.world_size)
         self._infer = TransformerForInfer(network.transformer, rows, model.beam_width, model.max_decode_length)
         self._network, self._model, self._ranks = network, model, ranks
 

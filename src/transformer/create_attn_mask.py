@@ -11,17 +11,18 @@ def visible_to_bias(visible: Tensor) -> Tensor:
     return (1.0 - ops.cast(visible, mstype.float32)) * HIDDEN
 
 
+def segment_bias(query_segments: Tensor, key_segments: Tensor, causal: bool) -> Tensor:
+    """[batch, query_len] and [batch, key_len] int32 -> bias [batch, 1, query_len, key_len]; see operators/plain.py, Attention."""
+    batch, query_len = query_segments.shape
+    key_len = key_segments.shape[1]
+    same = ops.reshape(query_segments, (batch, 1, query_len, 1)) == ops.reshape(key_segments, (batch, 1, 1, key_len))
+    visible = ops.cast(same, mstype.float32)
+    if causal:
+        visible = visible * Tensor(np.tril(np.ones((1, 1, query_len, key_len), np.float32)))
+    return visible_to_bias(visible)
+
+
 def create_attn_mask(visible: Tensor) -> Tensor:
     """[batch, key_len] mask of the visible keys -> bias [batch, 1, 1, key_len], the same for all heads and queries."""
     batch, key_len = visible.shape
     return ops.reshape(visible_to_bias(visible), (batch, 1, 1, key_len))
-
-
-def create_causal_mask(visible: Tensor) -> Tensor:
-    """[batch, length] mask of the visible positions -> bias [batch, 1, length, length].
-
-    Position i sees the visible positions 0 .. i.
-    """
-    batch, length = visible.shape
-    earlier = Tensor(np.tril(np.ones((1, 1, length, length), np.float32)))
-    return visible_to_bias(earlier * ops.reshape(ops.cast(visible, mstype.float32), (batch, 1, 1, length)))

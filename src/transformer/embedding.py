@@ -3,27 +3,29 @@ import math
 
 from mindspore import Parameter, Tensor, nn, ops
 
+from config.config import ModelConfig
+from src.transformer.operators.choice import Operators
+from src.transformer.positional_embedding import PositionalEmbedding
 from src.utils.initializer import embedding_table
 
 
 class Embedding(nn.Cell):
-    """Look-up in a table [vocab_size, hidden_size], scaled by sqrt(hidden_size) (Vaswani et al., 2017, 3.4).
+    """Look-up in a table [vocab_size, hidden_size], scaled by sqrt(hidden_size), plus positions, with dropout.
 
-    The same table, unscaled, turns decoder states into logits (Press and Wolf, 2017).
+    (Vaswani et al., 2017, 3.4 and 3.5.) The same table, unscaled, turns decoder states into logits (Press and Wolf, 2017).
     """
 
-    def __init__(self, vocab_size: int, hidden_size: int, deviation: float, seed: int):
+    def __init__(self, model: ModelConfig, operators: Operators, seed: int):
         super().__init__()
-        self.table = Parameter(Tensor(embedding_table(vocab_size, hidden_size, deviation, seed)))
-        self.scale = math.sqrt(hidden_size)
+        table = embedding_table(model.vocab_size, model.hidden_size, model.initializer_range, seed)
+        self.table = Parameter(Tensor(table))
+        self.positions = PositionalEmbedding(model.max_position_embeddings, model.hidden_size)
+        self.look_up = operators.embedding(math.sqrt(model.hidden_size), model.hidden_dropout_prob)
 
-    def construct(self, ids: Tensor) -> Tensor:
-        """[...] int32 ids -> [..., hidden_size]."""
-        return ops.gather(self.table, ids, 0) * self.scale
-
-    def rows(self, ids: Tensor) -> Tensor:
-        """[...] int32 ids -> [..., hidden_size], unscaled: the output weights of these symbols."""
-        return ops.gather(self.table, ids, 0)
+    def construct(self, ids: Tensor, positions: Tensor, seed: Tensor) -> Tensor:
+        """[batch, length] int32 ids at [batch, length] positions -> [batch * length, hidden_size]."""
+        return self.look_up(self.table, ops.reshape(ids, (-1,)), ops.reshape(positions, (-1,)),
+                            self.positions.encodings, seed)
 
     def logits(self, states: Tensor) -> Tensor:
         """[rows, hidden_size] -> [rows, vocab_size]."""

@@ -1,19 +1,23 @@
 """The position-wise feed-forward network."""
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
+from config.config import ModelConfig
+from src.transformer.operators.choice import Operators
 from src.transformer.dense import Dense
 
 
 class FeedForwardNetwork(nn.Cell):
-    """Two dense layers with a non-linearity and dropout between them (Vaswani et al., 2017, 3.3)."""
+    """Two dense layers with a non-linearity and dropout between them (Vaswani et al., 2017, 3.3).
 
-    def __init__(self, hidden_size: int, intermediate_size: int, activation: str, dropout: float, seed: int):
+    The bias of the second is left to the residual connection.
+    """
+
+    def __init__(self, model: ModelConfig, operators: Operators, seed: int):
         super().__init__()
-        self.expand = Dense(hidden_size, intermediate_size, seed)
-        self.contract = Dense(intermediate_size, hidden_size, seed + 1)
-        self.activation = {"relu": ops.relu, "gelu": ops.gelu}[activation]
-        self.dropout = nn.Dropout(p=dropout)
+        self.expand = Dense(model.hidden_size, model.intermediate_size, seed)
+        self.contract = Dense(model.intermediate_size, model.hidden_size, seed + 1)
+        self.activation = operators.activation(model.hidden_act, model.hidden_dropout_prob)
 
-    def construct(self, x: Tensor) -> Tensor:
+    def construct(self, x: Tensor, seed: Tensor) -> Tensor:
         """[rows, hidden_size] -> the same shape."""
-        return self.contract(self.dropout(self.activation(self.expand(x))))
+        return self.contract.product(self.activation(self.expand.product(x), self.expand.bias, seed))

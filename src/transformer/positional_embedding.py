@@ -1,6 +1,6 @@
 """Sinusoidal position encodings."""
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor
 
 
 def sinusoids(length: int, hidden_size: int) -> np.ndarray:
@@ -14,13 +14,8 @@ def sinusoids(length: int, hidden_size: int) -> np.ndarray:
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
 
 
-class PositionalEmbedding(nn.Cell):
-    """Adds the encoding of each position to its embedding."""
+class PositionalEmbedding:
+    """The encodings of positions 0 .. max_positions - 1, [max_positions, hidden_size]; no weights are learnt."""
 
     def __init__(self, max_positions: int, hidden_size: int):
-        super().__init__()
         self.encodings = Tensor(sinusoids(max_positions, hidden_size))
-
-    def construct(self, x: Tensor, positions: Tensor) -> Tensor:
-        """x [batch, length, hidden_size] + encodings of `positions` [batch or 1, length] int32."""
-        return x + ops.gather(self.encodings, positions, 0)

@@ -7,10 +7,9 @@ from src.transformer.multi_head_attention import MultiHeadAttention
 class SelfAttention(MultiHeadAttention):
     """Multi-head attention whose keys and values come from the queries' own sequence."""
 
-    def construct(self, x: Tensor, bias: Tensor) -> Tensor:
-        """x [batch * length, hidden_size], bias [batch, 1, 1 or length, length]."""
-        keys, values = self.keys_values(x, bias.shape[0])
-        return self.attend(x, keys, values, bias)
+    def construct(self, x: Tensor, query_segments: Tensor, key_segments: Tensor, seed: Tensor) -> Tensor:
+        """x [batch * length, hidden_size], segments [batch, length]."""
+        return self.look(x, x, query_segments, key_segments, seed)
 
     def step(self, x: Tensor, bias: Tensor, rows: Tensor, key_cache: Tensor, value_cache: Tensor) -> Tensor:
         """One search step: x [batch * beam_width, hidden_size] are the newest symbols of a sentence's hypotheses.

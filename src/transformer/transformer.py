@@ -1,13 +1,12 @@
 """The encoder-decoder Transformer with one embedding table."""
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from config.config import ModelConfig
-from src.transformer.create_attn_mask import create_attn_mask, create_causal_mask
+from src.transformer.operators.choice import Operators
 from src.transformer.decoder import Decoder
 from src.transformer.embedding import Embedding
 from src.transformer.encoder import Encoder
-from src.transformer.positional_embedding import PositionalEmbedding
 
 
 class Transformer(nn.Cell):
@@ -17,34 +16,38 @@ class Transformer(nn.Cell):
     a test holds the list.
     """
 
-    def __init__(self, model: ModelConfig):
+    def __init__(self, model: ModelConfig, operators: Operators):
         super().__init__()
         seeds = np.random.SeedSequence(model.random_seed).generate_state(3).tolist()
-        self.embedding = Embedding(model.vocab_size, model.hidden_size, model.initializer_range, seeds[0])
-        self.positions = PositionalEmbedding(model.max_position_embeddings, model.hidden_size)
-        self.dropout = nn.Dropout(p=model.hidden_dropout_prob)
-        self.encoder = Encoder(model, seeds[1])
-        self.decoder = Decoder(model, seeds[2])
+        self.embedding = Embedding(model, operators, seeds[0])
+        self.encoder = Encoder(model, operators, seeds[1])
+        self.decoder = Decoder(model, operators, seeds[2])
 
-    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """[batch, length] ids at [batch or 1, length] positions -> [batch * length, hidden_size]."""
-        x = self.dropout(self.positions(self.embedding(ids), positions))
-        return ops.reshape(x, (-1, x.shape[-1]))
+    def encode(self, source_ids: Tensor, positions: Tensor, segments: Tensor, mask: Tensor, seed: Tensor) -> Tensor:
+        """All [batch, source_len] int32 -> [batch * source_len, hidden_size]; see `construct`."""
+        return self.encoder(self.embedding(source_ids, positions, seed), segments, visible_segments(segments, mask),
+                            seed)
 
-    def encode(self, source_ids: Tensor, source_mask: Tensor) -> Tensor:
-        """[batch, source_len] ids and mask (1: attended to) -> [batch * source_len, hidden_size]."""
-        positions = Tensor(np.arange(source_ids.shape[1], dtype=np.int32)[None])
-        return self.encoder(self.embed(source_ids, positions), create_attn_mask(source_mask))
-
-    def construct(self, source_ids: Tensor, source_mask: Tensor, decoder_input_ids: Tensor,
-                  decoder_positions: Tensor, decoder_mask: Tensor) -> Tensor:
+    def construct(self, source_ids: Tensor, source_positions: Tensor, source_segments: Tensor, source_mask: Tensor,
+                  decoder_input_ids: Tensor, decoder_positions: Tensor, decoder_segments: Tensor,
+                  seed: Tensor) -> Tensor:
         """Teacher forcing: decoder states [batch * target_len, hidden_size], before the output projection.
 
+        A row holds one or several sentences. Segments number them, 0 is padding: sentence s of the source goes with
+        sentence s of the target, and no other.
+
         Args:
-            source_ids, source_mask: [batch, source_len] int32; the mask is 0 where not attended to.
-            decoder_input_ids, decoder_positions, decoder_mask: [batch, target_len] int32. Positions are given
-                because the decoder of pre-training receives a fragment from the middle of a sentence.
+            source_ids, source_positions, source_segments, source_mask: [batch, source_len] int32; the mask is 0 where
+                not attended to.
+            decoder_input_ids, decoder_positions, decoder_segments: [batch, target_len] int32. The decoder of
+                pre-training receives a fragment from the middle of a sentence.
+            seed: [2] int32, of this step's dropout.
         """
-        memory = self.encode(source_ids, source_mask)
-        return self.decoder(self.embed(decoder_input_ids, decoder_positions), create_causal_mask(decoder_mask),
-                            memory, create_attn_mask(source_mask))
+        memory = self.encode(source_ids, source_positions, source_segments, source_mask, seed)
+        embedded = self.embedding(decoder_input_ids, decoder_positions, seed)
+        return self.decoder(embedded, decoder_segments, memory, visible_segments(source_segments, source_mask), seed)
+
+
+def visible_segments(segments: Tensor, mask: Tensor) -> Tensor:
+    """Segments as attention takes them for its keys: s where visible, -s where hidden, 0 at padding."""
+    return segments * (2 * mask - 1)

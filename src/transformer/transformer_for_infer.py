@@ -9,6 +9,7 @@ from src.transformer.create_attn_mask import create_attn_mask, visible_to_bias
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX
 
+NO_SEED = Tensor([0, 0], mstype.int32)  # without dropout, no seed is looked at
 NEVER_ANSWERED = (PAD_INDEX, BOS_INDEX, MASK_INDEX)
 
 
@@ -30,8 +31,9 @@ class EncodeOnce(nn.Cell):
         super().__init__(auto_prefix=False)
         self.transformer = transformer
 
-    def construct(self, source_ids: Tensor, source_mask: Tensor) -> tuple[tuple, Tensor]:
-        memory = self.transformer.encode(source_ids, source_mask)
+    def construct(self, source_ids: Tensor, source_positions: Tensor, source_segments: Tensor,
+                  source_mask: Tensor) -> tuple[tuple, Tensor]:
+        memory = self.transformer.encode(source_ids, source_positions, source_segments, source_mask, NO_SEED)
         layers = self.transformer.decoder.memory_keys_values(memory, source_ids.shape[0])
         return layers, create_attn_mask(source_mask)
 
@@ -58,13 +60,13 @@ class DecodeStep(nn.Cell):
         `history` [batch, beam_width, max_length * beam_width] is 1 at each hypothesis' ancestors and itself.
         """
         batch, beam_width = self.shape
-        x = self.transformer.embed(last_ids, step)
+        x = self.transformer.embedding(last_ids, ops.broadcast_to(step, last_ids.shape), NO_SEED)
         history_bias = ops.reshape(visible_to_bias(history), (batch, 1, beam_width, -1))
         rows = self.first_rows + ops.reshape(step, (1,))
         decoder = self.transformer.decoder
         for i in range(len(decoder.layers)):
             x = decoder.layers[i].step(x, history_bias, rows, (self.key_caches[i], self.value_caches[i]), memory[i],
-                                       memory_bias)
+                                       memory_bias, NO_SEED)
         log_probs = ops.log_softmax(self.transformer.embedding.logits(decoder.norm(x)), -1)
         best, ids = ops.topk(log_probs, self.candidates)
         eos = ops.slice(log_probs, (0, EOS_INDEX), (batch * beam_width, 1))
@@ -91,9 +93,11 @@ class TransformerForInfer:
         self._decode = DecodeStep(transformer, batch, beam_width, max_length, candidates).set_train(False)
         self._memory = self._memory_bias = None
 
-    def start(self, source_ids: np.ndarray, source_mask: np.ndarray) -> None:
-        """Encode a batch [batch, source_len]; the steps that follow are about it."""
-        self._memory, self._memory_bias = self._encode(Tensor(source_ids), Tensor(source_mask))
+    def start(self, source_ids: np.ndarray, source_positions: np.ndarray, source_segments: np.ndarray,
+              source_mask: np.ndarray) -> None:
+        """Encode a batch [batch, source_len], one sentence a row; the steps that follow are about it."""
+        arrays = (source_ids, source_positions, source_segments, source_mask)
+        self._memory, self._memory_bias = self._encode(*map(Tensor, arrays))
 
     def step(self, step: int, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
         """Next symbols after `last_ids` [batch, beam_width] int32, which are the symbols at position `step`.

@@ -1,116 +1,174 @@
 """Byte-pair encoding (Sennrich et al., ACL 2016) with codes learned by subword-nmt."""
-import io
 import re
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
 from src.utils.errors import MassError
-from src.utils.files import atomic_output, read_lines
+from src.utils.recent_words import RecentWords
+from src.utils.text_files import read_lines
 
-GLOSSARIES = tuple(f"^{re.escape(symbol)}$" for symbol in dict.fromkeys(SPECIAL_SYMBOLS + UNKNOWN_SPELLINGS))
+_WHOLE = tuple(dict.fromkeys(SPECIAL_SYMBOLS + UNKNOWN_SPELLINGS))
+GLOSSARIES = tuple(f"^{re.escape(symbol)}$" for symbol in _WHOLE)
 """Tokens left whole, as `subword-nmt apply-bpe --glossaries` takes them.
 
 They are anchored: only the token `UNK` stands for an unknown word, not a part of `DRUNK`.
 """
 
 _SEPARATOR = "@@"
-_CACHE_WORDS = 1 << 18  # about 60 MB; a million lines of news have 300,000 distinct words
+_END = "</w>"
+_OLDEST_VERSION, *_ = _VERSIONS = ("0.1", "0.2")  # of codes files; the oldest has no header
+_NO_PAIR = sys.maxsize
+_STRIPPED = "\r\n "  # what subword-nmt leaves alone at both ends of a line
+_CACHE_WORDS = 1 << 16  # twice as many take about 30 MB
 
 
 class BytePairEncoding:
     """Splits words into subwords, `Hello` into `Hel@@ lo`.
 
-    The result is that of `subword-nmt apply-bpe` with `GLOSSARIES`, except that every spelling of an
-    unknown word is written `<unk>`. (That command also cuts words at U+0085, U+2028 and the like, which its
-    reader takes for line ends; tokenized text holds none.) Each distinct word is split once and remembered.
+    The result is that of `subword-nmt apply-bpe` with `GLOSSARIES`, to the byte. Each distinct word is split once and
+    remembered; a text is then split, looked up and joined as a whole, so that no Python code runs for each word.
     """
 
     def __init__(self, codes_path: str):
         """Raises MassError if the file is missing or its lines are not pairs of subwords."""
-        # Imported here: the packages that only join subwords or read a vocabulary need no subword-nmt.
-        from subword_nmt.apply_bpe import BPE
+        self._cache = _WordCache(Merges.load(codes_path))
 
-        self._bpe = BPE(io.StringIO(_checked_codes(codes_path)), separator=_SEPARATOR)
-        self._cache = _WordCache(self._bpe)
+    def encode_text(self, text: str) -> tuple[str, Counter[str]]:
+        """Encode lines that each end with `\\n`, and count the encoded words (`count_subwords` makes use of them)."""
+        if "  " in text:
+            text = "\n".join(map(_without_double_spaces, text.split("\n")))
+        # Line ends stay, at the beginning of the next word: `\nThe` is one more word to look up.
+        encoded = list(map(self._cache.__getitem__, text.replace("\n", " \n").split(" ")))
+        return " ".join(encoded).replace(" \n", "\n"), Counter(encoded)
 
     def encode_line(self, line: str) -> str:
         """Encode words separated by spaces; spaces at both ends stay, doubled ones inside do not."""
-        core = line.strip(" ")
-        if not core:
-            return line
-        encoded = " ".join([self._cache[word] for word in core.split(" ") if word])
-        start = line.index(core)
-        return line[:start] + encoded + line[start + len(core) :]
-
-    def encode_lines(self, lines: Sequence[str]) -> tuple[list[str], Counter[str]]:
-        """Encode lines and count the subwords of the result."""
-        word_lists = [line.split(" ") for line in lines]
-        words = Counter(chain.from_iterable(word_lists))
-        if "" in words:  # spaces at an end or doubled, or an empty line
-            del words[""]
-            encoded = list(map(self.encode_line, lines))
-        else:
-            encoded = [" ".join(map(self._cache.__getitem__, word_list)) for word_list in word_lists]
-        subwords: Counter[str] = Counter()
-        for word, frequency in words.items():
-            for subword in self._cache[word].split(" "):
-                subwords[subword] += frequency
-        return encoded, subwords
-
-    def encode_file(self, source: str, output: str) -> Counter[str]:
-        """Encode a text file line by line; returns the frequency of each subword of the result."""
-        counts: Counter[str] = Counter()
-        with atomic_output(output) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
-            for line in read_lines(source):
-                (encoded,), subwords = self.encode_lines([line])
-                counts.update(subwords)
-                stream.write(encoded + "\n")
-        return counts
+        return self.encode_text(line + "\n")[0].removesuffix("\n")
 
 
-class _WordCache(dict[str, str]):
-    """Encoded form by word; a missing word is encoded on the way, and a full cache starts afresh."""
+def count_subwords(encoded_words: Mapping[str, int]) -> Counter[str]:
+    """The frequency of each subword, from the frequencies of encoded words such as `Hel@@ lo`."""
+    counts: Counter[str] = Counter()
+    for word, frequency in encoded_words.items():
+        for subword in word.removeprefix("\n").split(" "):
+            counts[subword] += frequency
+    del counts[""]
+    return counts
 
-    def __init__(self, bpe):
-        super().__init__()
-        self._bpe = bpe
-        self._restart()
+
+def _without_double_spaces(line: str) -> str:
+    """The line with single spaces between words, as subword-nmt leaves it: between what its reader takes for lines."""
+    pieces = []
+    for piece in line.splitlines(keepends=True):
+        core = piece.strip(_STRIPPED)
+        if core:
+            start = piece.index(core)
+            words = filter(None, core.split(" "))
+            piece = piece[:start] + " ".join(words) + piece[start + len(core) :]
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+class _WordCache(RecentWords):
+    """Encoded form by word; a missing word is encoded on the way. A word may begin with a line end, which stays."""
+
+    def __init__(self, merges: "Merges"):
+        super().__init__(_CACHE_WORDS)
+        self._merges = merges
 
     def __missing__(self, word: str) -> str:
-        if len(self) >= _CACHE_WORDS:
-            self._restart()
-        encoded = self[word] = " ".join(self._bpe.segment_tokens([word]))
-        self._bpe.cache.clear()  # subword-nmt's own, which would hold every word once more, without bound
+        self.make_room()
+        encoded = self.recall(word)
+        if encoded is None:
+            encoded = self[word] = "".join(map(self._encode, word.splitlines(keepends=True)))
         return encoded
 
-    def _restart(self) -> None:
-        self.clear()
-        self.update((symbol, symbol) for symbol in SPECIAL_SYMBOLS)
-        self.update((spelling, "<unk>") for spelling in UNKNOWN_SPELLINGS)
+    def _encode(self, piece: str) -> str:
+        """`piece` ends at what subword-nmt's reader takes for a line end (U+2028, ...), or is a whole word."""
+        core = piece.strip(_STRIPPED)
+        if not core or core in _WHOLE:
+            return piece
+        return piece.replace(core, (_SEPARATOR + " ").join(self._merges.split(core)), 1)
+
+
+class Merges:
+    """The codes: pairs of symbols in the order in which they are merged. The last symbol of a word bears `</w>`."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], joined_end: bool = True):
+        """`joined_end`: `</w>` starts as part of the last character (codes of version 0.2), not as a symbol (0.1)."""
+        self._ranks: dict[tuple[str, str], int] = {}
+        for rank, pair in enumerate(pairs):
+            self._ranks.setdefault(pair, rank)
+        self._joined_end = joined_end
+
+    @classmethod
+    def load(cls, path: str) -> "Merges":
+        """Raises MassError if the file is missing or its lines are not pairs of subwords."""
+        lines = list(read_lines(path))
+        while lines and not lines[-1]:
+            lines.pop()
+        version = _OLDEST_VERSION
+        if header := bool(lines) and lines[0].startswith("#version:"):
+            version = lines[0].split(":")[1].strip()
+            if version not in _VERSIONS:
+                raise MassError(f"{path}, line 1: {lines[0]!r}: only versions 0.1 and 0.2 of BPE codes are known")
+        if len(lines) == header:
+            raise MassError(f"{path}: holds no BPE codes; scripts/learn_subword.sh makes them")
+        pairs = [tuple(line.strip(" ").split(" ")) for line in lines[header:]]
+        for number, pair in enumerate(pairs, start=1 + header):
+            if len(pair) != 2:
+                raise MassError(
+                    f"{path}, line {number}: {lines[number - 1][:80]!r} is not a BPE code (two subwords with a space "
+                    f"between); scripts/learn_subword.sh makes such files"
+                )
+        return cls(pairs, joined_end=version != _OLDEST_VERSION)
+
+    def split(self, word: str) -> list[str]:
+        """The subwords of a word of one character or more: its pairs are merged in the order of their ranks.
+
+        Each round merges every occurrence of one pair, from left to right, as in Algorithm 1 of the paper.
+        """
+        if len(word) == 1:
+            return [word]
+        symbols = [*word[:-1], word[-1] + _END] if self._joined_end else [*word, _END]
+        rank_of = self._ranks.get
+        ranks = list(map(rank_of, zip(symbols, symbols[1:], strict=False), repeat(_NO_PAIR)))
+        while ranks and (best := min(ranks)) != _NO_PAIR:
+            if ranks.count(best) > 1:
+                symbols = self._merge_everywhere(symbols, ranks.index(best))
+                ranks = list(map(rank_of, zip(symbols, symbols[1:], strict=False), repeat(_NO_PAIR)))
+                continue
+            place = ranks.index(best)  # only the pairs on both sides of the new symbol change
+            symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
+            del ranks[place]
+            if place:
+                ranks[place - 1] = rank_of((symbols[place - 1], symbols[place]), _NO_PAIR)
+            if place < len(ranks):
+                ranks[place] = rank_of((symbols[place], symbols[place + 1]), _NO_PAIR)
+        if symbols[-1] == _END:
+            symbols.pop()
+        else:
+            symbols[-1] = symbols[-1].removesuffix(_END)
+        return symbols
+
+    @staticmethod
+    def _merge_everywhere(symbols: list[str], first: int) -> list[str]:
+        left, right = symbols[first : first + 2]
+        merged, place = symbols[:first], first
+        while place < len(symbols):
+            if symbols[place] == left and symbols[place + 1 : place + 2] == [right]:
+                merged.append(left + right)
+                place += 2
+            else:
+                merged.append(symbols[place])
+                place += 1
+        return merged
 
 
 def join_subwords(text: str | Sequence[str]) -> str:
     """Undo the encoding: `Hel@@ lo world` (or its tokens) becomes `Hello world`."""
     joined = text if isinstance(text, str) else " ".join(text)
     return joined.replace(_SEPARATOR + " ", "").removesuffix(_SEPARATOR)
-
-
-def _checked_codes(path: str) -> str:
-    """The text of a codes file whose every line is a merge; subword-nmt itself would end the process at a bad one."""
-    lines = list(read_lines(path))
-    while lines and not lines[-1]:
-        lines.pop()
-    header = bool(lines) and lines[0].startswith("#version:")
-    if header and lines[0].split(":")[1].strip() not in ("0.1", "0.2"):
-        raise MassError(f"{path}, line 1: {lines[0]!r}: only versions 0.1 and 0.2 of BPE codes are known")
-    if len(lines) == header:
-        raise MassError(f"{path}: holds no BPE codes; scripts/learn_subword.sh makes them")
-    for number, line in enumerate(lines[header:], start=1 + header):
-        if len(line.strip(" ").split(" ")) != 2:
-            raise MassError(
-                f"{path}, line {number}: {line[:80]!r} is not a BPE code (two subwords with a space between); "
-                f"scripts/learn_subword.sh makes such files"
-            )
-    return "\n".join(lines)

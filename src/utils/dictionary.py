@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from src.utils.errors import MassError
-from src.utils.files import atomic_output, read_lines, require_file
+from src.utils.files import atomic_output, require_file
+from src.utils.text_files import read_lines
 
 SPECIAL_SYMBOLS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX = range(len(SPECIAL_SYMBOLS))
@@ -18,6 +19,7 @@ UNKNOWN_SPELLINGS = ("<unk>", "UNK", "<UNK>")
 """How data sets write a word they do not know (`UNK` in the Gigaword test set): always `<unk>`, never a word."""
 
 _FORMAT, _VERSION = "mass-dictionary", 1
+_PICKLE_STARTS = (b"\x80", b"c", b"(", b"]", b"}")  # a protocol mark, a class, a tuple, a list, a dictionary
 _LOWER_CASE_MIN_FREQUENCY = 200
 _SIZE_MULTIPLE = 16  # matrix units like a vocabulary size they can divide
 
@@ -30,7 +32,7 @@ class SymbolIndex(dict[str, int]):
     """
 
     def __init__(self, symbols: Sequence[str], frequencies: Sequence[int]):
-        super().__init__((symbol, index) for index, symbol in enumerate(symbols))
+        super().__init__(zip(symbols, range(len(symbols)), strict=True))
         self.update(dict.fromkeys(UNKNOWN_SPELLINGS, UNK_INDEX))
         self._frequencies = frequencies
 
@@ -53,9 +55,9 @@ class Dictionary:
 
     def __init__(self, word_frequencies: Iterable[tuple[str, int]] = ()):
         """`word_frequencies`: (word, frequency) in the order of their ids, without the special symbols."""
-        pairs = [(symbol, 0) for symbol in SPECIAL_SYMBOLS] + list(word_frequencies)
-        self.symbols: list[str] = [symbol for symbol, _ in pairs]
-        self.frequencies: list[int] = [frequency for _, frequency in pairs]
+        words = list(word_frequencies)
+        self.symbols: list[str] = [*SPECIAL_SYMBOLS, *(word for word, _ in words)]
+        self.frequencies: list[int] = [0] * len(SPECIAL_SYMBOLS) + [frequency for _, frequency in words]
         self.index = SymbolIndex(self.symbols, self.frequencies)
         # As `index`, for words of a text, which must not forge an end or a mask: there `</s>` is an unknown word.
         self.text_index = SymbolIndex(self.symbols, self.frequencies)
@@ -70,6 +72,31 @@ class Dictionary:
         reserved = {*SPECIAL_SYMBOLS, *UNKNOWN_SPELLINGS}
         words = ((word, count) for word, count in counts.items() if word not in reserved and not word.isspace())
         return cls(sorted(words, key=lambda pair: (-pair[1], pair[0])))
+
+    @classmethod
+    def from_ids(cls, symbols: Sequence[str], frequencies: Sequence[int]) -> "Dictionary":
+        """All symbols, the special ones included, and their frequencies, in the order of their ids.
+
+        Raises:
+            ValueError: they are no vocabulary; the message says why.
+        """
+        if not isinstance(symbols, list | tuple) or set(map(type, symbols)) - {str}:
+            raise ValueError("'symbols' is not a list of strings")
+        whole = isinstance(frequencies, list | tuple) and not set(map(type, frequencies)) - {int}
+        if not whole or min(frequencies, default=0) < 0:
+            raise ValueError("'frequencies' is not a list of whole numbers")
+        if len(symbols) != len(frequencies):
+            raise ValueError(f"it has {len(symbols)} symbols and {len(frequencies)} frequencies")
+        start = len(SPECIAL_SYMBOLS)
+        if tuple(symbols[:start]) != SPECIAL_SYMBOLS:
+            raise ValueError(f"its first symbols are not {' '.join(SPECIAL_SYMBOLS)}")
+        different = set(symbols)
+        if len(different) != len(symbols):
+            raise ValueError(f"a symbol occurs twice: {Counter(symbols).most_common(1)[0][0]!r}")
+        if "" in different or not set(" \n").isdisjoint("".join(symbols)):
+            index = next(i for i, symbol in enumerate(symbols) if not symbol or not set(" \n").isdisjoint(symbol))
+            raise ValueError(f"symbol {index} is no word of a text: {symbols[index]!r}")
+        return cls(zip(symbols[start:], frequencies[start:], strict=True))
 
     @classmethod
     def load_from_text(cls, filepaths: str | Sequence[str]) -> "Dictionary":
@@ -97,11 +124,12 @@ class Dictionary:
         """
         with open(require_file(path, "vocabulary"), "rb") as stream:
             data = stream.read()
-        if data.startswith((b"\x80", b"ccopy_reg")):
+        if data.endswith(b".") and data.startswith(_PICKLE_STARTS):
             raise MassError(
                 f"{path}: this vocabulary is a Python pickle, which is refused: loading one can run any code its "
-                f"author liked. Build it anew from word frequencies: apply_bpe_encoding.py --vocab_path, or "
-                f"Dictionary.load_from_text([...]).persistence({path!r})"
+                f"author liked. One of the earlier implementation can be converted, which runs nothing of it: python "
+                f"vocabulary.py convert {path} --output NEW; or build it anew from word frequencies: "
+                f"apply_bpe_encoding.py --vocab_path, or python vocabulary.py build"
             )
         try:
             content = json.loads(gzip.decompress(data))
@@ -109,7 +137,16 @@ class Dictionary:
             raise MassError(
                 f"{path}: not a vocabulary, or a damaged one ({error}); apply_bpe_encoding.py --vocab_path makes one"
             ) from error
-        return cls(_checked_words(content, path))
+        try:
+            if not isinstance(content, dict) or content.get("format") != _FORMAT:
+                raise ValueError(f"its format is not {_FORMAT!r}")
+            if content.get("version") != _VERSION:
+                raise ValueError(f"its version is {content.get('version')!r}, this program reads version {_VERSION}")
+            return cls.from_ids(content.get("symbols"), content.get("frequencies"))
+        except ValueError as error:
+            raise MassError(
+                f"{path}: not a usable vocabulary: {error}; apply_bpe_encoding.py --vocab_path makes one"
+            ) from error
 
     def persistence(self, path: str) -> None:
         """Write the dictionary as gzipped JSON; equal dictionaries give equal bytes."""
@@ -197,28 +234,3 @@ class Dictionary:
     @cached_property
     def _symbol_set(self) -> frozenset[str]:
         return frozenset(self.symbols)
-
-
-def _checked_words(content: object, path: str) -> list[tuple[str, int]]:
-    """The words of a persisted dictionary after its special symbols, or a MassError that says what is wrong."""
-
-    def fail(reason: str) -> MassError:
-        return MassError(f"{path}: not a usable vocabulary: {reason}; apply_bpe_encoding.py --vocab_path makes one")
-
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise fail(f"its format is not {_FORMAT!r}")
-    if content.get("version") != _VERSION:
-        raise fail(f"its version is {content.get('version')!r}, this program reads version {_VERSION}")
-    symbols, frequencies = content.get("symbols"), content.get("frequencies")
-    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
-        raise fail("'symbols' is not a list of strings")
-    if not isinstance(frequencies, list) or not all(type(f) is int and f >= 0 for f in frequencies):
-        raise fail("'frequencies' is not a list of whole numbers")
-    if len(symbols) != len(frequencies):
-        raise fail(f"it has {len(symbols)} symbols and {len(frequencies)} frequencies")
-    if tuple(symbols[: len(SPECIAL_SYMBOLS)]) != SPECIAL_SYMBOLS:
-        raise fail(f"its first symbols are not {' '.join(SPECIAL_SYMBOLS)}")
-    if len(set(symbols)) != len(symbols):
-        raise fail("a symbol occurs twice")
-    words = list(zip(symbols, frequencies, strict=True))
-    return words[len(SPECIAL_SYMBOLS) :]

@@ -1,12 +1,16 @@
-"""Text files in, files out: decoding, listing, and outputs that are never half-written."""
+"""Files found, and files written so that they are never half-written. (Text is read by `text_files`.)"""
 import glob
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from src.utils.errors import MassError, UsageError
+
+_SCRATCH = ".partial-"
 
 
 def require_file(path: str, what: str) -> str:
@@ -49,30 +53,6 @@ def make_output_folder(path: str) -> str:
     return path
 
 
-def read_lines(path: str) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text file, without their ends.
-
-    Only `\\n` ends a line (U+2028 and form feeds do not), so line i of two paired files stays line i;
-    a `\\r` before it and a byte-order mark at the start of the file are removed.
-
-    Raises:
-        MassError: the file is missing, or a line is not UTF-8; the message names file and line.
-    """
-    require_file(path, "text file")
-    with open(path, "rb") as stream:
-        for number, raw in enumerate(stream, start=1):
-            if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
-                raw = raw[3:]
-            try:
-                line = raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise MassError(
-                    f"{path}, line {number}: not UTF-8 (byte {raw[error.start]:#04x} at column {error.start + 1}); "
-                    f"convert the file first, for example with: iconv -f ISO-8859-1 -t UTF-8"
-                ) from error
-            yield line.removesuffix("\n").removesuffix("\r")
-
-
 @contextmanager
 def atomic_output(path: str) -> Iterator[str]:
     """Give a temporary path beside `path`; rename it to `path` on success, remove it on failure.
@@ -82,7 +62,7 @@ def atomic_output(path: str) -> Iterator[str]:
     folder = make_output_folder(os.path.dirname(path) or ".")
     if os.path.isdir(path):
         raise MassError(f"output file {path!r} is a folder")
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
+    with _scratch_folder(folder) as scratch:
         temporary = os.path.join(scratch, os.path.basename(path))
         yield temporary
         os.replace(temporary, path)
@@ -95,7 +75,7 @@ def atomic_outputs(folder: str) -> Iterator[str]:
     For formats that write several files which name each other (MindRecord and its index).
     """
     make_output_folder(folder)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
+    with _scratch_folder(folder) as scratch:
         yield scratch
         for name in sorted(os.listdir(scratch)):
             os.replace(os.path.join(scratch, name), os.path.join(folder, name))
@@ -105,3 +85,36 @@ def copy_atomically(source: str, destination: str) -> None:
     """Copy a file so that `destination` appears whole or not at all."""
     with atomic_output(destination) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def _scratch_folder(folder: str) -> tempfile.TemporaryDirectory:
+    """A folder for unfinished files in `folder`; its name says which process of which machine is at work in it."""
+    _clean_once(os.path.realpath(folder))
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{platform.node()}-{os.getpid()}-", dir=folder)
+
+
+def remove_dead_scratch(folder: str) -> None:
+    """Remove the unfinished files that runs which were killed have left in `folder`.
+
+    Only those of processes of this machine that no longer exist. (scripts/learn_subword.sh names its folder likewise.)
+    """
+    for path in glob.glob(os.path.join(glob.escape(folder), f"{_SCRATCH}{glob.escape(platform.node())}-*-*")):
+        process = os.path.basename(path).rsplit("-", 2)[1]
+        if process.isdecimal() and not _process_exists(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@cache
+def _clean_once(folder: str) -> None:
+    """The first output in a folder removes what killed runs have left there."""
+    remove_dead_scratch(folder)
+
+
+def _process_exists(number: int) -> bool:
+    try:
+        os.kill(number, 0)  # signal 0 asks and does nothing
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # another user's process; or no process number, and so none of our folders
+    return True

@@ -5,7 +5,8 @@ import os
 from typing import Any
 
 from src.utils.errors import MassError
-from src.utils.files import atomic_output, read_lines
+from src.utils.files import atomic_output
+from src.utils.text_files import read_lines
 
 METRICS_FILE = "metrics.jsonl"
 

@@ -1,0 +1,154 @@
+"""Vocabularies of the earlier implementation, which were Python pickles: read without running anything of them.
+
+A pickle is a little program: it names functions and calls them. The reader here knows one name, the class
+`Dictionary` of a module `dictionary`, and makes of it a stand-in without behaviour that only takes the attributes.
+Any other name, and so any call of something that does something, is an error before it happens.
+"""
+import io
+import pickle
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from src.utils.dictionary import SPECIAL_SYMBOLS, Dictionary
+from src.utils.errors import MassError
+from src.utils.files import require_file
+
+_SYMBOL_NAMES = ("symbols", "symbol", "words", "vocab", "index", "indices")
+_FREQUENCY_NAMES = ("frequencies", "frequency", "freqs", "freq", "counts", "count")
+
+
+class PickledDictionary(NamedTuple):
+    """Symbols and frequencies by id, as the earlier implementation numbered them."""
+
+    path: str
+    symbols: list[str]
+    frequencies: list[int]
+
+
+def read_pickled_dictionary(path: str) -> PickledDictionary:
+    """The content of a pickled `Dictionary`; nothing the file names is imported or called.
+
+    Symbols may be a list, or a dictionary of ids by symbol or of symbols by id; frequencies a list by id, or a
+    dictionary by symbol or by id.
+
+    Raises:
+        MassError: the file is missing, is no such pickle, names anything else, or lacks symbols or frequencies.
+    """
+    with open(require_file(path, "pickled vocabulary"), "rb") as stream:
+        data = stream.read()
+    try:
+        found = _OneClassUnpickler(io.BytesIO(data), encoding="utf-8").load()
+    except MassError as error:
+        raise MassError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged or a hostile pickle may raise anything
+        raise MassError(f"{path}: not a pickle, or a damaged one ({type(error).__name__}: {error})") from error
+    if not isinstance(found, _StandIn):
+        raise MassError(f"{path}: a pickle of {type(found).__name__}, not of a Dictionary")
+    attributes = {name.removeprefix("_Dictionary").lstrip("_"): value for name, value in found.attributes().items()}
+    symbols = _first(attributes, _SYMBOL_NAMES, _symbols_by_id)
+    if not symbols:
+        raise MassError(f"{path}: no list of symbols in this Dictionary; it has {_describe(attributes)}")
+    frequencies = _first(attributes, _FREQUENCY_NAMES, lambda value: _frequencies_by_id(value, symbols))
+    if frequencies is None:
+        raise MassError(f"{path}: no frequency for each of the {len(symbols)} symbols in this Dictionary; it has "
+                        f"{_describe(attributes)}")  # fmt: skip
+    return PickledDictionary(path, symbols, frequencies)
+
+
+def convert_dictionary(old: PickledDictionary, renumber: bool = False) -> Dictionary:
+    """The vocabulary with the same ids; or, with `renumber`, with the special symbols moved to ids 0..4.
+
+    Renumbering keeps the order of all other symbols, adds special symbols that are missing, and leaves out what no text
+    can hold (the empty word, words with a space).
+
+    Raises:
+        MassError: the ids cannot stay as they are and `renumber` is not given, or a symbol occurs twice.
+    """
+    path, symbols, frequencies = old
+    if renumber:
+        pairs = [(symbol, frequency) for symbol, frequency in zip(symbols, frequencies, strict=True)
+                 if symbol not in SPECIAL_SYMBOLS and symbol and set(" \n").isdisjoint(symbol)]  # fmt: skip
+        symbols = [*SPECIAL_SYMBOLS, *(symbol for symbol, _ in pairs)]
+        frequencies = [0] * len(SPECIAL_SYMBOLS) + [frequency for _, frequency in pairs]
+    try:
+        return Dictionary.from_ids(symbols, frequencies)
+    except ValueError as error:
+        start = len(SPECIAL_SYMBOLS)
+        raise MassError(
+            f"{path}: its ids cannot be kept: {error} (ids 0..{start - 1} are {' '.join(map(repr, symbols[:start]))}). "
+            f"--renumber gives new ones, unless a symbol occurs twice; checkpoints trained with the old ids do not go "
+            f"with them"
+        ) from error
+
+
+class _StandIn:
+    """What a pickled Dictionary becomes: it takes the state and does nothing with it."""
+
+    __slots__ = ("_state",)
+
+    def __setstate__(self, state: object) -> None:
+        self._state = state
+
+    def attributes(self) -> dict[str, object]:
+        """The attributes by name; a class with slots has two dictionaries of them, or a dictionary and None."""
+        state = getattr(self, "_state", None)
+        parts = state if isinstance(state, tuple) else (state,)
+        return {name: value for part in parts if isinstance(part, dict)
+                for name, value in part.items() if isinstance(name, str)}  # fmt: skip
+
+
+class _Reconstructor:
+    """Stands for `copyreg._reconstructor`, by which pickles of protocols 0 and 1 make an object."""
+
+    __slots__ = ()
+
+    def __call__(self, cls: object, base: object, _state: object) -> _StandIn:
+        if cls is not _StandIn or base is not _OBJECT:
+            raise MassError("it makes an object of something other than Dictionary; refused, nothing was run")
+        return _StandIn()
+
+
+_OBJECT = "stands for the class object"
+
+
+class _OneClassUnpickler(pickle.Unpickler):
+    """Finds `Dictionary` and what protocols 0 and 1 need to make one, as stand-ins, and refuses every other name."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if name == "Dictionary" and module.split(".")[-1] == "dictionary":
+            return _StandIn
+        if (module, name) in (("copy_reg", "_reconstructor"), ("copyreg", "_reconstructor")):
+            return _Reconstructor()
+        if (module, name) in (("__builtin__", "object"), ("builtins", "object")):
+            return _OBJECT
+        raise MassError(f"this pickle asks for {module}.{name}, which no vocabulary needs; refused, nothing was run")
+
+
+def _first(
+    attributes: Mapping[str, object], names: Iterable[str], convert: Callable[[object], list | None]
+) -> list | None:
+    """The first attribute of one of these names that `convert` can use, converted."""
+    candidates = (convert(attributes[name]) for name in names if name in attributes)
+    return next((found for found in candidates if found is not None), None)
+
+
+def _symbols_by_id(value: object) -> list[str] | None:
+    if isinstance(value, dict):
+        if not all(type(key) is int for key in value):  # ids by symbol
+            value = {index: symbol for symbol, index in value.items() if type(index) is int}
+        value = [value.get(index) for index in range(len(value))]
+    good = isinstance(value, list | tuple) and all(type(symbol) is str for symbol in value)
+    return list(value) if good else None
+
+
+def _frequencies_by_id(value: object, symbols: list[str]) -> list[int] | None:
+    if isinstance(value, dict):
+        keys = range(len(symbols)) if all(type(key) is int for key in value) else symbols
+        special = [symbol in SPECIAL_SYMBOLS for symbol in symbols]  # these need no frequency
+        value = [value.get(key, 0 if known else None) for key, known in zip(keys, special, strict=True)]
+    good = isinstance(value, list | tuple) and len(value) == len(symbols) and all(type(v) is int for v in value)
+    return list(value) if good else None
+
+
+def _describe(attributes: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} ({type(value).__name__})" for name, value in attributes.items()) or "no attributes"

@@ -1,0 +1,148 @@
+"""Make, show, compare and convert vocabularies (.dict.bin files).
+
+A vocabulary is a list of symbols. Its fingerprint (sha256 over the symbols in order) is in the records and checkpoints
+made with it: they go with that vocabulary and no other. `python vocabulary.py COMMAND -h` tells the flags of a command.
+"""
+import argparse
+import textwrap
+from collections.abc import Callable
+
+from src.utils.arguments import HelpFormatter
+from src.utils.dictionary import Dictionary
+from src.utils.errors import run
+from src.utils.pickled_dictionary import convert_dictionary, read_pickled_dictionary
+from src.utils.vocabulary_tools import build, compare, describe, describe_change, export, merge, save
+
+
+def build_command(args: argparse.Namespace) -> None:
+    """Build a vocabulary from word frequencies.
+
+    Words found in several files add up. Ids follow falling frequency, then spelling.
+    """
+    print(save(build(args.sources, args.threshold), args.output, args.overwrite))
+
+
+def shrink_command(args: argparse.Namespace) -> None:
+    """Drop rare words from a vocabulary.
+
+    As many of the most frequent dropped ones stay as make the size a multiple of 16.
+    """
+    vocabulary = Dictionary.load_from_persisted_dict(args.vocabulary)
+    small = vocabulary.shrink(args.threshold)
+    print(save(small, args.output, args.overwrite))
+    print(describe_change(vocabulary, small))
+
+
+def export_command(args: argparse.Namespace) -> None:
+    """Write a vocabulary as text: 'word frequency' lines, which build reads."""
+    print(export(Dictionary.load_from_persisted_dict(args.vocabulary), args.output, args.overwrite))
+
+
+def merge_command(args: argparse.Namespace) -> None:
+    """Make one vocabulary of several.
+
+    Frequencies are added and ids follow falling frequency: they are not those of the old vocabularies.
+    """
+    print(save(merge([args.first, *args.others]), args.output, args.overwrite))
+
+
+def show_command(args: argparse.Namespace) -> None:
+    """Show size, fingerprint, special symbols, and the most and least frequent words."""
+    print(describe(args.vocabulary, Dictionary.load_from_persisted_dict(args.vocabulary), args.count))
+
+
+def compare_command(args: argparse.Namespace) -> int:
+    """Compare two vocabularies: the first id that differs, and the symbols that only one of them has.
+
+    Ends with 0 if all symbols and ids are the same, else with 1.
+    """
+    comparison = compare(args.first, args.second)
+    print(comparison.text)
+    return 0 if comparison.same_symbols else 1
+
+
+def convert_command(args: argparse.Namespace) -> None:
+    """Convert a pickled dictionary of the earlier implementation.
+
+    Nothing in the pickle is run: only the attributes of its one class, Dictionary, are read, and a pickle that asks for
+    anything else is refused. Ids stay as they are.
+    """
+    old = read_pickled_dictionary(args.old)
+    vocabulary = convert_dictionary(old, args.renumber)
+    print(save(vocabulary, args.output, args.overwrite))
+    if vocabulary.symbols == old.symbols:
+        print(f"all {len(vocabulary):,} symbols have the ids they had in {args.old}")
+    else:
+        print(f"the ids are new ({len(old.symbols):,} symbols before, {len(vocabulary):,} now): records must be made "
+              f"anew, and checkpoints trained with {args.old} do not go with this vocabulary")  # fmt: skip
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    command = add_command(commands, "show", show_command)
+    command.add_argument("vocabulary", metavar="VOCABULARY")
+    command.add_argument("--count", type=whole_number, default=10, help="how many of the most and least frequent words")
+
+    command = add_command(commands, "compare", compare_command)
+    command.add_argument("first", metavar="VOCABULARY")
+    command.add_argument("second", metavar="VOCABULARY")
+
+    command = add_writing_command(commands, "build", build_command)
+    command.add_argument("sources", nargs="+", metavar="FILE_OR_FOLDER",
+                         help="'word frequency' lines, as apply_bpe_encoding.py makes them; or folders of *.dict files")
+    command.add_argument("--threshold", type=whole_number, help="drop words of this frequency or less (see shrink)")
+
+    command = add_writing_command(commands, "shrink", shrink_command)
+    command.add_argument("vocabulary", metavar="VOCABULARY")
+    command.add_argument("--threshold", type=whole_number, default=50, help="drop words of this frequency or less")
+
+    command = add_writing_command(commands, "merge", merge_command)
+    command.add_argument("first", metavar="VOCABULARY")
+    command.add_argument("others", nargs="+", metavar="VOCABULARY")
+
+    command = add_writing_command(commands, "export", export_command)
+    command.add_argument("vocabulary", metavar="VOCABULARY")
+
+    command = add_writing_command(commands, "convert", convert_command)
+    command.add_argument("old", metavar="PICKLE")
+    command.add_argument("--renumber", action="store_true",
+                         help="give new ids if the old ones cannot stay, because the special symbols are not ids 0..4 "
+                              "in the order <pad> <s> </s> <unk> <mask>")
+    return parser.parse_args()
+
+
+def add_command(
+    commands: argparse._SubParsersAction, name: str, function: Callable[[argparse.Namespace], int | None]
+) -> argparse.ArgumentParser:
+    """Add a command that calls `function`, whose docstring is its help."""
+    text = textwrap.dedent("    " + function.__doc__)
+    command = commands.add_parser(name, help=text.split("\n")[0], description=text, formatter_class=HelpFormatter)
+    command.set_defaults(function=function)
+    return command
+
+
+def add_writing_command(
+    commands: argparse._SubParsersAction, name: str, function: Callable[[argparse.Namespace], None]
+) -> argparse.ArgumentParser:
+    """As `add_command`, for one that writes a file."""
+    command = add_command(commands, name, function)
+    command.add_argument("--output", required=True, help="the file to write")
+    command.add_argument("--overwrite", action="store_true", help="replace another file at --output")
+    return command
+
+
+def whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def main() -> int | None:
+    args = parse_arguments()
+    return args.function(args)
+
+
+if __name__ == "__main__":
+    run(main)
