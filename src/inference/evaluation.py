@@ -16,7 +16,7 @@ from src.transformer.operators.choice import choose_operators
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
-from src.utils.device import set_up_device
+from src.utils.device import require_compute_type, set_up_device
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.ppl_score import perplexities
@@ -34,6 +34,7 @@ def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> 
     config = dataclasses.replace(config, dataset_config=data)
     source = batch_source(records, config, noisy=False)
     set_up_device(config)
+    require_compute_type(config)
     choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
                               config.model_config.compute_type)
     print(f"operators: {choice.reason}", flush=True)

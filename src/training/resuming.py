@@ -85,10 +85,12 @@ DATA_NAMES = {"kind": "the kind of the training data", "examples": "the number o
 def load_optimizer(files: CheckpointFiles, optimizer_state: Sequence[Parameter]) -> None:
     """Set the optimizer's memory from a checkpoint."""
     arrays = load_weights(files.state).arrays
-    names = {parameter.name for parameter in optimizer_state}
-    if names != arrays.keys():
-        raise MassError(f"{files.state!r} does not hold the memory of this optimizer: "
-                        f"{', '.join(sorted(names ^ arrays.keys())[:3])} ...")
+    wanted = {parameter.name: tuple(parameter.shape) for parameter in optimizer_state}
+    found = {name: array.shape for name, array in arrays.items()}
+    if wanted != found:
+        name = min(set(wanted.items()) ^ set(found.items()))[0]
+        raise MassError(f"{files.state!r} does not hold the memory of this optimizer: {name} has shape "
+                        f"{found.get(name)} there and {wanted.get(name)} here")
     for parameter in optimizer_state:
         parameter.set_data(Tensor(arrays[parameter.name], parameter.dtype))
 
