@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from src.text.conversion import FileSummary
-from src.text.tokenization import TOKENIZERS, tokenize_corpus, usable_tokenizer
+from src.text.tokenization import TOKENIZERS, find_corpus, tokenize_corpus, usable_tokenizer
 from src.utils.arguments import HelpFormatter, add_run_flags, run_options
 from src.utils.errors import run
 from src.utils.parallel import available_cores
@@ -27,11 +27,12 @@ def main() -> None:
     arguments = parse_arguments()
     options = run_options(arguments, "--pool_size")
     folders = [folder for folder in arguments.corpus_folder.split(",") if folder]
+    sources = find_corpus(folders, arguments.output_folder)
     tokenizer = usable_tokenizer(arguments.tokenizer)
     if tokenizer != arguments.tokenizer:
         print(f"{arguments.tokenizer} cannot be imported (try pip install); using {tokenizer}", file=sys.stderr)
     total = FileSummary("all files", arguments.output_folder)
-    for summary in tokenize_corpus(folders, arguments.output_folder, tokenizer, options):
+    for summary in tokenize_corpus(sources, arguments.output_folder, tokenizer, options):
         if not options.quiet:
             say(str(summary))
         total.add(summary)

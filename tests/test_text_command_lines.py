@@ -164,7 +164,7 @@ def test_learn_subword_stops_when_nothing_repeats(folder):
 
 
 def test_learn_subword_reads_damaged_text_if_told_to(folder):
-    (folder / "tokens" / "train.txt").write_bytes(b"caf\xe9 caf\xe9\n")
+    (folder / "tokens" / "train.txt").write_bytes(b"caf\xe9 " * 99 + b"\n")
     learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "c", "--errors", "replace", "--quiet"]
     result = run(*learn, "--processes", 1, cwd=folder)
     assert result.returncode == 0 and "1 lines of tokens hold bytes that are not UTF-8" in result.stderr

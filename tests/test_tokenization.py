@@ -12,7 +12,7 @@ from nltk.tokenize import word_tokenize
 from src.text import nltk_tokenizer
 from src.text.conversion import Conversion, ConvertedText, convert_files, plan_outputs
 from src.text.nltk_tokenizer import ChunkTokenizer
-from src.text.tokenization import tokenize_corpus, tokenize_text
+from src.text.tokenization import find_corpus, tokenize_corpus, tokenize_text
 from src.utils import text_files
 from src.utils.arguments import RunOptions
 from src.utils.errors import MassError, UsageError
@@ -132,7 +132,8 @@ def test_items_are_not_read_far_ahead():
 
 
 def tokenize_folder(folder, output, processes=1):
-    return list(tokenize_corpus([str(folder)], str(output), "nltk", RunOptions(processes)))
+    sources = find_corpus([str(folder)], str(output))
+    return list(tokenize_corpus(sources, str(output), "nltk", RunOptions(processes)))
 
 
 def visible(folder) -> list[str]:

@@ -28,7 +28,8 @@ def add_record_flags(parser: ArgumentParser) -> None:
                        help="number of files for each data set, <name>-00000-of-0000N.<format> and so on: example i "
                             "is in file i mod N")  # fmt: skip
     group.add_argument("--format", choices=RECORD_FORMATS, default=RecordOptions.format,
-                       help="format of the record files")
+                       help="format of the record files; writing mindrecord takes 0.5 GB and 1.4 KB for each example "
+                            "of a file, so give a large data set --shards")  # fmt: skip
 
 
 def record_options(arguments: Namespace) -> RecordOptions:

@@ -7,7 +7,7 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
 
-from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files
+from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files, plan_outputs
 from src.text.nltk_tokenizer import ChunkTokenizer
 from src.utils.arguments import RunOptions
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
@@ -16,6 +16,7 @@ from src.utils.files import list_files
 
 TOKENIZERS = ("nltk", "jieba")
 
+_SUFFIX = "_tokenized.txt"
 _FORMAT = 1  # to be raised when the same tokenizer and text give another output
 
 # Control characters and line separators would break lines for one reader and not for another. U+FDD0..U+FDEF
@@ -50,20 +51,27 @@ def usable_tokenizer(name: str) -> str:
     raise MassError(f"no tokenizer can be imported ({reason}); install one: pip install nltk jieba")
 
 
-def tokenize_corpus(
-    folders: Sequence[str], output_folder: str, tokenizer: str, options: RunOptions
-) -> Iterator[FileSummary]:
-    """Tokenize all `*.txt` of the folders: `<name>.txt` becomes `<output_folder>/<name>_tokenized.txt`.
-
-    Yields a summary of each file when it is complete.
+def find_corpus(folders: Sequence[str], output_folder: str) -> list[str]:
+    """All `*.txt` of the folders, each of which `<output_folder>/<name>_tokenized.txt` can be made of.
 
     Raises:
         UsageError: two files have the same name, or the output folder is one of the folders.
-        MassError: a folder holds no text, a file is not UTF-8, no file has a token, or the output cannot be written.
+        MassError: a folder holds no text, or the output cannot be written.
     """
     sources = [path for folder in folders for path in list_files(folder, "*.txt", "corpus folder")]
+    plan_outputs(sources, output_folder, _SUFFIX)
+    return sources
+
+
+def tokenize_corpus(
+    sources: Sequence[str], output_folder: str, tokenizer: str, options: RunOptions
+) -> Iterator[FileSummary]:
+    """Tokenize the files that `find_corpus` found; yield a summary of each when it is complete.
+
+    Raises MassError for a file that is not UTF-8 (unless that is allowed for) and for files without a token.
+    """
     settings = {"step": "tokenize", "format": _FORMAT, "tokenizer": tokenizer, "version": version(tokenizer)}
-    conversion = Conversion("tokenize", partial(tokenize_text, tokenizer), settings, "_tokenized.txt")
+    conversion = Conversion("tokenize", partial(tokenize_text, tokenizer), settings, _SUFFIX)
     return convert_files(sources, output_folder, conversion, options)
 
 
