@@ -122,7 +122,7 @@ def compare(title: str, forms: dict[str, nn.Cell], inputs: list[np.ndarray], out
     calls = {(name, make.__name__): make(cell) for name, cell in forms.items() for make in (forward, both)}
     times = median_times(calls, rounds)
     for name in forms:
-        print(f"{title:16}{name:28}{times[name, 'forward']:9.2f} ms forward{times[name, 'both']:9.2f} ms both")
+        print(f"{title:18}{name:26}{times[name, 'forward']:9.2f} ms forward{times[name, 'both']:9.2f} ms both")
 
 
 def compare_compositions(args: argparse.Namespace, generator: np.random.Generator) -> None:
