@@ -7,7 +7,7 @@ from src.utils.arguments import HelpFormatter
 from src.utils.errors import run
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, epilog=help_text(), formatter_class=HelpFormatter)
     parser.add_argument("--config", required=True, metavar="FILE", help="configuration file (JSON)")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
@@ -15,6 +15,10 @@ def main() -> None:
     parser.add_argument("--run_folder", metavar="DIR",
                         help="where checkpoints and metrics go if checkpoint_options.ckpt_path is empty "
                              "(default: train_mass_cpu, train_mass_gpu0, ... in this folder)")
+    parser.add_argument("--resume", nargs="?", const="", metavar="PATH",
+                        help="continue a run where it stopped: from the newest whole checkpoint of the run folder (a "
+                             "new run begins if there is none yet), or from the checkpoint or folder PATH. Weights to "
+                             "start a new run from are named in checkpoint_options.existed_ckpt")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
 
@@ -22,9 +26,13 @@ def main() -> None:
 
     device = config.training_config
     number = "" if device.device_target == "CPU" else device.device_id
-    result = train(config, args.run_folder or f"train_mass_{device.device_target.lower()}{number}")
+    result = train(config, args.run_folder or f"train_mass_{device.device_target.lower()}{number}", args.resume)
     best = f", best at step {result.best_step}" if result.best_step else ""
-    print(f"done after {result.steps} steps{best}: {result.checkpoint}")
+    reason = f" ({result.reason})" if result.reason else ""
+    if result.checkpoint:  # all ranks but the main one have none to tell of
+        print(f"{'stopped' if result.exit_code else 'done'} after {result.steps} steps{reason}{best}: "
+              f"{result.checkpoint}{'; go on with --resume' if result.exit_code else ''}")
+    return result.exit_code
 
 
 if __name__ == "__main__":

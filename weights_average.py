@@ -1,8 +1,8 @@
-"""Average checkpoints: `python weights_average.py --input_folder train_mass_cpu --output_file model.npz`."""
+"""Average checkpoints: `python weights_average.py --input_folder train_mass_cpu --best 5 --output_file model.npz`."""
 import argparse
 
 from src.utils.arguments import HelpFormatter
-from src.utils.average_weights import average_weights, find_checkpoints
+from src.utils.average_weights import Candidate, average_weights, best, find_checkpoints, newest
 from src.utils.errors import UsageError, run
 
 
@@ -10,14 +10,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--input_files", nargs="+", metavar="FILE", help="checkpoints to average")
-    source.add_argument("--input_folder", metavar="DIR", help="average all checkpoints <prefix>-<step> of a folder")
+    source.add_argument("--input_folder", metavar="DIR",
+                        help="average the checkpoints <prefix>-<step> of a run's folder: all, or as --newest or --best "
+                             "chooses")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--newest", type=int, metavar="N", help="take the N checkpoints of the highest steps")
+    choice.add_argument("--best", type=int, metavar="N",
+                        help="take the N checkpoints of the lowest validation perplexity, by the folder's "
+                             "metrics.jsonl; those whose step was not validated are left out")
     parser.add_argument("--output_file", required=True, metavar="FILE", help="where the mean goes (.npz)")
     args = parser.parse_args()
     if not args.output_file.endswith(".npz"):
         raise UsageError(f"--output_file {args.output_file!r} must end in .npz")
-    paths = args.input_files or find_checkpoints(args.input_folder)
+    if args.input_files and (args.newest is not None or args.best is not None):
+        raise UsageError("--newest and --best choose from a folder: use them with --input_folder, not --input_files")
+    chosen = args.input_files or _choose(find_checkpoints(args.input_folder), args.newest, args.best)
+    paths = args.input_files or [candidate.path for candidate in chosen]
     average_weights(paths, args.output_file)
-    print(f"{args.output_file}: mean of {len(paths)} checkpoints: {', '.join(paths)}")
+    print(f"{args.output_file}: mean of {len(chosen)} checkpoints:")
+    for checkpoint in chosen:
+        print(f"  {checkpoint}")
+
+
+def _choose(candidates: list[Candidate], newest_count: int | None, best_count: int | None) -> list[Candidate]:
+    if newest_count is not None:
+        return newest(candidates, newest_count)
+    return candidates if best_count is None else best(candidates, best_count)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,9 @@ class ModelConfig:
     length_penalty_weight: float = key(1.0, "exponent of ((5 + length) / 6) that divides a hypothesis' log-probability",
                                        minimum=0.0)
     max_decode_length: int = key(64, "longest answer, in BPE symbols with </s>", minimum=1)
+    compute_type: str = key("float32", "number format of the matrix products; weights, norms, softmax, loss and "
+                                       "optimizer stay in float32. A format the device has no kernels for is refused",
+                            choices=("float32", "float16", "bfloat16"))
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,13 @@ class LearnRateConfig:
 class CheckpointOptions:
     """Weights in, weights out."""
 
-    existed_ckpt: str = key("", "weights to start from or to evaluate: .ckpt, .safetensors or averaged .npz")
+    existed_ckpt: str = key("", "weights to start a new run from (step 0, fresh optimizer) or to evaluate: .ckpt, "
+                                ".safetensors or averaged .npz; to continue a run, train.py has --resume")
     save_ckpt_steps: int = key(10000, "steps between two checkpoints", minimum=1)
-    keep_ckpt_max: int = key(50, "newest checkpoints kept, beside best and latest", minimum=1)
-    ckpt_prefix: str = key("ckpt", "checkpoints are named <prefix>-<step>.safetensors")
+    keep_ckpt_max: int = key(50, "newest checkpoints kept, beside best and latest; with adam or lamb each takes three "
+                                 "times the size of the weights (weights and training state)", minimum=1)
+    ckpt_prefix: str = key("ckpt", "a checkpoint is <prefix>-<step>.safetensors (weights) and <prefix>-<step>.state.* "
+                                   "(what --resume needs besides)")
     ckpt_path: str = key("", "folder of checkpoints and metrics; empty stands for the run folder")
 
 
@@ -118,7 +124,8 @@ class TrainingConfig:
     """The loop: device, length, reports."""
 
     device_target: str = key("CPU", "what to run on", choices=("CPU", "GPU", "Ascend"))
-    device_id: int = key(0, "which GPU or Ascend", minimum=0)
+    device_id: int = key(0, "which GPU or Ascend; several processes that msrun has started share out the devices",
+                         minimum=0)
     native_kernels: str = key("auto", "C kernels for what the network does besides matrix products, compiled by this "
                                       "machine's C compiler at their first use: on the CPU only, faster than "
                                       "MindSpore's operators. auto uses them where it can and says why if not, on "
@@ -127,6 +134,10 @@ class TrainingConfig:
     max_steps: int = key(0, "end after this many optimizer steps; 0 leaves it to epochs", minimum=0)
     log_steps: int = key(50, "steps between two lines of the log", minimum=1)
     valid_steps: int = key(0, "steps between two validations, besides those at the end of each epoch", minimum=0)
+    valid_rouge_sentences: int = key(0, "pairs of valid_dataset, spread evenly over it, that each validation also "
+                                        "answers by search and scores with ROUGE; 0 = none", minimum=0)
+    patience: int = key(0, "end after this many validations in a row without a better perplexity; 0 = never",
+                        minimum=0)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from quickstart.loss_curves import draw_loss_curves
 from src.utils.errors import MassError, run
 from src.utils.files import atomic_output, require_file, require_folder
+from src.utils.monitoring.metrics_file import METRICS_FILE, read_metrics
 from src.utils.rouge_score import ROUGE_METRICS, rouge_scores
 from src.utils.text_files import read_lines
 
@@ -39,7 +40,7 @@ def read_json_lines(path: str) -> list[dict[str, Any]]:
 
 def read_histories(folder: str) -> dict[str, list[dict[str, Any]]]:
     """The lines of each training's metrics.jsonl, by the names of TRAININGS."""
-    return {name: read_json_lines(os.path.join(folder, name, "metrics.jsonl")) for name in TRAININGS}
+    return {name: read_metrics(os.path.join(folder, name, METRICS_FILE)) for name in TRAININGS}
 
 
 def gather(folder: str) -> dict[str, Any]:

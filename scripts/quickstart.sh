@@ -51,7 +51,7 @@ echo "+ cd '$(printf %s "$root" | sed "s/'/'\\\\''/g")'"
 
 # The state of the run: a checksum over the program, all commands so far and the configurations they read. A step whose
 # state is the one in its stamp is done; where one command changes, all that follow are run again.
-state=$({ cat requirements.txt; find ./*.py config src quickstart -name '*.py' | LC_ALL=C sort | xargs cat; } | cksum)
+state=$({ cat requirements.txt; find ./*.py config src quickstart \( -name '*.py' -o -name '*.[ch]' \) | LC_ALL=C sort | xargs cat; } | cksum)
 
 # step NAME OUTPUT COMMAND...: run the command, which makes OUTPUT (a file or folder, made anew), unless that is done.
 step() {

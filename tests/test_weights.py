@@ -1,18 +1,14 @@
-"""Weights files: written and read back, averaged, and refused where they do not belong."""
+"""Weights files: written and read back, and refused where they do not belong."""
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from config.config import ModelConfig
-from src.utils.average_weights import average_weights, find_checkpoints
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.load_weights import load_weights, save_weights
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORDS = {"metadata": {"vocabulary": {"file": "v.bin", "size": 9, "fingerprint": "ab" * 32}}}
 
 
@@ -68,72 +64,12 @@ def test_missing_and_unknown_files(tmp_path):
         load_weights(str(tmp_path / "weights.pt"))
 
 
-def test_average_is_the_mean_of_what_was_read(tmp_path):
-    parts = [arrays(seed, a=(3, 4), b=(5,)) for seed in range(4)]
-    for step, part in enumerate(parts):
-        save_weights(str(tmp_path / f"ckpt-{step}.safetensors"), part, WORDS["metadata"])
-    save_weights(str(tmp_path / "best.safetensors"), parts[3], WORDS["metadata"])
-    save_weights(str(tmp_path / "model.npz"), parts[3], WORDS["metadata"])
-    paths = find_checkpoints(str(tmp_path))
-    assert len(paths) == 4  # best and an earlier mean are not taken again
-    output = str(tmp_path / "mean" / "model.npz")
-    average_weights(paths, output)
-    mean = load_weights(output)
-    for name in ("a", "b"):
-        expected = np.mean([part[name].astype(np.float64) for part in parts], axis=0)
-        np.testing.assert_allclose(mean.arrays[name], expected, rtol=1e-6)
-    assert mean.metadata["averaged"] == [f"ckpt-{step}.safetensors" for step in range(4)]
-    vocabulary = mean.metadata["vocabulary"]
-    assert vocabulary["fingerprint"] == "ab" * 32
-    assert os.path.normpath(tmp_path / "mean" / vocabulary["file"]) == str(tmp_path / "v.bin")
-
-
-def test_checkpoints_are_averaged_in_the_order_of_their_steps_and_once(tmp_path):
-    for step in (1000, 300):
-        save_weights(str(tmp_path / f"ckpt-{step}.safetensors"), arrays(0, a=(2,)), {"step": step})
-    paths = find_checkpoints(str(tmp_path))
-    average_weights(paths, str(tmp_path / "mean.npz"))
-    assert load_weights(str(tmp_path / "mean.npz")).metadata["step"] == [300, 1000]
-    with pytest.raises(UsageError, match="twice"):
-        average_weights([*paths, paths[0]], str(tmp_path / "mean.npz"))
-
-
 @pytest.mark.parametrize("metadata", [[], {"vocabulary": "all_en"}, {"vocabulary": {"size": 3}}])
 def test_metadata_that_is_not_ours_is_refused(tmp_path, metadata):
     path = str(tmp_path / "w.safetensors")
     save_weights(path, arrays(0, a=(2,)), metadata)
     with pytest.raises(MassError, match="metadata"):
         load_weights(path)
-
-
-@pytest.mark.parametrize(("other", "metadata", "message"), [
-    (arrays(1, a=(3, 4)), {}, "lacks b"),
-    (arrays(1, a=(3, 4), b=(6,)), {}, r"\[5\].*\[6\]"),
-    (arrays(1, a=(3, 4), b=(5,)), {"vocabulary": {"file": "w", "size": 9, "fingerprint": "cd" * 32}}, "vocabularies"),
-])
-def test_average_refuses_what_does_not_belong_together(tmp_path, other, metadata, message):
-    paths = [str(tmp_path / name) for name in ("one.npz", "two.npz")]
-    save_weights(paths[0], arrays(0, a=(3, 4), b=(5,)), WORDS["metadata"])
-    save_weights(paths[1], other, metadata)
-    with pytest.raises(MassError, match=message):
-        average_weights(paths, str(tmp_path / "mean.npz"))
-    assert not (tmp_path / "mean.npz").exists()
-
-
-def average(*arguments):
-    return subprocess.run([sys.executable, os.path.join(ROOT, "weights_average.py"), *map(str, arguments)],
-                          capture_output=True, text=True)
-
-
-def test_command_line(tmp_path):
-    for step in (1, 2):
-        save_weights(str(tmp_path / f"ckpt-{step}.safetensors"), arrays(step, a=(2,)), {})
-    done = average("--input_folder", tmp_path, "--output_file", tmp_path / "model.npz")
-    assert done.returncode == 0 and "mean of 2 checkpoints" in done.stdout
-    done = average("--input_folder", tmp_path / "none", "--output_file", tmp_path / "other.npz")
-    assert done.returncode == 1 and "does not exist" in done.stderr and "Traceback" not in done.stderr
-    assert average("--input_folder", tmp_path, "--output_file", tmp_path / "model.ckpt").returncode == 2
-    assert average("--output_file", tmp_path / "model.npz").returncode == 2
 
 
 class TestLoadingIntoANetwork:

@@ -1,6 +1,5 @@
 """From a configuration to answers and scores of a test set."""
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,19 +8,19 @@ from config.config import Config
 from src.dataset.batch_source import BatchSource
 from src.dataset.data_sources import batch_source, with_vocabulary_size
 from src.dataset.records import RecordSet, load_records
+from src.inference.answers import best_answers, score_answers, text_of
 from src.inference.generation import generate
 from src.inference.output import check_output, write_answers, write_metrics
 from src.inference.scoring import target_log_probs
-from src.transformer.beam_search import Hypothesis
 from src.transformer.operators.choice import choose_operators
+from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
-from src.utils.byte_pair_encoding import join_subwords
-from src.utils.device import set_up_device
+from src.utils.device import require_compute_type, set_up_device
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.ppl_score import perplexities
-from src.utils.rouge_score import rouge_scores, rouge_signature
+from src.utils.rouge_score import rouge_signature
 
 
 def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> dict[str, Any]:
@@ -35,7 +34,9 @@ def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> 
     config = dataclasses.replace(config, dataset_config=data)
     source = batch_source(records, config, noisy=False)
     set_up_device(config)
-    choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels)
+    require_compute_type(config)
+    choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
+                              config.model_config.compute_type)
     print(f"operators: {choice.reason}", flush=True)
     network = TransformerForTrain(config.model_config, choice.operators)
     checkpoint = config.checkpoint_options.existed_ckpt
@@ -66,26 +67,17 @@ def _rouge(config: Config, network: TransformerForTrain, records: RecordSet, sou
            vocabulary: Dictionary, output: str) -> dict[str, Any]:
     if records.info.kind != "pairs":
         raise UsageError("--metric rouge answers pairs, but dataset_config.test_dataset holds sentences")
-    found = generate(network.transformer, source, config.dataset_config.eval_batch_size, config.model_config)
-    answers = list(_answers(records, found, vocabulary))
-    write_answers(output, answers)
     model = config.model_config
-    # An unknown word of the reference is none that an answer could have met (as in fairseq).
-    references = [answer["target"].replace("<unk>", "<<unk>>") for answer in answers]
-    return {"rouge": rouge_scores([answer["prediction"] for answer in answers], references),
-            "unknown_in_references": sum(reference.count("<<unk>>") for reference in references),
+    infer = TransformerForInfer(network.transformer, config.dataset_config.eval_batch_size, model.beam_width,
+                                model.max_decode_length)
+    answers = list(best_answers(records, generate(infer, source, model), vocabulary))
+    write_answers(output, answers)
+    return {"rouge": score_answers(answers),
+            "unknown_in_references": sum(answer["target"].count("<unk>") for answer in answers),
             "truncated_references": records.info.flawed.get("target truncated", 0),
             "signature": f"{rouge_signature()}, beam {model.beam_width}, length penalty "
                          f"{model.length_penalty_weight:g}, at most {model.max_decode_length} symbols, "
                          f"vocabulary {vocabulary.fingerprint[:12]}"}
-
-
-def _answers(records: RecordSet, found: list[list[Hypothesis]], vocabulary: Dictionary) -> Iterator[dict[str, Any]]:
-    for index, hypotheses in enumerate(found):
-        best = hypotheses[0]
-        yield {"source": text_of(records.columns["source"][index], vocabulary),
-               "target": text_of(records.columns["target"][index], vocabulary),
-               "prediction": text_of(best.ids, vocabulary), "score": best.score, "log_prob": best.log_prob}
 
 
 def _ppl(config: Config, network: TransformerForTrain, records: RecordSet, source: BatchSource,
@@ -107,8 +99,3 @@ def count_words(ids: np.ndarray, vocabulary: Dictionary) -> int:
     """Words among ids after BPE is joined: symbols that no other one continues; each </s> counts as one."""
     ends_word = np.array([not symbol.endswith("@@") for symbol in vocabulary.symbols])
     return int(np.count_nonzero(ends_word[ids]))
-
-
-def text_of(ids: np.ndarray | tuple[int, ...], vocabulary: Dictionary) -> str:
-    """The text of ids, up to </s>, BPE joined."""
-    return join_subwords(vocabulary.decode(ids))

@@ -5,17 +5,16 @@ from tqdm import tqdm
 from config.config import ModelConfig
 from src.dataset.batch_source import BatchSource
 from src.transformer.beam_search import Hypothesis, beam_search
-from src.transformer.transformer import Transformer
 from src.transformer.transformer_for_infer import TransformerForInfer
 
 
-def generate(transformer: Transformer, source: BatchSource, rows: int, model: ModelConfig,
+def generate(infer: TransformerForInfer, source: BatchSource, model: ModelConfig,
              n_best: int = 1) -> list[list[Hypothesis]]:
-    """The n best hypotheses of each example, in the order of the records; `rows` sentences go through at a time.
+    """The n best hypotheses of each example, in the order of the records; none for those of other ranks.
 
     The source has one example a row (dataset_config.pack_sentences off).
     """
-    infer = TransformerForInfer(transformer, rows, model.beam_width, model.max_decode_length)
+    rows = infer.batch
     answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
         for indices, batch in source.in_order():

@@ -4,7 +4,7 @@ from mindspore import Tensor, mutable
 from tqdm import tqdm
 
 from src.dataset.batch_source import BatchSource
-from src.transformer.transformer_for_infer import NO_SEED
+from src.transformer.transformer import NO_SEED
 from src.transformer.transformer_for_train import TransformerForScoring, TransformerForTrain
 
 

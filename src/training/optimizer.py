@@ -16,6 +16,12 @@ def make_optimizer(config: LearnRateConfig, parameters: list[Parameter]) -> nn.C
     return Lamb(parameters, config.lr)
 
 
+def optimizer_state(optimizer: nn.Cell, network: nn.Cell) -> list[Parameter]:
+    """What an optimizer remembers from step to step: all its parameters but the weights."""
+    weights = {id(parameter) for parameter in network.get_parameters()}
+    return [parameter for parameter in optimizer.get_parameters() if id(parameter) not in weights]
+
+
 class Lamb(nn.Cell):
     """LAMB (You et al., 2020): Adam's step, rescaled for each parameter to the parameter's norm.
 

@@ -1,186 +1,175 @@
-"""The training loop: steps, reports, validation, checkpoints."""
-import math
+"""From a configuration to a training run: everything is checked and put together, then the loop runs."""
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from mindspore import Tensor
+from mindspore import Parameter
 
 from config.config import Config
 from config.loading import save_config
-from src.dataset.batch import Batch
-from src.dataset.batch_plan import BatchSource
-from src.dataset.data_sources import batch_source, require_same_vocabulary, with_vocabulary_size
-from src.dataset.records import RecordSet, load_records
-from src.training.checkpoints import Checkpoints, require_no_run
-from src.training.loss_scale import LossScale
-from src.training.optimizer import make_optimizer
+from src.dataset.data_sources import with_vocabulary_size
+from src.dataset.records import RecordSet
+from src.training.checkpoints import (
+    LATEST,
+    SET_ASIDE,
+    CheckpointFiles,
+    Checkpoints,
+    checkpoints_of,
+    link_or_copy,
+    require_no_file,
+    require_no_run,
+    set_aside,
+)
+from src.training.distributed import Ranks, join_ranks
+from src.training.optimizer import make_optimizer, optimizer_state
+from src.training.resuming import Resumed, find_resumed, load_optimizer, require_same_run
+from src.training.start_summary import StartSummary, start_text
 from src.training.train_step import TrainStep
-from src.training.validation import validate
+from src.training.training_data import (
+    identify,
+    training_records,
+    training_source,
+    validation_records,
+    validation_source,
+)
+from src.training.training_loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
+from src.training.training_state import TrainingState
+from src.training.validation import RougeSample
+from src.transformer.operators.choice import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
-from src.utils.device import set_up_device
-from src.utils.errors import MassError, UsageError
+from src.utils.device import require_compute_type, seed_dropout, set_up_device
+from src.utils.files import copy_atomically, make_output_folder
 from src.utils.loss_monitor import LossMonitor
-from src.utils.lr_scheduler import learning_rate
+from src.utils.monitoring.metrics_file import METRICS_FILE
 
 
-@dataclass(frozen=True)
-class TrainingResult:
-    """Where a run ended."""
+def train(config: Config, run_folder: str, resume: str | None = None) -> TrainingResult:
+    """Pre-train or fine-tune, as the configuration says, alone or as one of the processes msrun has started.
 
-    steps: int
-    checkpoint: str
-    best_step: int | None  # None without validation data
-
-
-def train(config: Config, run_folder: str) -> TrainingResult:
-    """Pre-train or fine-tune, as the configuration says.
-
-    Checkpoints, `metrics.jsonl` and `config.json` go to checkpoint_options.ckpt_path, or to `run_folder` where it is
-    empty.
+    Args:
+        run_folder: where checkpoints, `metrics.jsonl` and `config.json` go if checkpoint_options.ckpt_path is empty.
+        resume: None starts a new run. "" goes on from the newest checkpoint of the run folder, and starts a new run if
+            there is none yet; a path goes on from that checkpoint, or from the newest of that folder.
     """
-    records, kind = _training_records(config)
-    config = with_vocabulary_size(config, records)
-    source = batch_source(records, config)
-    valid_source = _validation_source(config, records)
-    folder = config.checkpoint_options.ckpt_path or run_folder
-    require_no_run(folder)
     set_up_device(config)
-    network = TransformerForTrain(config.model_config)
-    existed = config.checkpoint_options.existed_ckpt
-    if existed:
-        load_into(network, existed, config.model_config, records.info.vocabulary, records.vocabulary_path)
-    checkpoints = Checkpoints(folder, config, records.info.vocabulary, records.vocabulary_path)
-    save_config(config, os.path.join(folder, "config.json"))
-    trainer = Trainer(config, network, source, valid_source, checkpoints)
-    _print_start(config, kind, source, trainer.total_steps, network, existed)
-    return trainer.run()
+    ranks = join_ranks(config.training_config.device_target)
+    folder = config.checkpoint_options.ckpt_path or run_folder
+    records = training_records(config)
+    config = with_vocabulary_size(config, records)
+    valid_records = validation_records(config, records)
+    source = training_source(records, config, ranks)
+    valid_source = validation_source(valid_records, config, ranks, source.plan.shapes)
+    require_compute_type(config)
+    identity = identify(records.info.kind, source, valid_source)
+    resumed = _find_resumed(resume, folder, config, ranks)
+    if resumed:
+        require_same_run(resumed, config, identity)
+    state = resumed.state if resumed else None
+
+    seed_dropout(config.model_config.random_seed, ranks.rank, state.step if state else 0)
+    chosen = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
+                              config.model_config.compute_type)
+    network = TransformerForTrain(config.model_config, chosen.operators)
+    optimizer = make_optimizer(config.learn_rate_config, network.trainable_params())
+    weights_from = _load(config, network, optimizer_state(optimizer, network), resumed, records, ranks)
+    rouge_sample = None
+    if config.training_config.valid_rouge_sentences:
+        rouge_sample = RougeSample(network, valid_records, config, ranks)
+    data = TrainingData(source, valid_source, rouge_sample, identity, records.info.vocabulary, records.vocabulary_path)
+    checkpoints = _prepare_folder(folder, config, records, resumed) if ranks.main else None
+    if ranks.main:
+        print(start_text(_summary(config, network, data, records, valid_records, ranks, state, weights_from, folder,
+                                  chosen.reason)),
+              flush=True)
+    total_steps = planned_steps(config, source.steps_per_epoch)
+    monitor = LossMonitor(folder, config.training_config.log_steps, total_steps,
+                          resumed_step=state.step if state else 0, unreported=state.unreported if state else None,
+                          main=ranks.main)
+    try:
+        train_step = TrainStep(network, optimizer, config.learn_rate_config.clip_norm, ranks, chosen.operators)
+        return TrainingLoop(config, train_step, data, checkpoints, monitor, ranks, state,
+                            resumed.files.weights if resumed else "").run()
+    finally:
+        monitor.close()
 
 
-class Trainer:
-    """The loop over epochs and batches."""
-
-    def __init__(self, config: Config, network: TransformerForTrain, source: BatchSource,
-                 valid_source: BatchSource | None, checkpoints: Checkpoints):
-        self.config = config
-        self.network = network
-        self.source = source
-        self.valid_source = valid_source
-        self.checkpoints = checkpoints
-        self.total_steps = config.dataset_config.epochs * source.plan.batches_per_epoch
-        if config.training_config.max_steps:
-            self.total_steps = min(self.total_steps, config.training_config.max_steps)
-        self.loss_scale = LossScale(config.loss_scale_config)
-        optimizer = make_optimizer(config.learn_rate_config, network.trainable_params())
-        self.train_step = TrainStep(network, optimizer, config.learn_rate_config.clip_norm)
-        self.best_nll, self.best_step = math.inf, None
-        self._waiting = []  # steps whose losses are still on the device (dataset_sink_mode)
-
-    def run(self) -> TrainingResult:
-        """Train to the end; the last step is always validated and saved."""
-        monitor = LossMonitor(self.checkpoints.folder, self.config.training_config.log_steps, self.total_steps)
-        valid_steps = self.config.training_config.valid_steps
-        save_steps = self.config.checkpoint_options.save_ckpt_steps
-        self.network.set_train(True)
-        path = ""
-        try:
-            for step, batch in zip(range(1, self.total_steps + 1), self._batches(), strict=False):
-                self._step(step, batch, monitor)
-                last, ends_epoch = step == self.total_steps, step % self.source.plan.batches_per_epoch == 0
-                if last or step % save_steps == 0:
-                    self._read_back(monitor)  # a loss that is not finite must end the run before it is saved
-                    path = self.checkpoints.save(self.network.transformer, step)
-                if last or ends_epoch or (valid_steps and step % valid_steps == 0):
-                    self._validate(step, monitor)
-        finally:
-            monitor.close()
-        return TrainingResult(self.total_steps, path, self.best_step)
-
-    def _batches(self) -> Iterator[Batch]:
-        for epoch in range(self.config.dataset_config.epochs):
-            yield from self.source.epoch(epoch)
-
-    def _step(self, step: int, batch: Batch, monitor: LossMonitor) -> None:
-        """One update, or none if the gradients overflow."""
-        rate = learning_rate(step, self.config.learn_rate_config)
-        loss, nll = self.train_step.gather(batch, self.loss_scale.scale)
-        sums = (batch.target_tokens, batch.tokens, rate, self.loss_scale.scale)
-        norm = self._update(step, batch, rate, monitor)
-        self._waiting.append((step, (loss, nll, norm), sums))
-        data = self.config.dataset_config
-        if not data.dataset_sink_mode or step % data.dataset_sink_step == 0:
-            self._read_back(monitor)
-
-    def _update(self, step: int, batch: Batch, rate: float, monitor: LossMonitor) -> Tensor:
-        """Apply the gradients if they are finite; returns their norm. Sink mode looks at it when it reads back."""
-        scale = self.loss_scale.scale
-        norm = self.train_step.norm()
-        if self.config.dataset_config.dataset_sink_mode or math.isfinite(float(norm.asnumpy())):
-            self.train_step.apply(rate, norm, 1.0 / (scale * batch.target_tokens))
-            self.loss_scale.good()
-        else:
-            self.loss_scale.overflow(step)
-            monitor.skipped(step, scale, self.loss_scale.scale)
-        self.train_step.clear()
-        return norm
-
-    def _read_back(self, monitor: LossMonitor) -> None:
-        for step, on_device, (targets, tokens, rate, scale) in self._waiting:
-            loss, nll, norm = (float(value.asnumpy()) for value in on_device)
-            applied = self.config.loss_scale_config.loss_scale_mode == "static"
-            if not math.isfinite(loss) or (applied and not math.isfinite(norm)):
-                raise MassError(f"step {step}: the loss is {loss}, the norm of its gradients {norm}, at learning rate "
-                                f"{rate:g}: training has diverged; lower learn_rate_config.lr or lengthen warmup_steps")
-            monitor.step(step, loss, nll, targets, tokens, rate, scale)
-        self._waiting.clear()
-
-    def _validate(self, step: int, monitor: LossMonitor) -> None:
-        if self.valid_source is None:
-            return
-        with monitor.paused():
-            nll, targets = validate(self.network, self.valid_source)
-        best = nll / targets < self.best_nll
-        if best:
-            self.best_nll, self.best_step = nll / targets, step
-            self.checkpoints.save_best(self.network.transformer, step)
-        monitor.validated(step, nll, targets, best)
-
-
-def _training_records(config: Config) -> tuple[RecordSet, str]:
-    data = config.dataset_config
-    if bool(data.pre_train_dataset) == bool(data.fine_tune_dataset):
-        found = "both are set" if data.pre_train_dataset else "neither is set"
-        raise UsageError(f"dataset_config: exactly one of pre_train_dataset and fine_tune_dataset must be set to "
-                         f"train; {found}")
-    name, kind = (("pre_train_dataset", "sentences") if data.pre_train_dataset else ("fine_tune_dataset", "pairs"))
-    records = load_records(getattr(data, name), f"dataset_config.{name}")
-    if records.info.kind != kind:
-        raise UsageError(f"dataset_config.{name} is {getattr(data, name)!r}, which holds {records.info.kind}: "
-                         f"it must hold {kind}")
-    return records, kind
-
-
-def _validation_source(config: Config, records: RecordSet) -> BatchSource | None:
-    if not config.dataset_config.valid_dataset:
+def _find_resumed(resume: str | None, folder: str, config: Config, ranks: Ranks) -> Resumed | None:
+    """The checkpoint the main rank has chosen; the others hear of it, for they may not see its folder."""
+    found = None
+    if ranks.main:
+        require_no_file(folder)
+        if resume is not None:
+            found = find_resumed(resume, folder, config.checkpoint_options.ckpt_prefix)
+            if not found:
+                print(f"--resume: {folder!r} holds no checkpoint yet: a new run begins", flush=True)
+        if resume is None or (found and not _continues_in(folder, found)):
+            require_no_run(folder)
+    if resume is None:
         return None
-    valid = load_records(config.dataset_config.valid_dataset, "dataset_config.valid_dataset")
-    require_same_vocabulary(records, valid)
-    if valid.info.kind != records.info.kind:
-        raise UsageError(f"dataset_config.valid_dataset holds {valid.info.kind}, the training data "
-                         f"{records.info.kind}: both must be of one kind")
-    return batch_source(valid, config, noisy=False)
+    text = ranks.from_main(f"{found.files.stem}\n{found.state.to_json()}".encode() if found else b"").decode()
+    if not text:
+        return None
+    stem, _, state = text.partition("\n")
+    return Resumed(CheckpointFiles(stem), TrainingState.from_json(state)[0])
 
 
-def _print_start(config: Config, kind: str, source: BatchSource, total_steps: int, network: TransformerForTrain,
-                 existed: str) -> None:
-    model, plan = config.model_config, source.plan
-    weights = sum(parameter.size for parameter in network.trainable_params())
-    print(f"{'pre-training' if kind == 'sentences' else 'fine-tuning'} on {config.training_config.device_target}, "
-          f"weights {'from ' + existed if existed else f'new, seed {model.random_seed}'}")
-    print(f"model: {weights:,} weights, hidden {model.hidden_size}, {model.num_hidden_layers}+"
-          f"{model.num_hidden_layers} layers, {model.num_attention_heads} heads, vocabulary {model.vocab_size:,}")
-    shapes = ", ".join(f"{shape.rows}x({shape.source_len}+{shape.target_len})" for shape in plan.shapes)
-    print(f"data: {len(source):,} examples, {plan.batches_per_epoch:,} batches an epoch, padding "
-          f"{source.padding():.1%}; batch shapes rows x (source+target): {shapes}, each compiled at its first use")
-    print(f"steps: {total_steps:,}", flush=True)
+def _load(config: Config, network: TransformerForTrain, optimizer_memory: Sequence[Parameter], resumed: Resumed | None,
+          records: RecordSet, ranks: Ranks) -> str:
+    """Set weights and optimizer, on the main rank from files and on the others from it; returns where they are from."""
+    existed, model = config.checkpoint_options.existed_ckpt, config.model_config
+    if not (resumed or existed):
+        return f"new, seed {model.random_seed}"
+    path = resumed.files.weights if resumed else existed
+    step = None
+    if ranks.main:
+        weights = load_into(network, path, model, records.info.vocabulary, records.vocabulary_path)
+        step = weights.metadata.get("step")
+        if resumed:
+            load_optimizer(resumed.files, optimizer_memory)
+    ranks.copy_from_main([*network.get_parameters(), *optimizer_memory])
+    if resumed:
+        ignored = f"; checkpoint_options.existed_ckpt {existed!r} is not read" if existed else ""
+        return f"resumed from {path}, step {resumed.state.step:,}{ignored}"
+    return f"{path} (step {step}; this run begins at step 0 with a fresh optimizer)"
+
+
+def _prepare_folder(folder: str, config: Config, records: RecordSet, resumed: Resumed | None) -> Checkpoints:
+    """Make the run folder ready; what an earlier process left there of later steps is put aside."""
+    make_output_folder(folder)
+    if resumed and _continues_in(folder, resumed):
+        step, prefix = resumed.state.step, config.checkpoint_options.ckpt_prefix
+        later = [files for files in checkpoints_of(folder, prefix) if files.step > step]
+        if later:
+            set_aside(later)
+            print(f"{len(later)} checkpoints of steps after {step} are now in {os.path.join(folder, SET_ASIDE)!r}",
+                  flush=True)
+        link_or_copy(resumed.files.weights, os.path.join(folder, LATEST))
+    elif resumed:
+        metrics = os.path.join(os.path.dirname(resumed.files.stem), METRICS_FILE)
+        if os.path.isfile(metrics):
+            copy_atomically(metrics, os.path.join(folder, METRICS_FILE))
+    save_config(config, os.path.join(folder, "config.json"))
+    return Checkpoints(folder, config, records.info.vocabulary, records.vocabulary_path)
+
+
+def _continues_in(folder: str, resumed: Resumed) -> bool:
+    """Whether the checkpoint stands in the run folder, not in another."""
+    return os.path.realpath(os.path.dirname(resumed.files.stem)) == os.path.realpath(folder)
+
+
+def _summary(config: Config, network: TransformerForTrain, data: TrainingData, records: RecordSet,
+             valid_records: RecordSet | None, ranks: Ranks, state: TrainingState | None, weights_from: str,
+             folder: str, operators: str) -> StartSummary:
+    training, source = config.training_config, data.source
+    device = training.device_target if training.device_target == "CPU" else \
+        f"{training.device_target} {training.device_id}"
+    return StartSummary(
+        task="pre-training" if records.info.kind == "sentences" else "fine-tuning", device=device,
+        precision=config.model_config.compute_type, operators=operators,
+        world_size=ranks.world_size, accumulate=source.accumulate, model=config.model_config,
+        sizes={weight.name: weight.size for weight in network.trainable_params()},
+        weights_from=weights_from, vocabulary_path=records.vocabulary_path, train_paths=records.paths,
+        train_examples=len(records), valid_paths=valid_records.paths if valid_records else (),
+        valid_examples=len(valid_records) if valid_records else 0, shapes=source.plan.shapes,
+        padding=source.padding(), steps_per_epoch=source.steps_per_epoch, first_step=state.step + 1 if state else 1,
+        total_steps=planned_steps(config, source.steps_per_epoch), folder=folder)

@@ -1,16 +1,77 @@
-"""Perplexity on held-out data."""
+"""How good the network is on held-out data: perplexity of all of it, ROUGE of a sample."""
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
 from mindspore import Tensor, mutable
 
-from src.dataset.batch_plan import BatchSource
+from config.config import Config
+from src.dataset.batch_source import BatchSource
+from src.dataset.data_sources import batch_source
+from src.dataset.records import RecordSet
+from src.inference.answers import best_answers, score_answers
+from src.inference.generation import generate
+from src.training.distributed import Ranks
+from src.transformer.transformer import NO_SEED
+from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
+from src.utils.dictionary import Dictionary
+from src.utils.ragged import RaggedArray
+from src.utils.rouge_score import ROUGE_METRICS
 
 
-def validate(network: TransformerForTrain, source: BatchSource) -> tuple[float, int]:
-    """Negative log-likelihood of all examples, summed, and the number of target symbols; masks are always the same."""
+def measure_nll(network: TransformerForTrain, source: BatchSource, ranks: Ranks,
+                abandon: Callable[[], bool] = lambda: False) -> tuple[float, int] | None:
+    """Negative log-likelihood of all examples, summed, and the number of target symbols; masks are always the same.
+
+    None if `abandon` says so between two batches.
+    """
     network.set_train(False)
     nll, targets = 0.0, 0
-    for _, batch in source.in_order():
-        nll += float(network(*mutable(tuple(map(Tensor, batch))))[1].asnumpy())
-        targets += batch.target_tokens
-    network.set_train(True)
-    return nll, targets
+    try:
+        for _, batch in source.in_order():
+            if abandon():
+                return None
+            nll += float(network(*mutable(tuple(map(Tensor, batch))), NO_SEED)[1].asnumpy())
+            targets += batch.target_tokens
+    finally:
+        network.set_train(True)
+    nll, targets = ranks.sums([nll, targets])
+    return nll, round(targets)
+
+
+class RougeSample:
+    """Some pairs of the validation data that each validation answers by search and scores with ROUGE.
+
+    The same pairs each time, spread evenly over the data. What is compiled for them serves all validations.
+    """
+
+    def __init__(self, network: TransformerForTrain, records: RecordSet, config: Config, ranks: Ranks):
+        count = min(config.training_config.valid_rouge_sentences, len(records))
+        self._records = _some(records, count)
+        self._vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
+        data, model = config.dataset_config, config.model_config
+        rows = min(data.eval_batch_size, -(-count // ranks.world_size))
+        one_a_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, num_buckets=1, accumulate_batches=1,
+                                        pack_sentences=False)
+        self._source = batch_source(self._records, dataclasses.replace(config, dataset_config=one_a_row), False,
+                                    ranks.rank, ranks.world_size)
+        self._infer = TransformerForInfer(network.transformer, rows, model.beam_width, model.max_decode_length)
+        self._network, self._model, self._ranks = network, model, ranks
+
+    def measure(self) -> dict[str, float]:
+        """F1 in percent, by name."""
+        self._network.set_train(False)
+        answers = list(best_answers(self._records, generate(self._infer, self._source, self._model), self._vocabulary))
+        self._network.set_train(True)
+        own = score_answers(answers) if answers else dict.fromkeys(ROUGE_METRICS, 0.0)
+        *sums, count = self._ranks.sums([*(own[name] * len(answers) for name in ROUGE_METRICS), len(answers)])
+        return {name: total / count for name, total in zip(ROUGE_METRICS, sums, strict=True)}
+
+
+def _some(records: RecordSet, count: int) -> RecordSet:
+    """`count` examples, spread evenly."""
+    chosen = np.linspace(0, len(records) - 1, count).round().astype(int)
+    columns = {name: RaggedArray.from_sequences([column[i] for i in chosen])
+               for name, column in records.columns.items()}
+    return dataclasses.replace(records, info=dataclasses.replace(records.info, kept=count), columns=columns)

@@ -22,10 +22,10 @@ class MultiHeadAttention(nn.Cell):
         self.num_heads = model.num_attention_heads
         self.head_size = hidden // self.num_heads
         self.scale = 1.0 / math.sqrt(self.head_size)
-        self.query = Dense(hidden, hidden, seed)
-        self.key = Dense(hidden, hidden, seed + 1)
-        self.value = Dense(hidden, hidden, seed + 2)
-        self.output = Dense(hidden, hidden, seed + 3)
+        self.query = Dense(hidden, hidden, operators, seed)
+        self.key = Dense(hidden, hidden, operators, seed + 1)
+        self.value = Dense(hidden, hidden, operators, seed + 2)
+        self.output = Dense(hidden, hidden, operators, seed + 3)
         self.attention = operators.attention(self.num_heads, model.attention_dropout_prob, causal)
         self.scores = ops.BatchMatMul(transpose_b=True)
         self.mix = ops.BatchMatMul()

@@ -1,12 +1,15 @@
 """The encoder-decoder Transformer with one embedding table."""
 import numpy as np
 from mindspore import Tensor, nn
+from mindspore import dtype as mstype
 
 from config.config import ModelConfig
 from src.transformer.decoder import Decoder
 from src.transformer.embedding import Embedding
 from src.transformer.encoder import Encoder
 from src.transformer.operators.choice import Operators
+
+NO_SEED = Tensor([0, 0], mstype.int32)  # where nothing is dropped out, no seed is looked at
 
 
 class Transformer(nn.Cell):

@@ -8,7 +8,7 @@ from mindspore import Tensor, nn
 from config.config import ModelConfig
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError
-from src.utils.load_weights import Weights, load_weights
+from src.utils.load_weights import SHAPELESS_KEYS, Weights, load_weights
 
 
 def network_arrays(network: nn.Cell) -> dict[str, np.ndarray]:
@@ -42,7 +42,7 @@ def load_into(network: nn.Cell, path: str, model: ModelConfig, vocabulary: dict[
             raise MassError(f"checkpoint {path!r} has {name} of shape {list(found)}, the network of model_config has "
                             f"{list(parameter.shape)}: set model_config to the sizes it was trained with")
     trained = weights.metadata.get("config", {}).get("model_config", {})
-    for key in ("num_attention_heads", "hidden_act"):  # they change the network, but no shape
+    for key in SHAPELESS_KEYS:
         if trained.get(key, getattr(model, key)) != getattr(model, key):
             raise MassError(f"checkpoint {path!r} was trained with model_config.{key} {trained[key]!r}, the "
                             f"configuration says {getattr(model, key)!r}: set it to {trained[key]!r}")

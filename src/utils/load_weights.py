@@ -12,6 +12,7 @@ from src.utils.files import atomic_output, require_file
 
 METADATA_ENTRY = "__metadata__"
 VOCABULARY_KEYS = {"file", "size", "fingerprint"}
+SHAPELESS_KEYS = ("num_attention_heads", "hidden_act")  # of model_config: they change the network, but no shape in it
 
 
 @dataclass
@@ -49,7 +50,8 @@ def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, A
         else:
             from safetensors.numpy import save_file
 
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary,
+            # Not np.ascontiguousarray, which makes vectors of scalars.
+            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary,
                       metadata={METADATA_ENTRY: json.dumps(metadata)})
 
 

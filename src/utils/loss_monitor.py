@@ -1,87 +1,139 @@
-"""What a training run tells: lines for people, metrics.jsonl for programs."""
-import json
-import os
+"""What a training run tells of itself: figures for people, files for programs."""
+import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from src.utils.monitoring.display import Figures
+from src.utils.monitoring.outputs import NoOutputs, RunOutputs
 from src.utils.ppl_score import perplexity
 
-METRICS_FILE = "metrics.jsonl"
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the steps since the last report."""
+
+    loss: float = 0.0
+    nll: float = 0.0
+    targets: int = 0
+    tokens: int = 0
+
+    def plus(self, loss: float, nll: float, targets: int, tokens: int) -> "Sums":
+        return Sums(self.loss + loss, self.nll + nll, self.targets + targets, self.tokens + tokens)
 
 
 class LossMonitor:
     """Gathers the sums of training steps and reports their means every `log_steps` steps.
 
-    Each line of `<folder>/metrics.jsonl` is an object with `event` ("train" or "valid"), `step`, `seconds` since the
-    start and the figures. `loss` is the smoothed loss, `nll` the negative log-likelihood, both per target symbol.
+    A report goes to the terminal (a bar) or the log (a line), to `<folder>/metrics.jsonl` and to TensorBoard event
+    files; `<folder>/loss_curve.png` is drawn anew after validations. Each line of metrics.jsonl is an object with
+    `event` ("train", "valid" or "skip"), `step`, `seconds` of training until then and the figures. `loss` is the
+    smoothed loss, `nll` the negative log-likelihood, both per target symbol.
+
+    Args:
+        folder: the run folder; it exists.
+        log_steps: steps between two reports.
+        total_steps: the step the run ends at.
+        resumed_step: the step the run goes on from, 0 for a new one. What the files hold of later steps is removed.
+        unreported: `unreported` as it was at that step.
+        main: False on all ranks but one, which take the same calls and tell nothing.
     """
 
-    def __init__(self, folder: str, log_steps: int, total_steps: int):
-        self._stream = open(os.path.join(folder, METRICS_FILE), "w", encoding="utf-8")  # noqa: SIM115
+    def __init__(self, folder: str, log_steps: int, total_steps: int, *, resumed_step: int = 0,
+                 unreported: Mapping[str, float] | None = None, main: bool = True):
+        self._outputs = RunOutputs(folder, total_steps, resumed_step) if main else NoOutputs()
         self._log_steps = log_steps
         self._total_steps = total_steps
-        self._start = self._window_start = time.monotonic()
-        self._clear_window()
+        self._resumed_step = resumed_step
+        self._sums = Sums(**(unreported or {}))
+        self._due: list[tuple[int, Sums, float, float]] = []  # reports that wait for their tokens per second
+        self._last_figures: Figures | None = None
+        self._start = time.monotonic()
+        self._restart_rate()
+
+    @property
+    def unreported(self) -> dict[str, float]:
+        """What the next report already covers. With it in a checkpoint, that report is the same after resuming."""
+        return dataclasses.asdict(self._sums)
 
     def step(self, step: int, loss: float, nll: float, targets: int, tokens: int, learning_rate: float,
-             loss_scale: float) -> None:
-        """Take in one optimizer step: sums over its `targets` target symbols; `tokens` counts source and target."""
-        self._loss += loss
-        self._nll += nll
-        self._targets += targets
-        self._tokens += tokens
+             loss_scale: float, more_follow: bool = False) -> None:
+        """Take in one optimizer step.
+
+        Args:
+            loss, nll: sums over its `targets` target symbols.
+            tokens: source and target symbols without padding.
+            more_follow: the losses of several steps were read back at once and this is not the last of them: the time
+                they took is known at the last.
+        """
+        self._sums = self._sums.plus(loss, nll, targets, tokens)
+        self._rate_tokens += tokens
         if step % self._log_steps == 0 or step == self._total_steps:
-            self._report(step, learning_rate, loss_scale)
+            self._due.append((step, self._sums, learning_rate, loss_scale))
+            self._sums = Sums()
+        if more_follow:
+            return
+        left = self._time_left(step)
+        if self._due:
+            self._report(left)
+        else:
+            figures = self._last_figures or self._figures(self._sums, learning_rate, loss_scale)
+            self._outputs.progress(step, figures, left)
 
     def skipped(self, step: int, loss_scale: float, new_scale: float) -> None:
         """An update was left out because its gradients were not finite."""
-        self._write("skip", step, {"loss_scale": loss_scale, "new_loss_scale": new_scale},
-                    f"step {step}: gradients overflow at loss scale {loss_scale:g}; "
-                    f"skipped, the scale is now {new_scale:g}")
+        self._write("skip", step, {"loss_scale": loss_scale, "new_loss_scale": new_scale})
+        self.note(f"step {step}: gradients overflow at loss scale {loss_scale:g}; skipped, the scale is now "
+                  f"{new_scale:g}")
 
-    def validated(self, step: int, nll: float, targets: int, best: bool) -> None:
-        """Result of a validation: summed negative log-likelihood of `targets` symbols."""
+    def validated(self, step: int, nll: float, targets: int, best: bool,
+                  rouge: Mapping[str, float] | None = None) -> None:
+        """Result of a validation: summed negative log-likelihood of `targets` symbols, ROUGE if it was measured."""
         ppl = perplexity(nll, targets)
-        self._write("valid", step, {"nll": nll / targets, "ppl": ppl, "best": best},
-                    f"step {step}: validation perplexity {ppl:.2f}{' (best so far)' if best else ''}")
+        self._write("valid", step, {"nll": nll / targets, "ppl": ppl, **(rouge or {}), "best": best})
+        scores = "".join(f", {name.upper()} {score:.2f}" for name, score in (rouge or {}).items())
+        self.note(f"step {step}: validation perplexity {ppl:.2f}{scores}{' (best so far)' if best else ''}")
+        with self.paused():
+            self._outputs.draw()
+
+    def note(self, text: str) -> None:
+        """Show a line; `print` would tear the progress bar."""
+        self._outputs.note(text)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What runs inside does not count for the tokens per second."""
+        """What runs inside does not count for the tokens per second; for the time left it does."""
         start = time.monotonic()
         yield
-        self._window_start += time.monotonic() - start
+        self._rate_start += time.monotonic() - start
 
     def close(self) -> None:
-        self._stream.close()
+        """End the bar, close the files and draw the picture a last time."""
+        self._outputs.close()
 
-    def _report(self, step: int, learning_rate: float, loss_scale: float) -> None:
-        now = time.monotonic()
-        rate = self._tokens / max(now - self._window_start, 1e-9)
-        left = (now - self._start) / step * (self._total_steps - step)
-        figures = {"loss": self._loss / self._targets, "nll": self._nll / self._targets,
-                   "ppl": perplexity(self._nll, self._targets), "lr": learning_rate, "tokens_per_second": rate,
-                   "loss_scale": loss_scale}
-        self._write("train", step, figures,
-                    f"step {step}/{self._total_steps}: loss {figures['loss']:.4f}, perplexity {figures['ppl']:.2f}, "
-                    f"lr {learning_rate:.3g}, {rate:,.0f} tokens/s, {_clock(left)} left")
-        self._clear_window()
+    def _report(self, left: float) -> None:
+        for step, sums, learning_rate, loss_scale in self._due:
+            figures = self._last_figures = self._figures(sums, learning_rate, loss_scale)
+            self._write("train", step, figures._asdict())
+            self._outputs.report(step, figures, left)
+        self._due.clear()
+        self._restart_rate()
 
-    def _write(self, event: str, step: int, figures: dict[str, Any], line: str) -> None:
-        entry = {"event": event, "step": step, **figures, "seconds": round(time.monotonic() - self._start, 3)}
-        self._stream.write(json.dumps(entry) + "\n")
-        self._stream.flush()
-        print(line, flush=True)
+    def _figures(self, sums: Sums, learning_rate: float, loss_scale: float) -> Figures:
+        rate = self._rate_tokens / max(time.monotonic() - self._rate_start, 1e-9)
+        return Figures(sums.loss / sums.targets, sums.nll / sums.targets, perplexity(sums.nll, sums.targets),
+                       learning_rate, rate, loss_scale)
 
-    def _clear_window(self) -> None:
-        self._loss = self._nll = 0.0
-        self._targets = self._tokens = 0
-        self._window_start = time.monotonic()
+    def _time_left(self, step: int) -> float:
+        """Seconds: the steps to come take as long as those of this process did, validations and all."""
+        return (time.monotonic() - self._start) / (step - self._resumed_step) * (self._total_steps - step)
 
+    def _write(self, event: str, step: int, figures: Mapping[str, Any]) -> None:
+        seconds = self._outputs.seconds + time.monotonic() - self._start
+        self._outputs.write({"event": event, "step": step, **figures, "seconds": round(seconds, 3)})
 
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+    def _restart_rate(self) -> None:
+        self._rate_tokens = 0
+        self._rate_start = time.monotonic()

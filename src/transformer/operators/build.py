@@ -125,7 +125,7 @@ def _compile(compiler: list[str], output: str) -> None:
     sources = sorted(glob.glob(os.path.join(_SOURCES, "*.c")))
     said = ""
     for flags in _OPTIONAL_FLAGS:
-        result = _run([*compiler, *_FLAGS, *flags, *sources, "-lm", "-o", output])
+        result = _run([*compiler, *_FLAGS, *flags, *sources, "-lm", "-ldl", "-o", output])
         if result.returncode == 0 and os.path.exists(output):
             return
         said = said or result.stderr.strip() or f"exit code {result.returncode}"

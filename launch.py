@@ -1,0 +1,30 @@
+"""What scripts/run_*.sh and scripts/stop_training.sh call: `python launch.py {CPU,GPU,Ascend,stop,rank} ...`."""
+import os
+import sys
+
+from src.launcher.options import DEVICES, script_name
+from src.utils.errors import UsageError, run
+
+
+def main() -> int:
+    role, *arguments = sys.argv[1:] or [""]
+    if role == "rank":  # one process of a run on several devices, started by msrun or by the launcher
+        from src.launcher.rank_keeper import keep_rank
+
+        return keep_rank(arguments[0], arguments[1:])
+    if role == "stop":
+        from src.launcher.stop import stop
+
+        return stop(arguments)
+    if role not in DEVICES:
+        raise UsageError(f"{role!r} is not allowed; use sh scripts/run_cpu.sh --help and the like")
+    from src.launcher.launcher import launch
+
+    return launch(role, arguments, root=os.path.dirname(os.path.abspath(__file__)))
+
+
+SCRIPTS = {"stop": "stop_training.sh", **{device: script_name(device) for device in DEVICES}}
+
+if __name__ == "__main__":
+    sys.argv[0] = SCRIPTS.get("".join(sys.argv[1:2]), sys.argv[0])  # what messages begin with
+    run(main)

@@ -1,0 +1,83 @@
+"""Start a run as the flags of run_cpu.sh, run_gpu.sh or run_ascend.sh say."""
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+from src.launcher.options import parse, script_name
+from src.launcher.plan import Plan, make_plan
+from src.launcher.processes import STOPPED_CODES
+from src.launcher.run_files import PidFile
+from src.launcher.supervisor import supervise
+from src.utils.errors import MassError
+from src.utils.files import make_output_folder
+
+
+def launch(device: str, arguments: Sequence[str], root: str) -> int:
+    """Start a run on `device` and return its exit code; `root` is the repository.
+
+    Raises:
+        MassError: something is missing, or a run lives in the run folder.
+    """
+    options = parse(device, arguments)
+    plan = make_plan(options, root)
+    if options.dry_run:
+        print("\n".join(plan.as_shell()))
+        return 0
+    _require_programs(plan, root)
+    make_output_folder(plan.own_folder)
+    pid_file = PidFile(plan.own_folder)
+    stop = shlex.join(["sh", os.path.join(root, "scripts", "stop_training.sh"), plan.own_folder])
+    if not pid_file.take():
+        raise MassError(f"process {pid_file.live_pid()} runs in {plan.own_folder};\n  wait for it, stop it: {stop}\n"
+                        f"  or name another folder: --run_folder DIR")
+    if not options.background:
+        pid_file.write(os.getpid())
+        return _run(plan, pid_file, device, shown=True)
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        _leave_terminal(plan.log)
+        return _run(plan, pid_file, device, shown=False)
+    pid_file.write(pid)
+    print(f"process {pid} runs in the background in {plan.own_folder}\n"
+          f"follow the log: {shlex.join(['tail', '-f', plan.log])}\nstop it:        {stop}")
+    return 0
+
+
+def _run(plan: Plan, pid_file: PidFile, device: str, shown: bool) -> int:
+    try:
+        result = supervise(plan, shown)
+    finally:
+        pid_file.release()
+    if result.message:
+        kind = "" if result.code in STOPPED_CODES else "error: "
+        message = f"{script_name(device)}: {kind}{result.message}\n"
+        with open(plan.log, "a", encoding="utf-8") as log:
+            log.write(message)
+        if shown:
+            sys.stderr.write(message)
+    return result.code
+
+
+def _leave_terminal(log: str) -> None:
+    """Go on as a process of no terminal, whose own messages (there should be none) end up in the log."""
+    os.setsid()
+    with open(os.devnull, "rb") as nothing, open(log, "ab") as output:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+
+
+def _require_programs(plan: Plan, root: str) -> None:
+    """Refuse a Python without MindSpore, or one that msrun would not find again."""
+    remedy = f"make one ready with: {shlex.join(['sh', os.path.join(root, 'scripts', 'setup_venv.sh')])}"
+    if importlib.util.find_spec("mindspore") is None:
+        raise MassError(f"{sys.executable} has no mindspore; {remedy}")
+    if plan.inherited:
+        folder = os.path.dirname(sys.executable)
+        for name in ("python", "msrun"):
+            if not os.access(os.path.join(folder, name), os.X_OK):
+                raise MassError(f"several ranks need 'python' and 'msrun' in one folder, but {folder} has no {name!r}; "
+                                f"{remedy}")

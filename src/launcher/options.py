@@ -1,0 +1,148 @@
+"""The flags of run_cpu.sh, run_gpu.sh and run_ascend.sh."""
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from src.utils.arguments import HelpFormatter
+from src.utils.errors import UsageError
+
+DEVICES = ("CPU", "GPU", "Ascend")
+DEVICES_PER_MACHINE = 8
+DEFAULT_PORT = 8118
+"""The port of a run on several machines, which must agree on one; the same as msrun's default."""
+
+_EPILOG = """\
+What follows -- is handed on to train.py or eval.py, for example: -- --set learn_rate_config.lr=5e-5
+With several devices the visible ones are devices I, I+1, ... I+N-1, where I is -i (of those that
+CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES names, if that is set). On the CPU, N processes share the machine.
+The Python is $PYTHON if that is set, else the one of the repository's .venv, else python on the PATH."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for, checked as far as it can be without looking at files."""
+
+    device: str
+    task: str
+    config: str
+    device_num: int
+    device_id: int
+    vocab: str | None
+    metric: str | None
+    output: str | None
+    resume: str | None  # None: start anew; "": the newest checkpoint of the run; else the path of a checkpoint
+    hccl_json: str | None
+    nodes: int
+    node_rank: int
+    master_host: str
+    master_port: int | None  # None: a free one, on one machine
+    run_folder: str | None
+    background: bool
+    dry_run: bool
+    handed_on: tuple[str, ...]
+
+    @property
+    def ranks(self) -> int:
+        """Processes of the whole run, over all machines."""
+        return self.nodes * self.device_num
+
+
+def script_name(device: str) -> str:
+    """The script by which users start a run on `device`."""
+    return f"run_{device.lower()}.sh"
+
+
+def parse(device: str, arguments: Sequence[str]) -> Options:
+    """Read the flags of `run_<device>.sh`; a mistake ends the program with exit code 2, as argparse does, or is a
+    UsageError."""
+    arguments = list(arguments)
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    given = vars(_parser(device).parse_args(arguments[:split]))
+    master, node_rank = given.pop("master"), given.pop("node_rank")
+    host, port = master or ("127.0.0.1", None)
+    options = Options(device=device, **{"hccl_json": None, **given}, node_rank=node_rank or 0, master_host=host,
+                      master_port=port, handed_on=tuple(arguments[split + 1:]))
+    _check(options, node_rank_given=node_rank is not None, master_given=master is not None)
+    return options
+
+
+def _check(options: Options, node_rank_given: bool, master_given: bool) -> None:
+    """Refuse flags that do not go together."""
+    if options.task == "t" and (options.vocab or options.metric or options.output):
+        raise UsageError("-v, -m and -o belong to inference (-t i)")
+    if options.task == "i":
+        if options.vocab is None:
+            raise UsageError("inference needs the vocabulary: -v FILE")
+        if options.resume is not None:
+            raise UsageError("-r/--resume belongs to training (-t t)")
+        if options.ranks > 1 or options.hccl_json:
+            raise UsageError("inference (-t i) runs on one device: sentences are answered in order into one file. "
+                             "To use more devices, split the test set and start one inference per device (-i)")
+    if options.device != "CPU" and options.device_id + options.device_num > DEVICES_PER_MACHINE:
+        raise UsageError(f"-i {options.device_id} -n {options.device_num}: the devices would be {options.device_id} to "
+                         f"{options.device_id + options.device_num - 1}; allowed are 0 to {DEVICES_PER_MACHINE - 1}")
+    if options.hccl_json:
+        if options.device_id:
+            raise UsageError("-i and -j exclude each other: the rank table names the devices")
+        if master_given:
+            raise UsageError("--master and -j exclude each other: the rank table names the machines")
+    if options.nodes == 1 and (node_rank_given or master_given):
+        raise UsageError("--node_rank and --master belong to a run on several machines: --nodes N")
+    if options.nodes > 1:
+        if not node_rank_given:
+            raise UsageError(f"--nodes {options.nodes} needs --node_rank; allowed are 0 to {options.nodes - 1}")
+        if not (master_given or options.hccl_json):
+            raise UsageError("--nodes needs --master HOST[:PORT], the address of the machine of node rank 0")
+    if options.node_rank >= options.nodes:
+        raise UsageError(f"--node_rank is {options.node_rank}; with --nodes {options.nodes} allowed are 0 to "
+                         f"{options.nodes - 1}")
+
+
+def _parser(device: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"sh {script_name(device)}", formatter_class=HelpFormatter, allow_abbrev=False, epilog=_EPILOG,
+        description=f"Train in ./train_mass_*/, or infer and score in ./infer_mass_*/, on {device} devices.")
+    parser.add_argument("-t", "--task", required=True, choices=("t", "i"), help="t: train; i: infer and score")
+    parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the configuration: config/config.json")
+    parser.add_argument("-n", "--device_num", type=_whole(1, DEVICES_PER_MACHINE), default=1, metavar="N",
+                        help=f"devices on each machine, 1 to {DEVICES_PER_MACHINE}; one process each")
+    parser.add_argument("-i", "--device_id", type=_whole(0, DEVICES_PER_MACHINE - 1), default=0, metavar="I",
+                        help=f"the device, 0 to {DEVICES_PER_MACHINE - 1}, or the first of several; the CPU has one")
+    parser.add_argument("-r", "--resume", nargs="?", const="", metavar="CHECKPOINT",
+                        help="continue the run of the run folder from its newest checkpoint, or from the one named")
+    parser.add_argument("-b", "--background", action="store_true",
+                        help="return at once; tell how to follow the log and how to stop the run")
+    parser.add_argument("--dry_run", action="store_true", help="print the commands, and start nothing")
+    parser.add_argument("--run_folder", metavar="DIR",
+                        help="the run folder (default: ./train_mass_cpu, ./train_mass_gpu0, ./train_mass_gpu0-3, ...)")
+    parser.add_argument("-v", "--vocab", metavar="FILE", help="the vocabulary (inference; needed there)")
+    parser.add_argument("-m", "--metric", choices=("rouge", "ppl"), help="the score (inference; rouge if not given)")
+    parser.add_argument("-o", "--output", metavar="FILE",
+                        help="where the answers go (inference; else predictions.jsonl or perplexity.jsonl)")
+    if device == "Ascend":
+        parser.add_argument("-j", "--hccl_json", metavar="FILE",
+                            help="start by this rank table, one process a device, in place of msrun")
+    parser.add_argument("--nodes", type=_whole(1, 1024), default=1, metavar="N", help="machines; -n counts for each")
+    parser.add_argument("--node_rank", type=_whole(0, 1023), metavar="R",
+                        help="which of the machines this one is, from 0 (needed with several)")
+    parser.add_argument("--master", type=_address, metavar="HOST[:PORT]",
+                        help=f"the machine of node rank 0 (needed with several; port {DEFAULT_PORT} if not given)")
+    return parser
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is not allowed; allowed are {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _address(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?", text)
+    if match is None or not 1024 <= (port := int(match[2] or DEFAULT_PORT)) <= 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not allowed; give HOST or HOST:PORT with a port of 1024 to "
+                                         f"65535, an IPv6 address in brackets")
+    return match[1], port

@@ -1,0 +1,73 @@
+"""The rank table of Ascend machines (hccl.json): which rank runs on which device of which machine."""
+import json
+from typing import Any, NamedTuple
+
+from src.utils.errors import MassError
+from src.utils.files import require_file
+
+
+class RankedDevice(NamedTuple):
+    """One device: its number on its machine, and its rank in the whole run."""
+
+    rank: int
+    device_id: int
+
+
+def read_rank_table(path: str) -> list[list[RankedDevice]]:
+    """The devices of each machine of the table, by rank; the machines in the order of the table.
+
+    The table is the one HCCL reads (`RANK_TABLE_FILE`), version 1.0:
+
+        {"version": "1.0", "server_count": "1", "status": "completed", "server_list": [{"server_id": "10.0.0.1",
+         "device": [{"device_id": "0", "device_ip": "192.1.27.6", "rank_id": "0"}, ...]}]}
+
+    Raises:
+        MassError: the file is not such a table, a device or rank is named twice, or ranks are missing.
+    """
+    try:
+        with open(require_file(path, "rank table"), encoding="utf-8") as stream:
+            table = json.load(stream)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _wrong(path, f"not JSON: {error}") from error
+    servers = table.get("server_list") if isinstance(table, dict) else None
+    if not isinstance(servers, list) or not servers:
+        raise _wrong(path, "it has no 'server_list'; make one with Huawei's hccl_tools.py")
+    if str(table.get("server_count", len(servers))) != str(len(servers)):
+        raise _wrong(path, f"'server_count' is {table['server_count']}, but 'server_list' has {len(servers)} entries")
+    if table.get("status", "completed") != "completed":
+        raise _wrong(path, f"'status' is {table['status']!r}, not 'completed'")
+
+    machines = [_devices(path, number, server) for number, server in enumerate(servers)]
+    ranks = sorted(device.rank for machine in machines for device in machine)
+    if ranks != list(range(len(ranks))):
+        raise _wrong(path, f"the rank ids are {_listed(ranks)}; they must be 0 to {len(ranks) - 1}, each once")
+    return machines
+
+
+def _devices(path: str, number: int, server: Any) -> list[RankedDevice]:
+    where = f"server_list[{number}]"
+    devices = server.get("device") if isinstance(server, dict) else None
+    if not isinstance(devices, list) or not devices:
+        raise _wrong(path, f"{where} has no list 'device'")
+    found = [RankedDevice(_number(path, f"{where}.device[{i}]", device, "rank_id"),
+                          _number(path, f"{where}.device[{i}]", device, "device_id"))
+             for i, device in enumerate(devices)]
+    ids = sorted(device.device_id for device in found)
+    if len(set(ids)) < len(ids):
+        raise _wrong(path, f"{where}: the device ids are {_listed(ids)}; each may stand once")
+    return sorted(found)
+
+
+def _number(path: str, where: str, device: Any, key: str) -> int:
+    value = device.get(key) if isinstance(device, dict) else None
+    if not str(value).isdecimal() or isinstance(value, bool):
+        raise _wrong(path, f"{where}: '{key}' is {value!r}, not a whole number from 0")
+    return int(value)
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _wrong(path: str, what: str) -> MassError:
+    return MassError(f"rank table {path!r}: {what}")

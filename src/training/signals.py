@@ -1,0 +1,64 @@
+"""SIGTERM and Ctrl-C as a wish to stop after the present step."""
+import os
+import select
+import signal
+import threading
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """A context in which the first SIGTERM or SIGINT is only noted, in `received`; a second one ends the process.
+
+    Python runs signal handlers between two of its own instructions, so a process that waits inside MindSpore would not
+    hear of the second signal. Therefore a thread reads the signals' numbers from a pipe (`signal.set_wakeup_fd`) and
+    ends the process. A signal that was ignored before (a shell's background process ignores SIGINT) stays ignored.
+
+    Args:
+        grace: seconds after which the first signal, too, ends a process that has not come back from MindSpore; None
+            waits for it. MindSpore itself sends SIGTERM to a rank whose companions are gone, for which it may wait in
+            vain.
+    """
+
+    def __init__(self, grace: float | None = None) -> None:
+        self.received: signal.Signals | None = None
+        self._grace = grace
+        self._handlers = {}
+
+    def __enter__(self) -> "StopSignals":
+        read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
+        self._watcher = threading.Thread(target=self._watch, args=(read_end,), daemon=True)
+        self._watcher.start()
+        self._wakeup = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._write_end)  # ends the watcher
+        self._watcher.join()
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received = self.received or signal.Signals(number)
+
+    def _watch(self, read_end: int) -> None:
+        first = None
+        while True:
+            waiting = first is not None and self.received is None
+            if not select.select([read_end], [], [], self._grace if waiting else None)[0]:
+                if self.received is None:
+                    os._exit(128 + first)
+                continue
+            numbers = [number for number in os.read(read_end, 64) or (0,) if number in (0, *STOP_SIGNALS)]
+            if 0 in numbers:  # the pipe was closed
+                os.close(read_end)
+                return
+            if len(numbers) + (first is not None) > 1:
+                os._exit(128 + numbers[-1])
+            first = first or (numbers[0] if numbers else None)

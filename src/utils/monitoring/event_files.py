@@ -1,0 +1,50 @@
+"""TensorBoard event files: `tensorboard --logdir RUN_FOLDER/tensorboard`."""
+import os
+import time
+from typing import Any
+
+EVENTS_FOLDER = "tensorboard"
+NAMES = {"lr": "learning_rate", "ppl": "perplexity", "new_loss_scale": "loss_scale"}
+NOT_FIGURES = ("event", "step", "seconds")
+
+
+class EventFiles:
+    """Training and validation as two TensorBoard runs, so that equal figures of both stand in one chart.
+
+    After resuming, a new file is begun that tells TensorBoard to forget what came after `resumed_step`.
+
+    The files are written at once in this thread: tensorboardX's SummaryWriter hands events to another one, and blocks
+    for good when that has died of a full disk.
+    """
+
+    def __init__(self, folder: str, resumed_step: int = 0):
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        self._folder = folder
+        self._writers = {name: self._writer(name, resumed_step) for name in ("train", "valid")}
+        start = Event(step=resumed_step + 1, wall_time=time.time(), session_log=SessionLog(status=SessionLog.START))
+        for writer in self._writers.values():
+            writer.write_event(start)
+            writer.flush()
+
+    def _writer(self, name: str, resumed_step: int) -> Any:
+        from tensorboardX.event_file_writer import EventsWriter
+
+        folder = os.path.join(self._folder, name)
+        os.makedirs(folder, exist_ok=True)
+        return EventsWriter(os.path.join(folder, "events"), f".after-{resumed_step}")
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Write the figures of an entry of metrics.jsonl; a skipped update belongs to the training."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        figures = [Summary.Value(tag=NAMES.get(name, name), simple_value=value) for name, value in entry.items()
+                   if name not in NOT_FIGURES and isinstance(value, int | float) and not isinstance(value, bool)]
+        writer = self._writers["valid" if entry["event"] == "valid" else "train"]
+        writer.write_event(Event(step=entry["step"], wall_time=time.time(), summary=Summary(value=figures)))
+        writer.flush()
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()

@@ -1,0 +1,69 @@
+"""metrics.jsonl: what happened in a training run, one JSON object a line."""
+import json
+import math
+import os
+from typing import Any
+
+from src.utils.errors import MassError
+from src.utils.files import atomic_output
+from src.utils.text_files import read_lines
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def read_metrics(path: str) -> list[dict[str, Any]]:
+    """The entries of a metrics file, in the order they were written.
+
+    A last line that is not whole (the run was killed while it wrote) is left out.
+
+    Raises:
+        MassError: the file is missing, or another line is not an entry; the message names file and line.
+    """
+    entries, damaged = [], 0
+    for number, line in enumerate(read_lines(path), start=1):
+        if damaged:
+            raise MassError(f"{path}, line {damaged}: not an entry of a training run; remove that line")
+        entry = _parse(line)
+        if entry is None:
+            damaged = number
+        else:
+            entries.append(entry)
+    return entries
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and {"event", "step", "seconds"} <= entry.keys() else None
+
+
+class MetricsFile:
+    """Writes the entries of a run, each at once.
+
+    A run that resumes after step `resumed_step` continues the file: entries of later steps, which it will write
+    again, are removed. With 0 the file begins anew.
+    """
+
+    def __init__(self, path: str, resumed_step: int = 0):
+        earlier = read_metrics(path) if resumed_step and os.path.exists(path) else []
+        kept = [entry for entry in earlier if entry["step"] <= resumed_step]
+        with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+            stream.writelines(map(_line, kept))
+        self.seconds: float = kept[-1]["seconds"] if kept else 0.0  # of training before this process
+        self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append an entry; a figure that is not finite becomes null, because JSON has no word for it."""
+        self._stream.write(_line(entry))
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _line(entry: dict[str, Any]) -> str:
+    finite = {key: None if isinstance(value, float) and not math.isfinite(value) else value
+              for key, value in entry.items()}
+    return json.dumps(finite, allow_nan=False) + "\n"

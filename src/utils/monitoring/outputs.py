@@ -1,0 +1,100 @@
+"""All that a training run shows and writes of itself."""
+import os
+import time
+from typing import Any
+
+from src.utils.monitoring.display import Figures, make_display
+from src.utils.monitoring.event_files import EVENTS_FOLDER, EventFiles
+from src.utils.monitoring.loss_curve import LOSS_CURVE_FILE, draw_loss_curve
+from src.utils.monitoring.metrics_file import METRICS_FILE, MetricsFile
+
+DRAWING_SHARE = 0.01  # of the time of the run, at most
+
+
+class NoOutputs:
+    """What ranks other than 0 show and write: nothing."""
+
+    seconds = 0.0
+
+    def write(self, entry: dict[str, Any]) -> None:
+        pass
+
+    def progress(self, step: int, figures: Figures, left: float) -> None:
+        pass
+
+    def report(self, step: int, figures: Figures, left: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def draw(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class RunOutputs:
+    """The display, metrics.jsonl, the TensorBoard events and the picture of one run folder.
+
+    The run needs the first two. The others only show what metrics.jsonl holds: if one fails, a warning says so and
+    the training goes on.
+    """
+
+    def __init__(self, folder: str, total_steps: int, resumed_step: int = 0):
+        self._folder = folder
+        self._metrics = MetricsFile(os.path.join(folder, METRICS_FILE), resumed_step)
+        self.seconds = self._metrics.seconds
+        self._display = make_display(total_steps, resumed_step)
+        self._next_drawing = 0.0
+        self._events: EventFiles | None = None
+        try:
+            self._events = EventFiles(os.path.join(folder, EVENTS_FOLDER), resumed_step)
+        except Exception as error:  # of another package: it may be anything
+            self._warn("TensorBoard events are not written", error)
+
+    def write(self, entry: dict[str, Any]) -> None:
+        self._metrics.write(entry)
+        if self._events is None:
+            return
+        try:
+            self._events.write(entry)
+        except Exception as error:
+            self._events = None  # the file may end in half an event, which nothing can follow
+            self._warn("TensorBoard events are not written any more", error)
+
+    def progress(self, step: int, figures: Figures, left: float) -> None:
+        self._display.progress(step, figures, left)
+
+    def report(self, step: int, figures: Figures, left: float) -> None:
+        self._display.report(step, figures, left)
+
+    def note(self, text: str) -> None:
+        self._display.note(text)
+
+    def draw(self) -> None:
+        """Draw the picture anew, unless the last drawing is so recent that drawing would slow the training."""
+        start = time.monotonic()
+        if start < self._next_drawing:
+            return
+        self._draw()
+        end = time.monotonic()
+        self._next_drawing = end + (end - start) / DRAWING_SHARE
+
+    def _draw(self) -> None:
+        try:
+            draw_loss_curve(os.path.join(self._folder, METRICS_FILE), os.path.join(self._folder, LOSS_CURVE_FILE))
+        except Exception as error:
+            self._warn(f"{LOSS_CURVE_FILE} could not be drawn", error)
+
+    def close(self) -> None:
+        """Close the files and draw the whole run."""
+        self._metrics.close()
+        if self._events is not None:
+            self._events.close()
+        self._draw()
+        self._display.close()
+
+    def _warn(self, what: str, error: Exception) -> None:
+        self.note(f"warning: {what} ({type(error).__name__}: {error}); {METRICS_FILE} holds all figures")
