@@ -1,8 +1,12 @@
-"""Forms of the same operation side by side, forward and backward: why src/transformer/fast_gradients.py exists.
+"""Forms of the same operation side by side: why src/transformer/operators has hand-written gradients and C kernels.
 
-    python benchmarks/kernels.py [--rows 2048] [--hidden 256] [--vocabulary 10000] [--rounds 7]
+    python benchmarks/kernels.py [--rows 2048] [--hidden 256] [--inner 1024] [--heads 4] [--length 64]
+                                 [--vocabulary 10000] [--rounds 7]
 
-Prints the median milliseconds of alternating rounds. Machines are noisy: compare the forms, not the times.
+Prints the median milliseconds of alternating rounds, of the forward pass and of both passes, for the sizes of a
+network; `--length` is that of the rows that attention works on. The first part compares the forms that MindSpore's
+operators can be composed in, the second the network's operators so composed with the C kernels, both with dropout.
+Machines are noisy: compare the forms, not the times.
 """
 import argparse
 import os
@@ -10,16 +14,22 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-os.environ.setdefault("GLOG_v", "3")
+
+import src  # noqa: E402, F401, I001 - first: it sets what MindSpore and OpenMP read when they are loaded
 
 import mindspore  # noqa: E402
 from mindspore import Tensor, nn, ops  # noqa: E402
 
-from src.transformer.fast_gradients import AddBias, LogSumExp, ScaleShift, Standardize  # noqa: E402
+from src.transformer.operators.choice import choose_operators  # noqa: E402
+from src.transformer.operators.fast_gradients import AddBias, LogSumExp  # noqa: E402
+from src.transformer.operators.plain import LayerNorm, PlainOperators  # noqa: E402
+
+DROPOUT = 0.1
 
 
 class BuiltInLayerNorm(nn.Cell):
@@ -35,15 +45,6 @@ class PlainLayerNorm(nn.Cell):
     def construct(self, x, gamma, beta):
         centred = x - ops.mean(x, -1, True)
         return centred * ops.rsqrt(ops.mean(centred * centred, -1, True) + 1e-5) * gamma + beta
-
-
-class OurLayerNorm(nn.Cell):
-    def __init__(self):
-        super().__init__()
-        self.standardize, self.scale_shift = Standardize(1e-5), ScaleShift()
-
-    def construct(self, x, gamma, beta):
-        return self.scale_shift(self.standardize(x)[0], gamma, beta)
 
 
 class BuiltInBias(nn.Cell):
@@ -71,6 +72,17 @@ class BuiltInLogSumExp(nn.Cell):
         return ops.logsumexp(x, -1)
 
 
+class Loss(nn.Cell):
+    """The smoothed loss of an operator that returns another value besides."""
+
+    def __init__(self, cell: nn.Cell):
+        super().__init__()
+        self.cell = cell
+
+    def construct(self, states, table, labels):
+        return self.cell(states, table, labels)[0]
+
+
 class WithGradient(nn.Cell):
     """Value and gradients with respect to all inputs, for a given gradient of the output."""
 
@@ -83,7 +95,7 @@ class WithGradient(nn.Cell):
         return self.cell(*inputs), self.gradient(self.cell)(*inputs, sensitivity)
 
 
-def median_times(forms: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+def median_times(forms: dict[Any, Callable[[], None]], rounds: int) -> dict[Any, float]:
     """Median milliseconds of each form over alternating rounds, the first of which compiles and is not counted."""
     times = {name: [] for name in forms}
     for _ in range(rounds + 1):
@@ -98,32 +110,74 @@ def compare(title: str, forms: dict[str, nn.Cell], inputs: list[np.ndarray], out
             rounds: int) -> None:
     tensors = mindspore.mutable(tuple(map(Tensor, inputs)))
     sensitivity = Tensor(np.random.default_rng(1).normal(size=output).astype(np.float32))
-    cells = {name: WithGradient(cell) for name, cell in forms.items()}
 
-    def call(cell: nn.Cell) -> Callable[[], None]:
-        return lambda: cell(tensors, sensitivity)[1][0].asnumpy()
+    def forward(cell: nn.Cell) -> Callable[[], None]:
+        cell.set_train(True)
+        return lambda: cell(*tensors).asnumpy()
 
-    for name, milliseconds in median_times({name: call(cell) for name, cell in cells.items()}, rounds).items():
-        print(f"{title:12}{name:28}{milliseconds:9.2f} ms")
+    def both(cell: nn.Cell) -> Callable[[], None]:
+        with_gradient = WithGradient(cell).set_train(True)
+        return lambda: with_gradient(tensors, sensitivity)[1][0].asnumpy()
+
+    calls = {(name, make.__name__): make(cell) for name, cell in forms.items() for make in (forward, both)}
+    times = median_times(calls, rounds)
+    for name in forms:
+        print(f"{title:18}{name:26}{times[name, 'forward']:9.2f} ms forward{times[name, 'both']:9.2f} ms both")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("rows", 2048), ("hidden", 256), ("vocabulary", 10000), ("rounds", 7)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    args = parser.parse_args()
-    mindspore.set_context(mode=mindspore.GRAPH_MODE)
-    mindspore.set_device("CPU")
-    generator = np.random.default_rng(0)
+def compare_compositions(args: argparse.Namespace, generator: np.random.Generator) -> None:
+    """What plain.py is composed of, against the other forms there are."""
     x = generator.normal(size=(args.rows, args.hidden)).astype(np.float32)
     logits = generator.normal(size=(args.rows, args.vocabulary)).astype(np.float32)
     vector = generator.normal(size=args.hidden).astype(np.float32)
     compare("layer norm", {"built in": BuiltInLayerNorm(args.hidden), "written out": PlainLayerNorm(),
-                           "own gradient (ours)": OurLayerNorm()}, [x, vector, vector], x.shape, args.rounds)
+                           "own gradient (ours)": LayerNorm(1e-5)}, [x, vector, vector], x.shape, args.rounds)
     compare("bias", {"BiasAdd": BuiltInBias(), "x + b": PlainBias(), "own gradient (ours)": AddBias()}, [x, vector],
             x.shape, args.rounds)
     compare("logsumexp", {"ops.logsumexp": BuiltInLogSumExp(), "written out": PlainLogSumExp(),
                           "own gradient (ours)": LogSumExp()}, [logits], (args.rows,), args.rounds)
+
+
+def compare_operators(args: argparse.Namespace, generator: np.random.Generator) -> None:
+    """The two forms of each operator of the network."""
+    choice = choose_operators("CPU", "on")
+    print(choice.reason)
+    forms = {"MindSpore's": PlainOperators(), "C kernels": choice.operators}
+
+    def normal(*shape: int) -> np.ndarray:
+        return generator.normal(size=shape).astype(np.float32)
+
+    def both_forms(title: str, make: Callable, inputs: list[np.ndarray], output: tuple[int, ...]) -> None:
+        compare(title, {name: make(own) for name, own in forms.items()}, inputs, output, args.rounds)
+
+    seed = np.array([1, 2], np.int32)
+    x, inner, bias = normal(args.rows, args.hidden), normal(args.rows, args.inner), normal(args.hidden)
+    both_forms("layer norm", lambda own: own.layer_norm(1e-5), [x, bias, bias], x.shape)
+    both_forms("residual", lambda own: own.residual(DROPOUT), [x, normal(*x.shape), bias, seed], x.shape)
+    both_forms("relu", lambda own: own.activation("relu", DROPOUT), [inner, normal(args.inner), seed], inner.shape)
+    segments = np.ones((args.rows // args.length, args.length), np.int32)
+    projections = [normal(segments.size, args.hidden) for _ in range(3)]
+    for title, numbers in (("attention", segments), ("attention packed", np.sort(segments * generator.integers(
+            1, 4, segments.shape, dtype=np.int32), axis=1))):  # about three sentences a row
+        both_forms(title, lambda own: own.attention(args.heads, DROPOUT, True),
+                   [*projections, bias, bias, bias, numbers, numbers, seed], projections[0].shape)
+    ids = generator.integers(0, args.vocabulary, args.rows, dtype=np.int32)
+    positions, table = ids % args.length, normal(args.vocabulary, args.hidden)
+    both_forms("embedding", lambda own: own.embedding(16.0, DROPOUT),
+               [table, ids, positions, normal(args.length, args.hidden), seed], x.shape)
+    both_forms("loss", lambda own: Loss(own.cross_entropy(0.9, 1e-5)), [x, 0.1 * table, ids], (args.rows,))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("rows", 2048), ("hidden", 256), ("inner", 1024), ("heads", 4), ("length", 64),
+                          ("vocabulary", 10000), ("rounds", 7)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    args = parser.parse_args()
+    mindspore.set_context(mode=mindspore.GRAPH_MODE)
+    mindspore.set_device("CPU")
+    compare_compositions(args, np.random.default_rng(0))
+    compare_operators(args, np.random.default_rng(0))
 
 
 if __name__ == "__main__":
