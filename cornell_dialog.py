@@ -18,15 +18,16 @@ from argparse import ArgumentParser, Namespace
 from src.dataset.cornell_corpus import is_published_corpus
 from src.dataset.cornell_preparation import encode_published_corpus, find_pair_files, other_pair_files, raw_folder
 from src.dataset.cornell_split import SPLIT_SHARES, SplitPlan, parse_shares, split_corpus
-from src.dataset.preparation import choose_vocabulary, make_pair_records, report
-from src.dataset.records import RECORD_FORMATS
+from src.dataset.inspection import inspect_if_asked, inspection_flags
+from src.dataset.preparation import choose_vocabulary, make_pair_records, report_data_sets
+from src.dataset.record_options import add_record_flags, record_options
 from src.utils.arguments import HelpFormatter, RunOptions, add_run_flags, run_options
 from src.utils.errors import UsageError, run
 from src.utils.files import require_file
 
 
 def parse_arguments() -> Namespace:
-    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter, parents=[inspection_flags()])
     parser.add_argument("--src_folder", required=True, help="folder of encoded text, or of the corpus as published")
     parser.add_argument("--existed_vocab",
                         help="vocabulary (.dict.bin), that of the pre-trained model; needed for records")
@@ -36,15 +37,12 @@ def parse_arguments() -> Namespace:
     parser.add_argument("--noise_prob", type=float, default=0.0,
                         help="probability that a source word is masked in training, drawn anew for each batch")
     parser.add_argument("--output_folder", required=True, help="folder for the record files, or for the split text")
-    parser.add_argument("--max_len", type=int, default=64,
-                        help="longest source or target, in symbols with </s>")
-    parser.add_argument("--format", choices=RECORD_FORMATS, default="tfrecord",
-                        help="format of the record files")
     published = parser.add_argument_group("the corpus as published")
     published.add_argument("--codes", help="BPE codes of the vocabulary: go on from raw text to the record files")
     published.add_argument("--split", default=",".join(map(str, SPLIT_SHARES.values())),
                            help="shares of the pairs for train, valid and test, of whole films; 0 leaves a set out")
     published.add_argument("--split_seed", type=int, default=0, help="another number chooses other films")
+    add_record_flags(parser)
     add_run_flags(parser)
     return parser.parse_args()
 
@@ -64,6 +62,8 @@ def split_published_corpus(args: Namespace, prefixes: dict[str, str], options: R
 
 
 def main() -> None:
+    if inspect_if_asked():
+        return
     args = parse_arguments()
     prefixes = {split: getattr(args, f"{split}_prefix") for split in ("train", "valid", "test")}
     options = run_options(args)
@@ -84,9 +84,9 @@ def main() -> None:
         data_sets = encode_published_corpus(args.output_folder, plan, args.codes, options)
     else:
         data_sets = find_pair_files(args.src_folder, prefixes)
-    for path, info in make_pair_records(data_sets, args.output_folder, vocabulary_path, args.noise_prob, args.max_len,
-                                        args.format):
-        report(path, info)
+    made = make_pair_records(data_sets, args.output_folder, vocabulary_path, args.noise_prob, record_options(args),
+                             options)
+    report_data_sets(made, options.quiet)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,15 @@ too long are truncated, and empty ones kept, and both are counted.
 """
 from argparse import ArgumentParser, Namespace
 
-from src.dataset.preparation import PairFiles, choose_vocabulary, make_pair_records, report
-from src.dataset.records import RECORD_FORMATS
-from src.utils.arguments import HelpFormatter
+from src.dataset.inspection import inspect_if_asked, inspection_flags
+from src.dataset.preparation import PairFiles, choose_vocabulary, make_pair_records, report_data_sets
+from src.dataset.record_options import add_record_flags, record_options
+from src.utils.arguments import HelpFormatter, add_run_flags, run_options
 from src.utils.errors import UsageError, run
 
 
 def parse_arguments() -> Namespace:
-    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter, parents=[inspection_flags()])
     parser.add_argument("--train_src", required=True, help="BPE-encoded articles to train on, one a line")
     parser.add_argument("--train_ref", required=True, help="their BPE-encoded summaries")
     parser.add_argument("--test_src", required=True, help="articles to test on")
@@ -25,13 +26,16 @@ def parse_arguments() -> Namespace:
                         help="folder for gigaword_{train,test,valid}_dataset.<format>")
     parser.add_argument("--noise_prob", type=float, default=0.0,
                         help="probability that a source word is masked in training; drawn anew for each batch")
-    parser.add_argument("--max_len", type=int, default=64, help="longest source or target, in symbols with </s>")
-    parser.add_argument("--format", choices=RECORD_FORMATS, default="tfrecord", help="format of the record files")
+    add_record_flags(parser)
+    add_run_flags(parser)
     return parser.parse_args()
 
 
 def main() -> None:
+    if inspect_if_asked():
+        return
     args = parse_arguments()
+    options, run_as = record_options(args), run_options(args)
     if bool(args.valid_src) != bool(args.valid_ref):
         raise UsageError("give both --valid_src and --valid_ref, or neither")
     texts = {"train": (args.train_src, args.train_ref), "valid": (args.valid_src, args.valid_ref),
@@ -39,9 +43,8 @@ def main() -> None:
     data_sets = [PairFiles(f"gigaword_{split}_dataset", split, (source,), (reference,))
                  for split, (source, reference) in texts.items() if source]
     vocabulary_path = choose_vocabulary(args.existed_vocab, None, args.output_folder)
-    for path, info in make_pair_records(data_sets, args.output_folder, vocabulary_path, args.noise_prob, args.max_len,
-                                        args.format):
-        report(path, info)
+    made = make_pair_records(data_sets, args.output_folder, vocabulary_path, args.noise_prob, options, run_as)
+    report_data_sets(made, run_as.quiet)
 
 
 if __name__ == "__main__":

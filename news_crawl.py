@@ -1,18 +1,20 @@
 """Make data sets of sentences for pre-training from BPE-encoded text.
 
-One record file for each *.txt file of --src_folder, with a copy of the vocabulary and a description (.json) beside it.
-Records hold whole sentences; what is masked is drawn anew whenever a batch is made.
+One data set for each *.txt file of --src_folder: a record file (or several, --shards), with a description (.json), an
+index for quick reading and a copy of the vocabulary beside it. Records hold whole sentences; what is masked is drawn
+anew whenever a batch is made. --inspect shows what that looks like.
 """
 from argparse import ArgumentParser, Namespace
 
-from src.dataset.preparation import choose_vocabulary, make_sentence_records, report
-from src.dataset.records import RECORD_FORMATS
-from src.utils.arguments import HelpFormatter
+from src.dataset.inspection import inspect_if_asked, inspection_flags
+from src.dataset.preparation import choose_vocabulary, make_sentence_records, report_data_sets
+from src.dataset.record_options import add_record_flags, record_options
+from src.utils.arguments import HelpFormatter, add_run_flags, run_options
 from src.utils.errors import run
 
 
 def parse_arguments() -> Namespace:
-    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter, parents=[inspection_flags()])
     parser.add_argument("--src_folder", required=True, help="folder of BPE-encoded text files (*.txt)")
     parser.add_argument("--existed_vocab", help="vocabulary (.dict.bin) to use")
     parser.add_argument("--dict_folder",
@@ -20,21 +22,21 @@ def parse_arguments() -> Namespace:
                              "--existed_vocab if that is given too, in the output folder")
     parser.add_argument("--mask_ratio", type=float, default=0.5, help="share of a sentence that pre-training masks")
     parser.add_argument("--output_folder", required=True, help="folder for the record files")
-    parser.add_argument("--max_len", type=int, default=64,
-                        help="longest sentence, in symbols with </s>; longer ones are dropped and counted")
     parser.add_argument("--suffix", default="", help="put after the names of the record files, as in <name>_<suffix>")
-    parser.add_argument("--processes", type=int, default=2, help="files that are converted at a time")
-    parser.add_argument("--format", choices=RECORD_FORMATS, default="tfrecord", help="format of the record files")
+    add_record_flags(parser)
+    add_run_flags(parser)
     return parser.parse_args()
 
 
 def main() -> None:
+    if inspect_if_asked():
+        return
     args = parse_arguments()
+    options, run_as = record_options(args), run_options(args)
     vocabulary_path = choose_vocabulary(args.existed_vocab, args.dict_folder, args.output_folder)
     data_sets = make_sentence_records(args.src_folder, args.output_folder, vocabulary_path, args.mask_ratio,
-                                      args.max_len, args.suffix, args.format, args.processes)
-    for path, info in data_sets:
-        report(path, info)
+                                      args.suffix, options, run_as)
+    report_data_sets(data_sets, run_as.quiet)
 
 
 if __name__ == "__main__":

@@ -126,9 +126,11 @@ class TrainingConfig:
     device_target: str = key("CPU", "what to run on", choices=("CPU", "GPU", "Ascend"))
     device_id: int = key(0, "which GPU or Ascend; several processes that msrun has started share out the devices",
                          minimum=0)
-    native_kernels: str = key("auto", "operators in C for the CPU, compiled at their first use: on, off (MindSpore's "
-                                      "own serve instead), auto (on where there is a C compiler and compute_type is "
-                                      "float32)", choices=("auto", "on", "off"))
+    native_kernels: str = key("auto", "C kernels for what the network does besides matrix products, compiled by this "
+                                      "machine's C compiler at their first use: on the CPU only, faster than "
+                                      "MindSpore's operators. auto uses them where it can and says why if not, on "
+                                      "stops where it cannot, off uses MindSpore's",
+                              choices=("auto", "on", "off"))
     max_steps: int = key(0, "end after this many optimizer steps; 0 leaves it to epochs", minimum=0)
     log_steps: int = key(50, "steps between two lines of the log", minimum=1)
     valid_steps: int = key(0, "steps between two validations, besides those at the end of each epoch", minimum=0)

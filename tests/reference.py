@@ -10,16 +10,24 @@ EPSILON = 1e-5  # of the layer norm
 Weights = dict[str, np.ndarray]  # by the names of the network's parameters
 
 
-def log_probs(weights: Weights, num_heads: int, source_ids: np.ndarray, source_mask: np.ndarray,
-              decoder_input_ids: np.ndarray, decoder_positions: np.ndarray, decoder_mask: np.ndarray) -> np.ndarray:
-    """Teacher forcing: [batch, target_len, vocab_size] log-probabilities of the next symbol.
+def log_probs(weights: Weights, num_heads: int, source_ids: np.ndarray, source_positions: np.ndarray,
+              source_segments: np.ndarray, source_mask: np.ndarray, decoder_input_ids: np.ndarray,
+              decoder_positions: np.ndarray, decoder_segments: np.ndarray) -> np.ndarray:
+    """Teacher forcing: [batch, target_len, vocab_size] log-probabilities of the next symbol, nan at padding.
 
-    A row whose source, or a position whose past, is hidden altogether has no meaning: it is nan.
+    Each sentence of a row is cut out and computed alone. One whose source is hidden altogether has no meaning: it is
+    nan.
     """
     weights = {name: np.asarray(array, np.float64) for name, array in weights.items()}
-    rows = zip(source_ids, source_mask, decoder_input_ids, decoder_positions, decoder_mask, strict=True)
-    with np.errstate(invalid="ignore"):
-        return np.stack([_sentence(weights, num_heads, *row) for row in rows])
+    result = np.full((*decoder_input_ids.shape, len(weights["embedding.table"])), np.nan)
+    for row, numbers in enumerate(decoder_segments):
+        for number in set(numbers[numbers > 0].tolist()):
+            source, target = source_segments[row] == number, numbers == number
+            with np.errstate(invalid="ignore"):
+                result[row, target] = _sentence(weights, num_heads, source_ids[row, source],
+                                                source_positions[row, source], source_mask[row, source] != 0,
+                                                decoder_input_ids[row, target], decoder_positions[row, target])
+    return result
 
 
 def smoothed_losses(log_p: np.ndarray, labels: np.ndarray, smoothing: float, pad: int = 0) -> np.ndarray:
@@ -33,18 +41,18 @@ def smoothed_losses(log_p: np.ndarray, labels: np.ndarray, smoothing: float, pad
     return -(wanted * log_p[labels != pad]).sum(-1)
 
 
-def _sentence(weights: Weights, num_heads: int, source_ids: np.ndarray, source_mask: np.ndarray,
-              input_ids: np.ndarray, positions: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    source_visible = np.broadcast_to(source_mask != 0, (len(source_ids), len(source_ids)))
-    x = _embed(weights, source_ids, np.arange(len(source_ids)))
+def _sentence(weights: Weights, num_heads: int, source_ids: np.ndarray, source_positions: np.ndarray,
+              visible: np.ndarray, input_ids: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    source_visible = np.broadcast_to(visible, (len(source_ids), len(source_ids)))
+    x = _embed(weights, source_ids, source_positions)
     for layer in _layers(weights, "encoder."):
         h = _norm(_part(layer, "attention_frame.norm."), x)
         x = x + _attention(_part(layer, "attention."), num_heads, h, h, source_visible)
         x = x + _feed_forward(layer, x)
     memory = _norm(_part(weights, "encoder.norm."), x)
 
-    causal = np.tril(np.ones((len(input_ids), len(input_ids)), bool)) & (mask != 0)
-    memory_visible = np.broadcast_to(source_mask != 0, (len(input_ids), len(source_ids)))
+    causal = np.tril(np.ones((len(input_ids), len(input_ids)), bool))
+    memory_visible = np.broadcast_to(visible, (len(input_ids), len(source_ids)))
     y = _embed(weights, input_ids, positions)
     for layer in _layers(weights, "decoder."):
         h = _norm(_part(layer, "attention_frame.norm."), y)

@@ -11,8 +11,9 @@ from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
 from src.utils import byte_pair_encoding
-from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, join_subwords
+from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, Merges, count_subwords, join_subwords
 from src.utils.errors import MassError
+from src.utils.recent_words import RecentWords
 
 TEXT = """the lowest price was lower than the newest price
  a drunk slept in the junk yard
@@ -41,41 +42,88 @@ def reference(codes) -> BPE:
         return BPE(stream, glossaries=list(GLOSSARIES))
 
 
-def with_one_unknown(line: str) -> str:
-    return " ".join("<unk>" if token in ("UNK", "<UNK>") else token for token in line.split(" "))
+def encoded_by_reference(reference: BPE, text: str) -> str:
+    """As the command does it, whose reader takes U+2028 and others for line ends."""
+    return "".join(reference.process_line(line) for line in text.splitlines(keepends=True))
 
 
 def test_the_output_is_that_of_the_subword_nmt_command(encoding, codes, tmp_path):
-    source, output = tmp_path / "source.txt", tmp_path / "out" / "encoded.txt"
-    source.write_text(TEXT + "\n", encoding="utf-8")
-    counts = encoding.encode_file(str(source), str(output))
+    source, output = tmp_path / "source.txt", tmp_path / "expected.txt"
+    text = TEXT + "\nlow\u2028er price\x0b  \x0blow  lower\x85\rlow\r <unk>\x1c<unk>  \n\n \nlow\r\nend"
+    source.write_bytes(text.encode("utf-8"))
     command = [sys.executable, "-c", "from subword_nmt.subword_nmt import main; main()", "apply-bpe"]
-    command += ["-c", codes, "-i", str(source), "--glossaries", *GLOSSARIES]
-    expected = subprocess.run(command, capture_output=True, check=True).stdout.decode("utf-8")
-    encoded = output.read_text(encoding="utf-8")
-    assert encoded.split("\n") == [with_one_unknown(line) for line in expected.split("\n")]
-    assert counts == Counter(encoded.split())
+    command += ["-c", codes, "-i", str(source), "-o", str(output), "--glossaries", *GLOSSARIES]
+    subprocess.run(command, check=True)
+    encoded, _ = encoding.encode_text(text)
+    assert encoded.encode("utf-8") == output.read_bytes()
+ODD_TEXT = st.text("abelnorstw低 <u/>k@ \u00a0\t\r\x0b\x1e\x85\u2028", max_size=30)
 
 
-@given(st.lists(st.text("abelnorstw低 <u/>k@ \u00a0\t", max_size=30), max_size=5))
-def test_any_line_is_encoded_as_subword_nmt_does(encoding, reference, lines):
-    encoded, counts = encoding.encode_lines(lines)
-    assert encoded == [reference.process_line(line) for line in lines]
-    assert encoded == [encoding.encode_line(line) for line in lines]
-    assert counts == Counter(token for line in encoded for token in line.split(" ") if token)
+@given(st.lists(ODD_TEXT | st.just("low  <unk>  lower"), max_size=5), st.sampled_from(["\n", "\r\n"]))
+def test_any_text_is_encoded_as_subword_nmt_does(encoding, reference, lines, line_end):
+    text = line_end.join(lines)
+    encoded, words = encoding.encode_text(text)
+    assert encoded == encoded_by_reference(reference, text)
+    assert [encoding.encode_line(line) for line in text.split("\n")] == encoded.split("\n")
+    if "\r" not in text:
+        assert count_subwords(words) == Counter(token for token in encoded.replace("\n", " ").split(" ") if token)
 
 
-def test_symbols_stay_whole_and_unknown_words_have_one_spelling(encoding):
-    assert encoding.encode_line("</s> <mask> UNK <UNK> <unk>") == "</s> <mask> <unk> <unk> <unk>"
+def test_line_ends_are_no_part_of_a_counted_subword(encoding):
+    counts = [count_subwords(encoding.encode_text(f"low price{end}low{end}{end}low")[1]) for end in ("\n", "\r\n")]
+    assert counts[0] == counts[1] and counts[0].total() >= 4
+
+
+@st.composite
+def codes_and_words(draw) -> tuple[list[str], list[str]]:
+    """Codes of two letters whose order is not that of learning, so that merges overlap, repeat and compete."""
+    symbols, pairs = ["a", "b", "a</w>", "b</w>", "</w>"], []
+    for _ in range(draw(st.integers(1, 12))):
+        left = draw(st.sampled_from([symbol for symbol in symbols if not symbol.endswith("</w>")]))
+        right = draw(st.sampled_from(symbols))
+        pairs.append(f"{left} {right}")
+        symbols.append(left + right)
+    return draw(st.permutations(pairs)), draw(st.lists(st.text("ab", min_size=1, max_size=12), min_size=1))
+
+
+@given(codes_and_words(), st.sampled_from(["", "#version: 0.1\n", "#version: 0.2\n"]))
+def test_merges_are_those_of_subword_nmt(drawn, header):
+    pairs, words = drawn
+    reference = BPE(io.StringIO(header + "\n".join(pairs) + "\n"))
+    merges = Merges((tuple(pair.split(" ")) for pair in pairs), joined_end="0.2" in header)
+    for word in words:
+        assert "@@ ".join(merges.split(word)) == reference.process_line(word)
+
+
+def test_a_very_long_word_is_split_like_others(encoding, reference):
+    word = "lowestnewer" * 300 + "x"
+    assert encoding.encode_line(word) == reference.process_line(word)
+    assert len(encoding.encode_line("lowestnewer" * 20_000)) > 220_000  # a quadratic split would not come back
+
+
+def test_symbols_and_unknown_words_stay_as_they_are(encoding):
+    line = "</s> <mask> UNK <UNK> <unk> <s> <pad>"
+    assert encoding.encode_line(line) == line
     assert "UNK " not in encoding.encode_line("DRUNK SHRUNKEN")
 
 
-def test_a_full_cache_starts_afresh(encoding, codes, monkeypatch):
+def test_what_is_remembered_is_bounded_and_does_not_show(encoding, codes, monkeypatch):
     monkeypatch.setattr(byte_pair_encoding, "_CACHE_WORDS", 12)
     small = BytePairEncoding(codes)
-    lines = TEXT.split("\n")
-    assert small.encode_lines(lines) == encoding.encode_lines(lines)
+    for _ in range(2):
+        assert small.encode_text(TEXT + "\n") == encoding.encode_text(TEXT + "\n")
     assert len(small._cache) <= 12
+
+
+def test_recent_words_keep_what_is_used():
+    words = RecentWords(4)
+    for number in range(100):
+        if words.get("often") is None and words.recall("often") is None:
+            assert number == 0
+            words["often"] = "kept"
+        words.make_room()
+        words[str(number)] = ""
+    assert words.recall("often") == "kept" and words.recall("3") is None and len(words) <= 5
 
 
 @given(st.lists(st.text("abelnorstw低é", min_size=1, max_size=8), max_size=10))

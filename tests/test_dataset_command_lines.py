@@ -2,8 +2,12 @@
 import os
 import subprocess
 import sys
+import time
+from itertools import takewhile
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from src.dataset.records import load_records
@@ -44,6 +48,13 @@ def place(tmp_path):
     return tmp_path
 
 
+def table_of(printed, title):
+    """The counts in the table below a title: name -> number, as printed."""
+    below = printed[printed.index(title + "\n") :].splitlines()[1:]
+    rows = takewhile(lambda line: line.startswith("  ") and line.endswith("%"), below)
+    return {name.strip(): number for name, number in (line.rsplit(maxsplit=2)[:2] for line in rows)}
+
+
 def files_of(folder):
     return sorted(os.listdir(folder)) if folder.exists() else []
 
@@ -55,11 +66,14 @@ class TestNewsCrawl:
     def test_one_data_set_a_file(self, place, processes):
         printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--max_len", 6, "--mask_ratio", 0.3, "--suffix", "short",
                       "--processes", processes)
-        assert "lines read 30, kept 22, dropped: too long 8" in printed
+        assert table_of(printed, "out/one_bpe_short.tfrecord") == {
+            "lines read": "30", "kept": "22", "dropped, too long": "8"}
+        assert "2 data sets: 40 lines read, 30 kept, " in printed
         fingerprint = Dictionary.load_from_persisted_dict(str(place / "v.bin")).fingerprint
         assert files_of(place / "out") == [
-            "one_bpe_short.tfrecord", "one_bpe_short.tfrecord.json", "two_bpe_short.tfrecord",
-            "two_bpe_short.tfrecord.json", f"vocabulary-{fingerprint[:12]}.dict.bin",
+            ".finished", "one_bpe_short.tfrecord", "one_bpe_short.tfrecord.index", "one_bpe_short.tfrecord.json",
+            "two_bpe_short.tfrecord", "two_bpe_short.tfrecord.index", "two_bpe_short.tfrecord.json",
+            f"vocabulary-{fingerprint[:12]}.dict.bin",
         ]  # fmt: skip
         records = load_records(str(place / "out"))
         assert (records.info.split, records.info.masking) == ("pretrain", {"fragment_ratio": 0.3})
@@ -70,7 +84,7 @@ class TestNewsCrawl:
         run(place, "news_crawl.py", *self.ARGUMENTS, "--format", "mindrecord")
         first, second = (load_records(str(place / "out" / f"*.{name}")) for name in ("tfrecord", "mindrecord"))
         assert (first.columns["tokens"].values == second.columns["tokens"].values).all()
-        assert (first.columns["tokens"].offsets == second.columns["tokens"].offsets).all()
+        assert (first.columns["tokens"].lengths == second.columns["tokens"].lengths).all()
         assert len(first) == len(second) == 40
 
     def test_a_new_vocabulary(self, place):
@@ -106,6 +120,8 @@ class TestNewsCrawl:
         (("--mask_ratio", "half"), 2, "invalid float value"),
         (("--max_len", "1"), 2, "--max_len 1: it must be at least 2"),
         (("--processes", "0"), 2, "--processes 0"),
+        (("--min_len", "0"), 2, "--min_len 0: it must be from 1"),
+        (("--shards", "0"), 2, "--shards 0"),
         (("--format", "csv"), 2, "invalid choice: 'csv'"),
         (("--output_folder", "v.bin"), 2, "output folder 'v.bin' is a file"),
         (("--output_folder", "v.bin/out"), 1, "cannot be made"),
@@ -129,6 +145,85 @@ class TestNewsCrawl:
         left = files_of(place / "out")
         assert not [name for name in left if "bad" in name or "partial" in name]
 
+    def test_the_same_bytes_for_any_number_of_processes(self, place):
+        write(place / "news" / "large.txt", lines(60_000))
+        for processes in (1, 3):
+            run(place, "news_crawl.py", *self.ARGUMENTS, "--output_folder", f"out{processes}", "--shards", 3,
+                "--processes", processes)
+        assert files_of(place / "out1") == files_of(place / "out3")
+        names = [name for name in files_of(place / "out1") if name.endswith(".tfrecord")]
+        assert len(names) == 9
+        for name in names:
+            assert (place / "out1" / name).read_bytes() == (place / "out3" / name).read_bytes()
+
+    def test_a_second_run_makes_only_what_changed(self, place):
+        run(place, "news_crawl.py", *self.ARGUMENTS)
+        stamps = {name: os.stat(place / "out" / f"{name}_bpe.tfrecord").st_mtime_ns for name in ("one", "two")}
+        write(place / "news" / "two_bpe.txt", lines(12))
+        printed = run(place, "news_crawl.py", *self.ARGUMENTS)
+        assert "out/one_bpe.tfrecord: unchanged, skipped\n" in printed
+        assert "2 data sets: 42 lines read" in printed
+        changed = {name: os.stat(place / "out" / f"{name}_bpe.tfrecord").st_mtime_ns != stamps[name]
+                   for name in ("one", "two")}
+        assert changed == {"one": False, "two": True}
+        for more in (("--overwrite",), ("--max_len", 7), ("--mask_ratio", 0.3), ("--shards", 2)):
+            assert "unchanged" not in run(place, "news_crawl.py", *self.ARGUMENTS, *more)
+        assert run(place, "news_crawl.py", *self.ARGUMENTS, "--shards", 2).count("unchanged, skipped") == 2
+
+    def test_killed_while_it_writes(self, place):
+        write(place / "news" / "large.txt", lines(200_000))
+        command = [sys.executable, str(REPOSITORY / "news_crawl.py"), *self.ARGUMENTS]
+        process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL)
+        for _ in range(6000):
+            if list(place.glob("out/.partial-*/*")):
+                break
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        assert not (place / "out" / "large.tfrecord.json").exists()
+        run(place, "news_crawl.py", *self.ARGUMENTS)
+        assert not list(place.glob("out/.partial-*"))
+        assert len(load_records(str(place / "out"))) == 200_040
+
+    def test_a_worker_that_is_killed(self, place):
+        write(place / "news" / "large.txt", lines(400_000))
+        command = [sys.executable, str(REPOSITORY / "news_crawl.py"), *self.ARGUMENTS]
+        process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(6000):
+            if workers := psutil.Process(process.pid).children():
+                workers[0].kill()
+                break
+            time.sleep(0.01)
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == 1 and "a worker process died" in printed and "Traceback" not in printed
+        assert [name for name in files_of(place / "out") if "large" in name or "partial" in name] == []
+
+    def test_undecodable_bytes(self, place):
+        write(place / "news" / "one_bpe.txt", b"the cat\nthe \xff cat\n")
+        printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--errors", "replace")
+        assert table_of(printed, "out/one_bpe.tfrecord")["undecodable bytes, tokens"] == "1"
+        assert "warning: out/one_bpe.tfrecord: 1 lines held undecodable bytes" in printed
+        assert load_records(str(place / "out" / "one_bpe.tfrecord")).info.damaged == {"tokens": 1}
+
+    def test_quiet(self, place):
+        printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--quiet")
+        assert printed.splitlines() == ["2 data sets: 40 lines read, 40 kept, 189 symbols"]
+
+    def test_inspection(self, place):
+        run(place, "news_crawl.py", *self.ARGUMENTS, "--shards", 2)
+        for spec in ("out/one_bpe.tfrecord", "out"):
+            printed = run(place, "news_crawl.py", "--inspect", spec, "--count", 3)
+            texts = [line.split(maxsplit=1)[1] for line in printed.splitlines() if line.startswith("  text")]
+            assert texts == lines(3) and printed.count("encoder input") == 3
+        assert "<mask>" in printed
+
+    @pytest.mark.parametrize("flags, code, complaint", [
+        (("--inspect",), 2, "expected one argument"), (("--inspect", "nowhere"), 1, "'nowhere' does not exist"),
+        (("--inspect", "v.bin"), 1, "name ends with"), (("--inspect", "v.bin", "--count", "0"), 2, "--count 0"),
+    ])  # fmt: skip
+    def test_inspection_of_nothing(self, place, flags, code, complaint):
+        assert complaint in run(place, "news_crawl.py", *flags, code=code)
+
 
 class TestGigaword:
     ARGUMENTS = ("--train_src", "pairs/train.src_bpe.txt", "--train_ref", "pairs/train.tgt_bpe.txt",
@@ -147,7 +242,8 @@ class TestGigaword:
         assert sum(sets["train"].info.dropped.values()) == 30 - len(sets["train"]) > 0
         test = sets["test"].info
         assert test.kept == test.lines_read == 10 and test.flawed["source truncated"] == 2
-        assert "kept nevertheless: source truncated 2, target truncated 2" in printed
+        table = table_of(printed, f"out/gigaword_test_dataset.{record_format}")
+        assert (table["kept, source truncated"], table["kept, target truncated"]) == ("2", "2")
         assert "2 targets were cut to max_len 6" in printed
 
     def test_an_evaluation_set_with_empty_lines_keeps_its_lines(self, place):
@@ -156,6 +252,27 @@ class TestGigaword:
         assert "warning: out/gigaword_test_dataset.tfrecord: 1 pairs have an empty target" in printed
         records = load_records(str(place / "out" / "gigaword_test_dataset.tfrecord"))
         assert len(records) == 10 and records.columns["target"][1].tolist() == [2]
+
+    @pytest.mark.parametrize("processes", [1, 2])
+    def test_pairs_of_large_dirty_files(self, place, processes):
+        """Line i of one side stays with line i of the other, whatever is in the lines, and however they are cut."""
+        words = {"src": "the cat\u2028 \x85\x0b", "tgt": "dog \x1c\x0c\r mat"}
+        for side, end in (("src", "\r\n"), ("tgt", "\n")):
+            filler = {number: " ".join([words[side]] * (number * 7 % 23)) for number in range(300)}
+            filler[10 if side == "src" else 20] = "on " * 400_000
+            text = end.join(f"n{number} {filler[number % 300] if number < 300 else words[side]}"
+                            for number in range(20_000))
+            write(place / "pairs" / f"test.{side}_bpe.txt", ("\ufeff" * (side == "src") + text).encode())
+        Dictionary((f"n{number}", 1) for number in range(20_000)).persistence(str(place / "v.bin"))
+        run(place, "gigaword.py", *self.ARGUMENTS, "--processes", processes, "--shards", 2)
+        records = load_records(str(place / "out" / "gigaword_test_dataset.tfrecord"))
+        for side in ("source", "target"):
+            assert records.columns[side].padded(np.arange(20_000), 64)[:, 0].tolist() == list(range(5, 20_005))
+
+    def test_inspection(self, place):
+        run(place, "gigaword.py", *self.ARGUMENTS)
+        printed = run(place, "gigaword.py", "--inspect", "out/gigaword_train_dataset.tfrecord", "--count", 1)
+        assert f"source         {lines(30)[0]}\n" in printed and f"target         {lines(30)[-1]}\n" in printed
 
     @pytest.mark.parametrize("changes, code, complaint", [
         (("--train_src", "nowhere"), 1, "'nowhere' does not exist"),

@@ -3,10 +3,22 @@ import numpy as np
 import pytest
 
 from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
+from src.utils.counter_random import ExampleRandom, random_key
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX, SPECIAL_SYMBOLS
 
 VOCAB = 1000
 NAMES = sorted(FRAGMENT_LANGUAGE_MODELS)
+
+
+def by_example(seed, count):
+    return ExampleRandom(random_key(seed), np.arange(count))
+
+
+def one_after_another(seed, _count):
+    return np.random.default_rng(seed)
+
+
+GENERATORS = pytest.mark.parametrize("generator", [by_example, one_after_another])
 
 
 def sentences(count, longest, seed=0):
@@ -19,8 +31,8 @@ def sentences(count, longest, seed=0):
     return ids, lengths
 
 
-def fragments(name, ids, lengths, seed=1, **options):
-    return FRAGMENT_LANGUAGE_MODELS[name](VOCAB, **options)(ids, lengths, np.random.default_rng(seed))
+def fragments(name, ids, lengths, seed=1, generator=by_example, **options):
+    return FRAGMENT_LANGUAGE_MODELS[name](VOCAB, **options)(ids, lengths, generator(seed, len(ids)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,9 +81,10 @@ def test_fixed_fragment_length(name):
     np.testing.assert_array_equal(np.count_nonzero(whole.labels, axis=1), lengths)
 
 
-def test_mass_corrupts_80_10_10_each_position_drawn_alone():
+@GENERATORS
+def test_mass_corrupts_80_10_10_each_position_drawn_alone(generator):
     ids = np.full((4000, 12), 600, np.int32)
-    found = fragments("mass", ids, np.full(4000, 12))
+    found = fragments("mass", ids, np.full(4000, 12), generator=generator)
     hidden = np.zeros(ids.shape, bool)
     np.put_along_axis(hidden, found.decoder_positions, True, axis=1)
     seen = found.source_ids[hidden]
@@ -95,9 +108,10 @@ def test_the_others_mask_the_whole_fragment(name):
     np.testing.assert_array_equal(changed.sum(axis=1), wanted)
 
 
-def test_fragment_starts_are_uniform():
+@GENERATORS
+def test_fragment_starts_are_uniform(generator):
     ids = np.full((9000, 6), 7, np.int32)
-    starts = fragments("mass", ids, np.full(9000, 6)).decoder_positions[:, 0]
+    starts = fragments("mass", ids, np.full(9000, 6), generator=generator).decoder_positions[:, 0]
     counts = np.bincount(starts, minlength=4)  # u in 0 .. 3
     assert len(counts) == 4 and np.abs(counts / 9000 - 0.25).max() < 0.02
 
@@ -111,18 +125,31 @@ def test_draws_follow_the_generator_and_differ_between_epochs(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_sentence_is_masked_alike_in_any_batch(name):
+    """Other sentences beside it, another order and another width change nothing."""
+    ids, lengths = sentences(60, 20)
+    model, chosen = FRAGMENT_LANGUAGE_MODELS[name](VOCAB), np.array([41, 7, 33])
+    wider = np.pad(ids[chosen], ((0, 0), (0, 9)))
+    together = model(ids, lengths, by_example(1, 60))
+    few = model(wider, lengths[chosen], ExampleRandom(random_key(1), chosen))
+    for all_rows, rows in zip(together, few, strict=True):
+        np.testing.assert_array_equal(np.pad(all_rows[chosen], ((0, 0), (0, rows.shape[1] - all_rows.shape[1]))), rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_empty_rows_stay_empty(name):
     found = fragments(name, np.zeros((3, 8), np.int32), np.zeros(3, np.int64))
     assert not any(array.any() for array in (found.source_ids, found.labels, found.decoder_input_ids))
 
 
-def test_noise_channel_hides_words_but_never_the_end():
+@GENERATORS
+def test_noise_channel_hides_words_but_never_the_end(generator):
     ids, _ = sentences(3000, 10)
-    noisy = NoiseChannelLanguageModel(0.3)(ids, np.random.default_rng(0))
+    noisy = NoiseChannelLanguageModel(0.3)(ids, generator(0, len(ids)))
     words = (ids != PAD_INDEX) & (ids != EOS_INDEX)
     assert (noisy[words] == MASK_INDEX).mean() == pytest.approx(0.3, abs=0.02)
     np.testing.assert_array_equal(noisy[~words], ids[~words])
     unchanged = noisy != MASK_INDEX
     np.testing.assert_array_equal(noisy[unchanged], ids[unchanged])
-    np.testing.assert_array_equal(NoiseChannelLanguageModel(0.0)(ids, np.random.default_rng(0)), ids)
+    np.testing.assert_array_equal(NoiseChannelLanguageModel(0.0)(ids, generator(0, len(ids))), ids)
     assert BOS_INDEX not in noisy

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from src.transformer.operators.plain import PlainOperators
 from src.transformer.positional_embedding import sinusoids
 from src.transformer.transformer import Transformer
 from src.transformer.transformer_for_train import TransformerForTrain
@@ -33,19 +34,19 @@ def expected_shapes(vocab_size: int, hidden: int, inner: int, layers: int) -> di
                                         "num_hidden_layers": 3, "num_attention_heads": 3}])
 def test_names_and_shapes_of_weights(sizes):
     model = dataclasses.replace(MODEL, **sizes)
-    found = {name: array.shape for name, array in network_arrays(Transformer(model)).items()}
+    found = {name: array.shape for name, array in network_arrays(Transformer(model, PlainOperators())).items()}
     assert found == expected_shapes(model.vocab_size, model.hidden_size, model.intermediate_size,
                                     model.num_hidden_layers)
 
 
 def test_weights_have_the_same_names_within_the_training_network():
     """A checkpoint is written from within it, and must fit the bare network."""
-    found = network_arrays(TransformerForTrain(MODEL).transformer)
-    assert found.keys() == network_arrays(Transformer(MODEL)).keys()
+    found = network_arrays(TransformerForTrain(MODEL, PlainOperators()).transformer)
+    assert found.keys() == network_arrays(Transformer(MODEL, PlainOperators())).keys()
 
 
 def test_weights_start_as_designed():
-    arrays = network_arrays(Transformer(MODEL))
+    arrays = network_arrays(Transformer(MODEL, PlainOperators()))
     table = arrays.pop("embedding.table")
     assert not table[0].any() and table[1:].any(axis=1).all()
     assert table[1:].std() == pytest.approx(MODEL.hidden_size**-0.5, rel=0.1)
@@ -74,8 +75,8 @@ def test_embedding_deviation():
 
 
 def test_weights_follow_from_the_seed_alone():
-    once, again = (network_arrays(Transformer(MODEL)) for _ in range(2))
-    other = network_arrays(Transformer(dataclasses.replace(MODEL, random_seed=MODEL.random_seed + 1)))
+    once, again = (network_arrays(Transformer(MODEL, PlainOperators())) for _ in range(2))
+    other = network_arrays(Transformer(dataclasses.replace(MODEL, random_seed=MODEL.random_seed + 1), PlainOperators()))
     for name, array in once.items():
         np.testing.assert_array_equal(array, again[name])
         assert array.ndim == 1 or not np.isclose(array[1:], other[name][1:]).any(axis=1).all(), name
@@ -84,8 +85,9 @@ def test_weights_follow_from_the_seed_alone():
 def test_no_two_weights_start_alike():
     """Not even but for their scale, as two of different shape from one seed would."""
     model = dataclasses.replace(MODEL, num_hidden_layers=6)
+    arrays = network_arrays(Transformer(model, PlainOperators()))
     starts = {name: array.ravel()[:4] / np.abs(array.ravel()[:4]).max()
-              for name, array in network_arrays(Transformer(model)).items() if name.endswith(".weight")}
+              for name, array in arrays.items() if name.endswith(".weight")}
     assert len({tuple(np.round(start, 4)) for start in starts.values()}) == len(starts)
 
 

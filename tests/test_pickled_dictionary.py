@@ -6,7 +6,7 @@ import pickle
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.utils import dictionary
@@ -68,6 +68,7 @@ def test_an_old_dictionary_is_refused_where_a_vocabulary_is_loaded(tmp_path, old
             Dictionary.load_from_persisted_dict(path)
 
 
+@settings(deadline=None)
 @given(st.permutations(SPECIAL_SYMBOLS), st.lists(st.text("abcd", min_size=1), unique=True), st.integers(0, 5))
 def test_renumbering_moves_special_symbols_only(special, words, place):
     symbols = [*words[:place], *special, *words[place:]]

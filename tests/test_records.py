@@ -9,14 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tfrecord import TFRecordWriter, tfrecord_loader
 
-from src.dataset import mindrecord, tfrecord
+from src.dataset import tfrecord
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.dataset.example_loader import ExampleLoader
+from src.dataset.mindrecord import MindRecordWriter, read_mindrecord
 from src.dataset.mono_data_loader import MonoLingualDataLoader
-from src.dataset.record_info import RecordInfo, info_path
-from src.dataset.records import RECORD_FORMATS, load_records, write_records
+from src.dataset.record_files import RECORD_FORMATS, info_path
+from src.dataset.record_info import RecordInfo, percentile_lengths
+from src.dataset.records import load_records, write_records
 from src.utils.dictionary import Dictionary
-from src.utils.errors import MassError
+from src.utils.errors import MassError, UsageError
+from src.utils.ragged import RaggedArray
 
 SENTENCES = ["the cat sat", "a dog", "the unheard-of dog sat", "cat"]
 RATIO, NOISE = {"fragment_ratio": 0.5}, {"noise_prob": 0.1}
@@ -25,8 +27,21 @@ ids = st.one_of(st.integers(0, 300), st.integers(0, 2**31 - 1))
 id_lists = st.lists(ids, min_size=1, max_size=200)
 
 
-def as_example(**columns):
-    return {name: np.array(values, dtype=np.int32) for name, values in columns.items()}
+def write_tfrecord(path, **columns):
+    writer = tfrecord.TFRecordWriter([str(path)])
+    arrays = {name: RaggedArray.from_sequences(sequences) for name, sequences in columns.items()}
+    writer.write(tfrecord.encode_frames(arrays))
+    writer.close()
+
+
+def crc32c_by_bits(data):
+    """CRC-32C (Castagnoli) from its definition, to check ours against."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc ^ 0xFFFFFFFF
 
 
 def read_all(blocks, column):
@@ -51,15 +66,22 @@ def pairs(tmp_path, vocabulary):
     return BiLingualDataLoader(str(tmp_path / "source.txt"), str(tmp_path / "target.txt"), vocabulary)
 
 
-class FailingLoader(ExampleLoader):
-    """Yields two examples, then fails."""
+class FailingLoader(MonoLingualDataLoader):
+    """Yields the parts of its text, then fails."""
 
-    kind = "sentences"
+    def parts(self):
+        yield from super().parts()
+        raise MassError("line 5 is bad")
 
-    def __iter__(self):
-        yield as_example(tokens=[5, 2])
-        yield as_example(tokens=[6, 2])
-        raise MassError("line 3 is bad")
+
+@pytest.fixture
+def failing(sentences):
+    return FailingLoader(sentences.filepaths, sentences.vocabulary)
+
+
+def with_max_len(loader, max_len):
+    loader.settings = loader.settings._replace(max_len=max_len)
+    return loader
 
 
 class TestTFRecordFiles:
@@ -78,7 +100,7 @@ class TestTFRecordFiles:
     def test_same_bytes_as_another_writer(self, tmp_path, examples):
         # One column only: the other writer puts several in no fixed order.
         ours, other = tmp_path / "ours.tfrecord", tmp_path / "other.tfrecord"
-        tfrecord.write_tfrecord(str(ours), (as_example(tokens=example) for example in examples), ("tokens",))
+        write_tfrecord(ours, tokens=examples)
         writer = TFRecordWriter(str(other))
         for example in examples:
             writer.write({"tokens": (example, "int")})
@@ -89,30 +111,42 @@ class TestTFRecordFiles:
     @given(st.lists(st.tuples(id_lists, id_lists), min_size=1, max_size=20))
     def test_round_trip(self, tmp_path, examples):
         path = str(tmp_path / "x.tfrecord")
-        tfrecord.write_tfrecord(path, (as_example(source=s, target=t) for s, t in examples), ("source", "target"))
-        blocks = list(tfrecord.read_tfrecord(path, ("source", "target")))
+        write_tfrecord(path, source=[source for source, _ in examples], target=[target for _, target in examples])
+        blocks = list(tfrecord.read_tfrecord(path, ("source", "target"), 6))
         assert read_all(blocks, "source") == [source for source, _ in examples]
         assert read_all(blocks, "target") == [target for _, target in examples]
 
-    def test_many_blocks(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(tfrecord, "BLOCK_SIZE", 7)
+    def test_checksums_by_their_definition(self, tmp_path):
+        path = tmp_path / "x.tfrecord"
+        write_tfrecord(path, tokens=[[5, 2], [300, 7, 2]])
+        content, count = path.read_bytes(), 0
+        while content:
+            size = int.from_bytes(content[:8], "little")
+            for start, end in ((0, 8), (12, 12 + size)):
+                crc = crc32c_by_bits(content[start:end])
+                masked = ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) % 2**32
+                assert int.from_bytes(content[end : end + 4], "little") == masked
+            content, count = content[16 + size :], count + 1
+        assert count == 2
+
+    def test_many_blocks(self, tmp_path):
         examples = [list(range(n % 5, 200 + n)) for n in range(50)]
         path = str(tmp_path / "x.tfrecord")
-        tfrecord.write_tfrecord(path, (as_example(tokens=example) for example in examples), ("tokens",))
-        blocks = list(tfrecord.read_tfrecord(path, ("tokens",)))
+        write_tfrecord(path, tokens=examples)
+        blocks = list(tfrecord.read_tfrecord(path, ("tokens",), 7))
         assert len(blocks) == 8 and read_all(blocks, "tokens") == examples
 
     def test_empty_sequences(self, tmp_path):
         path, examples = str(tmp_path / "x.tfrecord"), [[], [1, 300], [], []]
-        tfrecord.write_tfrecord(path, (as_example(tokens=example) for example in examples), ("tokens",))
-        assert read_all(tfrecord.read_tfrecord(path, ("tokens",)), "tokens") == examples
+        write_tfrecord(path, tokens=examples)
+        assert read_all(tfrecord.read_tfrecord(path, ("tokens",), 9), "tokens") == examples
 
     @pytest.mark.parametrize("columns", [("target",), ("tokens", "zeros"), ("token",)])
     def test_other_columns(self, tmp_path, columns):
         path = str(tmp_path / "x.tfrecord")
-        tfrecord.write_tfrecord(path, [as_example(tokens=[7, 2])], ("tokens",))
+        write_tfrecord(path, tokens=[[7, 2]])
         with pytest.raises(MassError, match="x.tfrecord: record 1 does not hold"):
-            list(tfrecord.read_tfrecord(path, columns))
+            list(tfrecord.read_tfrecord(path, columns, 9))
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(data=st.data())
@@ -128,6 +162,7 @@ class TestTFRecordFiles:
             content[position] ^= data.draw(st.integers(1, 255))
         with open(path, "wb") as stream:
             stream.write(content)
+        os.utime(path, (1, 1))  # as if some time had passed: the index counts as long as size and time are the same
         with pytest.raises(MassError, match="x.tfrecord"):
             load_records(path)
 
@@ -139,6 +174,7 @@ class TestTFRecordFiles:
         with pytest.raises(MassError, match="record 4 is cut short"):
             load_records(str(path))
         path.write_bytes(content[:20] + b"?" + content[21:])
+        os.utime(path, (1, 1))
         with pytest.raises(MassError, match="record 1 is damaged"):
             load_records(str(path))
         path.write_bytes(content + b"more")
@@ -174,12 +210,14 @@ class TestMindRecordFiles:
             assert row["source"].tolist() == example["source"].tolist()
             assert row["target"].tolist() == example["target"].tolist()
 
-    def test_many_blocks(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(mindrecord, "BLOCK_SIZE", 7)
+    def test_many_blocks(self, tmp_path):
         examples = [list(range(n, 2**31 - 1, 2**26 + 1)) for n in range(30)]
         path = str(tmp_path / "x.mindrecord")
-        mindrecord.write_mindrecord(path, (as_example(tokens=example) for example in examples), ("tokens",))
-        blocks = list(mindrecord.read_mindrecord(path, ("tokens",)))
+        writer = MindRecordWriter([path], ("tokens",))
+        for half in (examples[:11], examples[11:]):
+            writer.write({"tokens": RaggedArray.from_sequences(half)})
+        writer.close()
+        blocks = list(read_mindrecord(path, ("tokens",), 7))
         assert len(blocks) == 5 and read_all(blocks, "tokens") == examples
 
     def test_moves_with_its_folder(self, tmp_path, sentences):
@@ -208,6 +246,7 @@ class TestMindRecordFiles:
         content = path.read_bytes()
         assert content.count(b"\5\7\x09\2") == 1  # the cat sat </s>; MindRecord stores small numbers as bytes
         path.write_bytes(content.replace(b"\5\7\x09\2", b"\5\7\x08\2"))
+        os.utime(path, (1, 1))
         with pytest.raises(MassError, match="x.mindrecord: its content is not what its description"):
             load_records(str(path))
 
@@ -223,34 +262,33 @@ class TestBothFormats:
             line.replace("unheard-of", "<unk>").split() for line in SENTENCES
         ]
         assert [row[-1] for row in records.columns["tokens"]] == [2] * 4
-        assert records.columns["tokens"].values.dtype == np.int32
+        assert records.columns["tokens"][0].dtype == np.int32
         assert Dictionary.load_from_persisted_dict(records.vocabulary_path).symbols == vocabulary.symbols
         assert len(records) == 4 and records.paths == (path,)
 
-    def test_nothing_under_a_final_name_after_a_failure(self, tmp_path, vocabulary, record_format):
-        with pytest.raises(MassError, match="line 3 is bad"):
-            write_records(str(tmp_path / f"x.{record_format}"), FailingLoader(vocabulary, 64), "pretrain", RATIO)
-        assert os.listdir(tmp_path) == []
+    def test_nothing_under_a_final_name_after_a_failure(self, tmp_path, failing, record_format):
+        with pytest.raises(MassError, match="line 5 is bad"):
+            write_records(str(tmp_path / "out" / f"x.{record_format}"), failing, "pretrain", RATIO)
+        assert os.listdir(tmp_path / "out") == []
 
-    def test_failure_keeps_the_earlier_file(self, tmp_path, vocabulary, sentences, record_format):
+    def test_failure_keeps_the_earlier_file(self, tmp_path, failing, sentences, record_format):
         path = str(tmp_path / f"x.{record_format}")
         write_records(path, sentences, "pretrain", RATIO)
         with pytest.raises(MassError):
-            write_records(path, FailingLoader(vocabulary, 64), "pretrain", RATIO)
+            write_records(path, failing, "pretrain", RATIO)
         assert len(load_records(path)) == 4
 
     def test_overwriting(self, tmp_path, vocabulary, sentences, record_format):
         path = str(tmp_path / f"x.{record_format}")
         write_records(path, sentences, "pretrain", RATIO)
-        sentences.max_len = 3
-        write_records(path, sentences, "pretrain", RATIO)
+        write_records(path, with_max_len(sentences, 3), "pretrain", RATIO)
         records = load_records(path)
         assert len(records) == 2 and records.info.dropped == {"too long": 2}
 
     def test_nothing_kept(self, tmp_path, vocabulary, record_format):
         (tmp_path / "text.txt").write_text("\n\n")
         loader = MonoLingualDataLoader(str(tmp_path / "text.txt"), vocabulary)
-        with pytest.raises(MassError, match="of 2 lines read none was kept .dropped: empty 2"):
+        with pytest.raises(MassError, match="of 2 lines read none was kept .dropped: empty 2;"):
             write_records(str(tmp_path / "out" / f"x.{record_format}"), loader, "pretrain", RATIO)
         assert os.listdir(tmp_path / "out") == []
 
@@ -264,19 +302,28 @@ class TestDescription:
         fingerprint = pairs.vocabulary.fingerprint
         assert content.pop("checksums").keys() == {".tfrecord"}
         assert content == {
-            "kind": "pairs", "split": "train", "lines_read": 4, "kept": 4, "dropped": {}, "flawed": {}, "max_len": 64,
+            "kind": "pairs", "split": "train", "lines_read": 4, "kept": 4, "dropped": {}, "flawed": {}, "damaged": {},
+            "max_len": 64, "min_len": 1, "shards": 1,
+            "percentiles": {side: {"1": 2, "5": 2, "25": 2, "50": 3, "75": 4, "95": 5, "99": 5}
+                            for side in ("source", "target")},
             "tokens": {"source": 14, "target": 14}, "unknown": {"source": 1, "target": 1},
             "longest": {"source": 5, "target": 5}, "masking": {"noise_prob": 0.1},
             "vocabulary": {"file": f"vocabulary-{fingerprint[:12]}.dict.bin", "size": 10, "fingerprint": fingerprint},
-            "format_version": 1,
+            "format_version": 2,
         }  # fmt: skip
+
+    @given(st.lists(st.integers(0, 9), min_size=1, max_size=50))
+    def test_percentiles(self, lengths):
+        found = percentile_lengths(np.bincount(lengths))
+        for percent, length in found.items():
+            assert np.percentile(lengths, int(percent), method="inverted_cdf") == length
 
     def test_derived_numbers(self, tmp_path, pairs):
         info = write_records(str(tmp_path / "x.tfrecord"), pairs, "train", NOISE)
         assert info.mean_length("source") == 3.5 and info.unknown_share("source") == 0.1
 
     @pytest.mark.parametrize("content, complaint", [
-        ("{", "not a description"), ("[]", "format version None"), ('{"format_version": 2}', "format version 2"),
+        ("{", "not a description"), ("[]", "format version None"), ('{"format_version": 3}', "format version 3"),
         ('{"format_version": 1}', "wrong: checksums"),
     ])  # fmt: skip
     def test_damaged(self, tmp_path, sentences, content, complaint):
@@ -286,6 +333,17 @@ class TestDescription:
             stream.write(content)
         with pytest.raises(MassError, match=complaint):
             load_records(path)
+
+    def test_of_the_first_format_version(self, tmp_path, sentences):
+        path = str(tmp_path / "x.tfrecord")
+        write_records(path, sentences, "pretrain", RATIO)
+        with open(info_path(path), encoding="utf-8") as stream:
+            content = json.load(stream) | {"format_version": 1}
+        for name in ("shards", "min_len", "damaged", "percentiles"):
+            del content[name]
+        with open(info_path(path), "w", encoding="utf-8") as stream:
+            json.dump(content, stream)
+        assert len(load_records(path)) == 4
 
     def test_missing(self, tmp_path, sentences):
         path = str(tmp_path / "x.tfrecord")
@@ -303,8 +361,7 @@ class TestDescription:
     def test_of_another_file(self, tmp_path, sentences):
         first, second = str(tmp_path / "1.tfrecord"), str(tmp_path / "2.tfrecord")
         write_records(first, sentences, "pretrain", RATIO)
-        sentences.max_len = 3
-        write_records(second, sentences, "pretrain", RATIO)
+        write_records(second, with_max_len(sentences, 3), "pretrain", RATIO)
         shutil.copy(first, second)
         with pytest.raises(MassError, match="holds 4 records where .* says 2"):
             load_records(second)
@@ -315,6 +372,7 @@ class TestDescription:
         sentences.vocabulary = Dictionary.from_counts({"the": 1})
         write_records(other, sentences, "pretrain", RATIO)
         shutil.copy(other, path)
+        os.utime(path, (1, 1))
         with pytest.raises(MassError, match="1.tfrecord: its content is not what its description"):
             load_records(path)
 
@@ -375,3 +433,79 @@ class TestDataSetsOfSeveralFiles:
             load_records(str(folder))
         for part in ("one.tfrecord", "other.tfrecord", "10", "7", "id 6", "'a'", "'bird'"):
             assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("record_format", RECORD_FORMATS)
+class TestShards:
+    @pytest.fixture
+    def text(self, tmp_path):
+        words = ["the", "a", "cat", "dog", "sat"]
+        lines = [" ".join(words[(number + place) % 5] for place in range(1 + number % 4)) for number in range(23)]
+        (tmp_path / "text.txt").write_text("\n".join(lines))
+        return lines
+
+    def write(self, tmp_path, vocabulary, record_format, shards):
+        path = str(tmp_path / "out" / f"x.{record_format}")
+        write_records(path, MonoLingualDataLoader(str(tmp_path / "text.txt"), vocabulary), "pretrain", RATIO, shards)
+        return path
+
+    def test_each_example_in_exactly_one_shard(self, tmp_path, text, vocabulary, record_format):
+        path = self.write(tmp_path, vocabulary, record_format, 4)
+        reader = {"tfrecord": tfrecord.read_tfrecord, "mindrecord": read_mindrecord}[record_format]
+        for shard in range(4):
+            file = path.replace("x.", f"x-{shard:05}-of-00004.")
+            rows = [" ".join(vocabulary.decode(row)) for row in read_all(reader(file, ("tokens",), 99), "tokens")]
+            assert rows == text[shard::4]
+
+    @pytest.mark.parametrize("spec", ["{0}/out", "{0}/out/*", "{0}/out/x.{1}", "{0}/out/x-*.{1}",
+                                      ",".join(f"{{0}}/out/x-{shard:05}-of-00003.{{1}}" for shard in range(3))])
+    @pytest.mark.parametrize("indexed", [True, False])
+    def test_read_in_the_order_of_the_text(self, tmp_path, text, vocabulary, record_format, spec, indexed):
+        path = self.write(tmp_path, vocabulary, record_format, 3)
+        if not indexed:
+            shutil.rmtree(f"{path}.index")
+        records = load_records(spec.format(tmp_path, record_format))
+        assert [" ".join(vocabulary.decode(row)) for row in records.columns["tokens"]] == text
+        assert records.paths == (path,) and records.info.shards == 3
+
+    def test_a_missing_shard_is_named(self, tmp_path, text, vocabulary, record_format):
+        path = self.write(tmp_path, vocabulary, record_format, 3)
+        os.remove(missing := path.replace("x.", "x-00001-of-00003."))
+        for spec in (path, str(tmp_path / "out")):
+            with pytest.raises(MassError, match=f"{missing} is missing, one of the 3 shards"):
+                load_records(spec)
+
+    def test_all_shards_must_be_named(self, tmp_path, text, vocabulary, record_format):
+        path = self.write(tmp_path, vocabulary, record_format, 3)
+        with pytest.raises(MassError, match="only 1 of the 3 shards .*name the data set"):
+            load_records(path.replace("x.", "x-00001-of-00003."))
+
+    def test_other_numbers_of_shards_are_replaced(self, tmp_path, text, vocabulary, record_format):
+        for shards in (3, 1, 2):
+            path = self.write(tmp_path, vocabulary, record_format, shards)
+            assert len(load_records(str(tmp_path / "out"))) == len(load_records(path)) == 23
+            files = [name for name in os.listdir(tmp_path / "out") if name.endswith(f".{record_format}")]
+            assert len(files) == shards
+
+    def test_more_shards_than_examples(self, tmp_path, text, vocabulary, record_format):
+        with pytest.raises(MassError, match="23 examples do not fill 24 shards"):
+            self.write(tmp_path, vocabulary, record_format, 24)
+        assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("shards", [0, -1, 100_000])
+def test_impossible_numbers_of_shards(tmp_path, sentences, shards):
+    with pytest.raises(UsageError, match=f"--shards {shards}"):
+        write_records(str(tmp_path / "x.tfrecord"), sentences, "pretrain", RATIO, shards)
+
+
+def test_a_name_that_looks_like_a_shard(tmp_path, sentences):
+    with pytest.raises(UsageError, match="would be taken for one of several shards"):
+        write_records(str(tmp_path / "news-00001-of-00100.tfrecord"), sentences, "pretrain", RATIO)
+
+
+def test_shards_of_an_earlier_run_among_them(tmp_path, sentences):
+    write_records(str(tmp_path / "x.tfrecord"), sentences, "pretrain", RATIO, 2)
+    shutil.copy(tmp_path / "x-00000-of-00002.tfrecord", tmp_path / "x-00000-of-00003.tfrecord")
+    with pytest.raises(MassError, match="is there in 2 and in 3 shards"):
+        load_records(str(tmp_path))

@@ -8,18 +8,18 @@ from src.transformer.beam_search import beam_search
 from src.transformer.transformer import Transformer
 from src.transformer.transformer_for_infer import NEVER_ANSWERED, TransformerForInfer
 from src.utils.device import set_up_device
-from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX
+from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX
 from tests.reference import log_probs
-from tests.tiny_network import MODEL, named_arrays, scramble, sentences
+from tests.tiny_network import FORMS, MODEL, named_arrays, operators, scramble, sentences
 
 BATCH, BEAM_WIDTH, MAX_LENGTH = 3, 3, 6
 ROUNDING = 2e-5
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.fixture(scope="module", params=FORMS)
+def network(request):
     set_up_device(Config())
-    network = Transformer(MODEL)
+    network = Transformer(MODEL, operators(request.param))
     scramble(network)
     return network
 
@@ -32,8 +32,14 @@ def infer(network):
 def teacher_forcing(network: Transformer, source_ids: np.ndarray, mask: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     """[rows, length, vocab_size] for decoder inputs [rows, length], by the formulas that test_network.py checks too."""
     positions = np.broadcast_to(np.arange(inputs.shape[1]), inputs.shape)
-    return log_probs(named_arrays(network), MODEL.num_attention_heads, source_ids, mask, inputs, positions,
+    return log_probs(named_arrays(network), MODEL.num_attention_heads, *sources(source_ids, mask), inputs, positions,
                      np.ones_like(inputs))
+
+
+def sources(source_ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The arrays of the source of a batch with one sentence a row: ids, positions, segments, mask."""
+    segments = (source_ids != PAD_INDEX).astype(np.int32)
+    return source_ids, segments * np.arange(source_ids.shape[1], dtype=np.int32), segments, mask
 
 
 def padded_sources(lengths: list[int], source_len: int, seed: int) -> np.ndarray:
@@ -62,7 +68,7 @@ def test_cached_steps_equal_teacher_forcing(network, infer):
         source_ids = padded_sources(lengths, 6, seed)
         source_ids[2, 0] = MASK_INDEX if lengths[2] > 1 else source_ids[2, 0]
         mask = source_mask(source_ids, attend_to_masks=False)
-        infer.start(source_ids, mask)
+        infer.start(*sources(source_ids, mask))
         for position, (ids, ancestors) in enumerate(forced_hypotheses(generator)):
             result = infer.step(position, np.ascontiguousarray(ids[:, :, -1]), ancestors)
             rows = (np.repeat(array, BEAM_WIDTH, axis=0) for array in (source_ids, mask))
@@ -87,7 +93,7 @@ def assert_best_of(result, expected: np.ndarray) -> None:
 
 
 def answers(infer, source_ids: np.ndarray, n_best: int = BEAM_WIDTH):
-    infer.start(source_ids, source_mask(source_ids, attend_to_masks=False))
+    infer.start(*sources(source_ids, source_mask(source_ids, attend_to_masks=False)))
     return beam_search(infer.step, BATCH, BEAM_WIDTH, MAX_LENGTH, 1.0, n_best)
 
 

@@ -2,7 +2,9 @@
 import io
 import os
 import pickle
+import platform
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -60,7 +62,8 @@ def folder(tmp_path) -> Path:
 
 
 def files(path: Path) -> list[str]:
-    return sorted(os.listdir(path)) if path.exists() else []
+    """The names in a folder, but for the notes on finished files."""
+    return sorted(name for name in os.listdir(path) if name != ".finished") if path.exists() else []
 
 
 # tokenize_corpus.py
@@ -160,6 +163,15 @@ def test_learn_subword_stops_when_nothing_repeats(folder):
     assert (folder / "c").read_text().count("\n") - 1 == int(printed.split()[1]) < 46000
 
 
+def test_learn_subword_reads_damaged_text_if_told_to(folder):
+    (folder / "tokens" / "train.txt").write_bytes(b"caf\xe9 caf\xe9\n")
+    learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "c", "--errors", "replace", "--quiet"]
+    result = run(*learn, "--processes", 1, cwd=folder)
+    assert result.returncode == 0 and "1 lines of tokens hold bytes that are not UTF-8" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert "\ufffd" in (folder / "c").read_text(encoding="utf-8")
+
+
 def test_learn_subword_help(folder):
     for flag in ("-h", "--help"):
         assert "SRC_FOLDER [--symbols 46000]" in succeeds("scripts/learn_subword.sh", flag, cwd=folder)
@@ -176,6 +188,8 @@ def test_learn_subword_help(folder):
         (["tokens", "--symbols", "0"], 2, "--symbols is '0'"),
         (["tokens", "--symbols", "-5"], 2, "--symbols is '-5'"),
         (["tokens", "--symbols", "1e3"], 2, "--symbols is '1e3'"),
+        (["tokens", "--processes", "0"], 2, "--processes is '0'"),
+        (["tokens", "--errors=ignore"], 2, "--errors is 'ignore'"),
         (["tokens", "--output"], 2, "--output needs a value"),
         (["tokens", "--output="], 2, "--output is empty"),
         (["nowhere"], 1, "'nowhere' does not exist"),
@@ -305,10 +319,113 @@ def test_encode_refuses_bad_input(folder, change, code, message):
     assert files(folder / "tokens") == ["test.txt", "train.txt"]
 
 
+@pytest.mark.parametrize("script", ["tokenize", "encode"])
+def test_undecodable_bytes_are_replaced_and_counted_if_wanted(folder, script):
+    (folder / "raw" / "test.txt").write_bytes(b"caf\xe9 (\xff)\nfine\n\xe2\x80\n")
+    command = tokenize(folder) if script == "tokenize" else encode(source="raw")
+    message = fails(*command, cwd=folder, code=1)
+    assert "raw/test.txt, line 1: not UTF-8 (byte 0xe9 at column 4)" in message and "--errors replace" in message
+    printed = succeeds(*command, "--errors", "replace", cwd=folder)
+    assert printed.count("2 lines with bytes that are not UTF-8") == 2  # of the file, and in the total
+    output = "test_tokenized.txt" if script == "tokenize" else "test_bpe.txt"
+    lines = (folder / "out" / output).read_text(encoding="utf-8").split("\n")
+    assert len(lines) == 4 and lines[0].count("\ufffd") == 2 and lines[2] == "\ufffd"
+    repeated = succeeds(*command, "--errors", "replace", cwd=folder)
+    assert "2 lines with bytes that are not UTF-8 (now U+FFFD), unchanged and skipped" in repeated
+    fails(*command, cwd=folder, code=1)  # what was made of the file is not what is asked for now
+
+
+def test_quiet_prints_the_totals_only(folder):
+    for command, lines in ((tokenize(folder), 1), (encode("--vocab_path", "v.bin", output="bpe"), 4)):
+        result = run(*command, "--quiet", cwd=folder)
+        assert result.returncode == 0 and result.stderr == ""
+        assert len(result.stdout.splitlines()) == lines and result.stdout.startswith("all files")
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {name: (folder / name).stat().st_mtime_ns for name in files(folder)}
+
+
+def test_a_repeated_run_makes_only_what_has_changed(folder):
+    command = encode("--vocab_path", "v.bin")
+    succeeds(*command, cwd=folder)
+    before, vocabulary = times(folder / "out"), (folder / "v.bin").read_bytes()
+
+    printed = succeeds(*command, cwd=folder)
+    assert printed.count("unchanged and skipped") == 3 and "(2 files)" in printed
+    assert times(folder / "out") == before
+    assert (folder / "v.bin").read_bytes() == vocabulary  # from the counts of the run before
+
+    with open(folder / "tokens" / "test.txt", "a") as stream:  # an input
+        stream.write("one more line\n")
+    (folder / "out" / "train.dict").unlink()  # an output
+    printed = succeeds(*command, cwd=folder)
+    assert "skipped" not in printed
+    assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 21
+    assert files(folder / "out") == ["test.dict", "test_bpe.txt", "train.dict", "train_bpe.txt"]
+
+    for note in (folder / "out" / ".finished").iterdir():
+        note.write_bytes(note.read_bytes()[: 40 if "test" in note.name else -1] + b"x")
+    assert "skipped" not in succeeds(*command, cwd=folder)
+    assert "skipped" not in succeeds(*command, "--overwrite", cwd=folder)
+    assert succeeds(*command, cwd=folder).count("skipped") == 3
+    with open(folder / "codes", "a") as stream:  # a setting
+        stream.write("z z\n")
+    assert "skipped" not in succeeds(*command, cwd=folder)
+
+
+def test_tokens_of_another_tokenizer_are_not_taken_for_finished(folder):
+    succeeds(*tokenize(folder), cwd=folder)
+    assert "skipped" not in succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder)
+    assert succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder).count("skipped") == 3
+
+
+def test_a_killed_run_leaves_no_incomplete_file_and_the_next_one_cleans_up(folder):
+    """The first file is complete and the second one, from a writer that is never done, is not."""
+    (folder / "tokens" / "a.txt").write_text("low lower lowest\n")
+    os.remove(folder / "tokens" / "train.txt")
+    (folder / "tokens" / "test.txt").write_text("low lower lowest\n" * 300_000)
+    arguments = encode("--processes", 2)
+    process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:])], cwd=folder,
+                               stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    assert b"a_bpe.txt" in process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    process.stdout.read()  # until the workers have ended too
+    process.wait()
+    left = files(folder / "out")
+    assert "a_bpe.txt" in left
+    if "test_bpe.txt" in left:  # it was quicker than the kill
+        assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 300_000
+
+    (folder / "out" / f".partial-{platform.node()}-{process.pid}-abcdefgh").mkdir(exist_ok=True)
+    (folder / "out" / f".partial-{platform.node()}-{os.getpid()}-abcdefgh").mkdir()  # of a process that lives
+    printed = succeeds(*arguments, cwd=folder)
+    assert "a_bpe.txt: 1 lines, " in printed and "unchanged and skipped" in printed
+    hidden = [name for name in files(folder / "out") if name.startswith(".")]
+    assert hidden == [f".partial-{platform.node()}-{os.getpid()}-abcdefgh"]
+    assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 300_000
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_dirt_shifts_a_line(folder, processes):
+    """Windows line ends, a byte-order mark, separators and control characters inside lines, a megabyte line, no end."""
+    source = ["\ufefffirst\r", "", "a\u2028b\x85c\x0bd\x1ce\rf", "\x00\x07", " " * 50, "x" * 500_000 + " y" * 250_000,
+              "\u3000\r", "<unk>\tUNK</s>", "\ufeff", "last"]  # fmt: skip
+    for name in ("test", "train"):
+        (folder / "raw" / f"{name}.txt").write_bytes("\n".join(source).encode())
+    succeeds(*tokenize(folder, "--pool_size", processes, output="t"), cwd=folder)
+    succeeds(*encode("--processes", processes, source="t", output="e"), cwd=folder)
+    for path in (folder / "t" / "test_tokenized.txt", folder / "e" / "test_tokenized_bpe.txt"):
+        lines = path.read_bytes().decode().replace("@@ ", "").split("\n")
+        assert [len(line) for line in lines] == [5, 0, 11, 0, 0, 1_000_000, 0, 14, 0, 4, 0]
+        assert lines[0] == "first" and lines[2] == "a b c d e f" and lines[7] == "<unk> UNK </s>" and lines[9] == "last"
+
+
 def test_the_scripts_explain_themselves_and_never_import_mindspore(folder):
     environment = without_packages(folder, "mindspore")
     for script, flags in (
-        ("tokenize_corpus.py", ["--corpus_folder", "--output_folder", "--tokenizer", "--pool_size"]),
+        ("tokenize_corpus.py", ["--corpus_folder", "--output_folder", "--tokenizer", "--pool_size", "--errors",
+                                "--overwrite", "--quiet"]),
         (
             "apply_bpe_encoding.py",
             ["--codes", "--src_folder", "--output_folder", "--prefix", "--vocab_path", "--threshold", "--processes"],

@@ -1,4 +1,4 @@
-"""Tokenizing lines and files, and the processes it shares with the encoding of files."""
+"""Tokenizing text, against nltk itself, and the conversion of files that it shares with the encoding."""
 import os
 import time
 from collections import Counter
@@ -7,16 +7,22 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nltk.tokenize import word_tokenize
 
-from src.text import parallel
-from src.text.parallel import ConvertedLines, convert_files, file_parts, map_in_order, plan_outputs
-from src.text.tokenization import plan_corpus, tokenize_corpus, tokenize_lines
+from src.text import nltk_tokenizer
+from src.text.conversion import Conversion, ConvertedText, convert_files, plan_outputs
+from src.text.nltk_tokenizer import ChunkTokenizer
+from src.text.tokenization import tokenize_corpus, tokenize_text
+from src.utils import text_files
+from src.utils.arguments import RunOptions
 from src.utils.errors import MassError, UsageError
-from src.utils.text_files import read_lines
+from src.utils.parallel import map_in_order
+
+nltk_tokens = partial(word_tokenize, preserve_line=True)
 
 
 def tokenized(line: str, tokenizer: str = "nltk") -> str:
-    return tokenize_lines(tokenizer, [line]).lines[0]
+    return tokenize_text(tokenizer, line + "\n").text.removesuffix("\n")
 
 
 def test_words_and_punctuation():
@@ -43,32 +49,49 @@ DIRTY = st.text("ab .,'\"<unk></s>\x00\x0b\x1c\x85\u2028\u00a0\u3000\ufeff\ufdd0
 @pytest.mark.parametrize("tokenizer", ["nltk", "jieba"])
 @given(lines=st.lists(DIRTY, max_size=5))
 def test_one_line_in_is_one_line_out(tokenizer, lines):
-    converted = tokenize_lines(tokenizer, lines)
-    assert len(converted.lines) == len(lines)
-    for line in converted.lines:
+    converted = tokenize_text(tokenizer, "".join(line + "\n" for line in lines))
+    tokenized_lines = converted.text.split("\n")
+    assert tokenized_lines.pop() == "" and tokenized_lines == [tokenized(line, tokenizer) for line in lines]
+    for line in tokenized_lines:
         assert line.splitlines() == ([line] if line else [])
         assert line == " ".join(line.split())
-    assert converted.tokens == sum(len(line.split()) for line in converted.lines)
+    assert converted.tokens == len(converted.text.split())
 
 
-@given(st.binary(max_size=60).map(lambda raw: raw.replace(b"\xff", b"\n")), st.integers(1, 20))
-def test_parts_of_a_file_hold_the_lines_of_the_file(tmp_path_factory, raw, size):
-    raw = raw.decode("utf-8", errors="replace").encode("utf-8")
-    path = str(tmp_path_factory.mktemp("parts") / "f.txt")
-    with open(path, "wb") as stream:
-        stream.write(raw)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parallel, "PART_BYTES", size)
-        parts = list(file_parts(path))
-    assert [line for part in parts for line in part.read_lines()] == list(read_lines(path))
+# nltk, chunk by chunk. The pieces are those that one of its rules names, and neighbours that keep the rules from it.
+
+WORDS = ["'s", "'ll", "n't", "'tis", "more'n", "d'ye", "cannot", "Gonna", "wanna", "U.S.", "said.", "''", "``", "--"]
+PIECES = [*"asd .,:;'\"`()[]<>{}?!*$1-_é—ıİſ»”’“‘«…\ufdd0", " ", " ", *WORDS]
+LINES = st.lists(st.lists(st.sampled_from(PIECES), max_size=15).map(lambda pieces: " ".join("".join(pieces).split())))
 
 
-@pytest.mark.parametrize("raw", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbfa\r\n\nb", b"a\n\n", b"\n", b"\r\n\r"])
-def test_a_part_reads_like_read_lines(tmp_path, raw):
-    path = tmp_path / "f.txt"
-    path.write_bytes(raw)
-    (part,) = file_parts(str(path))
-    assert part.read_lines() == list(read_lines(str(path)))
+@given(LINES)
+def test_the_tokens_are_those_of_nltk(lines):
+    text, count = ChunkTokenizer(nltk_tokens).tokenize("".join(line + "\n" for line in lines))
+    expected = [nltk_tokens(line) for line in lines]
+    assert text == "".join(" ".join(tokens) + "\n" for tokens in expected)
+    assert count == sum(map(len, expected))
+
+
+def test_what_is_remembered_is_bounded_and_does_not_show(monkeypatch):
+    monkeypatch.setattr(nltk_tokenizer, "_MAX_CHUNKS", 20)
+    tokenizer = ChunkTokenizer(nltk_tokens)
+    for number in range(30):
+        line = f"It's no. {number} of (some) lines, \"said {number} men.\""
+        assert tokenizer.tokenize(line + "\n")[0] == " ".join(nltk_tokens(line)) + "\n"
+    assert len(tokenizer) <= 20
+
+
+def test_each_distinct_chunk_is_taken_to_nltk_once():
+    asked = []
+    tokenizer = ChunkTokenizer(lambda line: asked.append(line) or nltk_tokens(line))
+    tokenizer.tokenize("Well-known men don't; (they) didn't.\n" * 3)
+    assert len(asked) == 1 and asked[0].count("don't;") == asked[0].count("(they)") == 1
+    tokenizer.tokenize("They didn't; men don't.\n")
+    assert len(asked) == 2 and "(they)" not in asked[1] and "don't;" not in asked[1]
+
+
+# Processes
 
 
 def slow_when_small(number: int) -> int:
@@ -108,46 +131,58 @@ def test_items_are_not_read_far_ahead():
     assert len(taken) <= 6
 
 
+def tokenize_folder(folder, output, processes=1):
+    return list(tokenize_corpus([str(folder)], str(output), "nltk", RunOptions(processes)))
+
+
+def visible(folder) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name != ".finished")
+
+
 @pytest.mark.parametrize("processes", [2, 3])
 def test_the_number_of_processes_does_not_change_the_output(tmp_path, monkeypatch, processes):
-    monkeypatch.setattr(parallel, "PART_BYTES", 100)
+    monkeypatch.setattr(text_files, "PART_BYTES", 100)
     folder = tmp_path / "raw"
     folder.mkdir()
     for number in range(3):
         (folder / f"{number}.txt").write_text("".join(f"Line {i}, of file {number}.\n" for i in range(50 * number)))
+    for number in range(30):
+        (folder / f"small{number:02}.txt").write_text(f"Small {number}.")
     for name, count in (("one", 1), ("many", processes)):
-        summaries = list(tokenize_corpus(plan_corpus([str(folder)], str(tmp_path / name)), "nltk", count))
-        assert [s.lines for s in summaries] == [0, 50, 100]
-        assert [s.tokens for s in summaries] == [0, 350, 700]
-    for file in sorted(os.listdir(tmp_path / "one")):
+        summaries = tokenize_folder(folder, tmp_path / name, count)
+        assert [s.lines for s in summaries] == [0, 50, 100] + [1] * 30
+        assert [s.tokens for s in summaries] == [0, 350, 700] + [3] * 30
+    assert len(visible(tmp_path / "one")) == 33
+    for file in visible(tmp_path / "one"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "many" / file).read_bytes()
 
 
 def test_an_undecodable_line_is_named_and_nothing_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "PART_BYTES", 100)
+    monkeypatch.setattr(text_files, "PART_BYTES", 100)
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "bad.txt").write_bytes(b"fine\n" * 200 + b"caf\xe9\n" + b"fine\n" * 200)
-    plan = plan_corpus([str(tmp_path / "raw")], str(tmp_path / "out"))
-    with pytest.raises(MassError, match=r"bad\.txt, line 201: not UTF-8"):
-        list(tokenize_corpus(plan, "nltk", 2))
-    assert os.listdir(tmp_path / "out") == []
+    with pytest.raises(MassError, match=r"bad\.txt, line 201: not UTF-8 \(byte 0xe9 at column 4\)"):
+        tokenize_folder(tmp_path / "raw", tmp_path / "out", 2)
+    assert visible(tmp_path / "out") == []
 
 
-def loses_a_line(lines: list[str]) -> ConvertedLines:
-    return ConvertedLines(lines[1:], 1, Counter())
+def loses_a_line(text: str) -> ConvertedText:
+    return ConvertedText(text.partition("\n")[2], 1, Counter())
 
 
 def test_a_conversion_that_loses_a_line_is_stopped(tmp_path):
     (tmp_path / "a.txt").write_text("one\ntwo\n")
-    plan = plan_outputs([str(tmp_path / "a.txt")], str(tmp_path / "out"), "_x.txt")
-    with pytest.raises(RuntimeError, match="2 lines became 1"):
-        list(convert_files(plan, loses_a_line, 1, "test"))
+    conversion = Conversion("test", loses_a_line, {}, "_x.txt")
+    with pytest.raises(RuntimeError, match="2 line ends became 1"):
+        list(convert_files([str(tmp_path / "a.txt")], str(tmp_path / "out"), conversion, RunOptions()))
+    assert visible(tmp_path / "out") == []
 
 
 def test_two_sources_with_one_output_are_refused_before_anything_is_written(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "same.txt").write_text("text\n")
+    sources = [str(tmp_path / folder / "same.txt") for folder in ("a", "b")]
     with pytest.raises(UsageError, match="same.txt.*same.txt.*same_tokenized.txt"):
-        plan_corpus([str(tmp_path / "a"), str(tmp_path / "b")], str(tmp_path / "out"))
+        plan_outputs(sources, str(tmp_path / "out"), "_tokenized.txt")
     assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.utils import dictionary
@@ -57,6 +57,7 @@ def test_build_with_a_threshold_is_build_and_shrink(place):
     assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special symbols, filled up to 2 * 16
 
 
+@settings(deadline=None)
 @given(COUNTS, st.integers(0, 500))
 def test_the_share_that_a_shrunk_vocabulary_knows(counts, threshold):
     vocabulary = Dictionary.from_counts(counts)

@@ -126,7 +126,7 @@ def _holds(shape: Shape, lengths: LengthHistogram) -> bool:
 
 def _rows_of_tokens(data: DatasetConfig, source_len: int, target_len: int) -> int:
     """Rows that dataset_config.max_tokens allows, 0 if it is not set."""
-    return data.max_tokens and max(1, data.max_tokens // max(source_len, target_len))
+    return max(1, data.max_tokens // max(source_len, target_len)) if data.max_tokens else 0
 
 
 def _rows_needed(total: int, wanted: int, micro_batches: int) -> int:

@@ -1,74 +1,71 @@
 """From encoded text to data sets: what news_crawl.py, gigaword.py and cornell_dialog.py have in common."""
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-
-from tqdm import tqdm
+from typing import NamedTuple
 
 from src.dataset.bi_data_loader import BiLingualDataLoader
+from src.dataset.example_loader import ExampleLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
-from src.dataset.record_info import RecordInfo, summarize
-from src.dataset.records import write_records
+from src.dataset.record_files import files_of, info_path
+from src.dataset.record_info import FORMAT_VERSION, RecordInfo, summarize
+from src.dataset.record_options import RecordOptions
+from src.dataset.record_writer import DataSetPlan, write_data_sets
+from src.utils.arguments import RunOptions
 from src.utils.dictionary import Dictionary
 from src.utils.errors import UsageError
-from src.utils.files import list_files, make_output_folder
-from src.utils.parallel import map_in_order, require_processes
+from src.utils.files import list_files, make_output_folder, require_file
+from src.utils.finished_outputs import FinishedOutputs, file_digest
+from src.utils.progress import say
 
 MAX_UNKNOWN_SHARE = 0.05  # BPE leaves well under 1% unknown; more means another vocabulary or other codes
 EVALUATION_SPLITS = ("valid", "test")
 
 
-@dataclass(frozen=True)
-class PairFiles:
+class PairFiles(NamedTuple):
     """The text files of one set of pairs; line i of source file j belongs to line i of target file j."""
 
-    name: str  # of the record file, without its ending
+    name: str  # of the data set, without its ending
     split: str  # "train", "valid" or "test"
     source_paths: tuple[str, ...]
     target_paths: tuple[str, ...]
 
 
-def make_sentence_records(
-    src_folder: str, output_folder: str, vocabulary_path: str, mask_ratio: float, max_len: int, suffix: str,
-    record_format: str, processes: int,
-) -> Iterator[tuple[str, RecordInfo]]:  # fmt: skip
-    """Make one data set of sentences of each text file of a folder, several files at a time.
+class DataSet(NamedTuple):
+    """A data set that is complete."""
 
-    Yields the record file and its description when it is complete, in the order of the text files' names.
+    path: str
+    info: RecordInfo
+    unchanged: bool  # an earlier run made it
+
+
+def make_sentence_records(src_folder: str, output_folder: str, vocabulary_path: str, mask_ratio: float, suffix: str,
+                          options: RecordOptions, run: RunOptions) -> Iterator[DataSet]:
+    """Make one data set of sentences of each text file of a folder, in the order of the files' names.
 
     Raises:
         UsageError: a number is out of its range.
         MassError: no text file, a bad one, or one of which nothing can be kept.
     """
-    require_processes(processes, "--processes")
     if not 0 < mask_ratio <= 1:
         raise UsageError(f"--mask_ratio {mask_ratio}: it must be above 0 and at most 1")
-    sources = list_files(src_folder, "*.txt", "source folder")
-    make_output_folder(output_folder)
-    jobs = []
-    for source in sources:
+    vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
+    requests = []
+    for source in list_files(src_folder, "*.txt", "source folder"):
         name = os.path.basename(source).removesuffix(".txt") + (f"_{suffix}" if suffix else "")
-        jobs.append((source, os.path.join(output_folder, f"{name}.{record_format}")))
-    processes = min(processes, len(jobs))
-    convert = partial(_convert_sentences, vocabulary_path=vocabulary_path, max_len=max_len,
-                      masking={"fragment_ratio": mask_ratio}, progress=processes == 1)
-    done = tqdm(map_in_order(convert, jobs, processes), total=len(jobs), desc="data sets", unit=" files",
-                leave=False, disable=None if processes > 1 else True)
-    return zip((path for _, path in jobs), done, strict=True)
+        loader = partial(MonoLingualDataLoader, source, vocabulary, options.max_len, options.min_len, run.errors)
+        requests.append(_Request(name, (source,), loader, "pretrain", {"fragment_ratio": mask_ratio}))
+    return _make(requests, output_folder, vocabulary_path, options, run)
 
 
-def make_pair_records(
-    data_sets: Sequence[PairFiles], output_folder: str, vocabulary_path: str, noise_prob: float, max_len: int,
-    record_format: str,
-) -> Iterator[tuple[str, RecordInfo]]:  # fmt: skip
+def make_pair_records(data_sets: Sequence[PairFiles], output_folder: str, vocabulary_path: str, noise_prob: float,
+                      options: RecordOptions, run: RunOptions) -> Iterator[DataSet]:
     """Make data sets of pairs; the lines of all files are counted and compared before the first one is written.
 
-    In a training set, pairs with an empty or too long side are dropped. Valid and test sets keep all
+    In a training set, pairs with an empty, too short or too long side are dropped. Valid and test sets keep all
     pairs (see `BiLingualDataLoader`), and have no noise: every sentence is scored, as it stands.
-
-    Yields the record file and its description when it is complete.
 
     Raises:
         UsageError: a number is out of its range.
@@ -77,16 +74,14 @@ def make_pair_records(
     if not 0 <= noise_prob <= 1:
         raise UsageError(f"--noise_prob {noise_prob}: it must be from 0 to 1")
     vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
-    loaders = [
-        BiLingualDataLoader(files.source_paths, files.target_paths, vocabulary, max_len,
-                            keep_all=files.split in EVALUATION_SPLITS)
-        for files in data_sets
-    ]  # fmt: skip
-    make_output_folder(output_folder)
-    for files, loader in zip(data_sets, loaders, strict=True):
-        path = os.path.join(output_folder, f"{files.name}.{record_format}")
-        masking = {"noise_prob": 0.0 if loader.keep_all else noise_prob}
-        yield path, write_records(path, loader, files.split, masking)
+    requests = []
+    for name, split, sources, targets in data_sets:
+        keep_all = split in EVALUATION_SPLITS
+        loader = partial(BiLingualDataLoader, sources, targets, vocabulary, options.max_len, keep_all,
+                         options.min_len, run.errors)
+        requests.append(_Request(name, (*sources, *targets), loader, split,
+                                 {"noise_prob": 0.0 if keep_all else noise_prob}))
+    return _make(requests, output_folder, vocabulary_path, options, run)
 
 
 def choose_vocabulary(existed_vocab: str | None, dict_folder: str | None, output_folder: str) -> str:
@@ -109,11 +104,22 @@ def choose_vocabulary(existed_vocab: str | None, dict_folder: str | None, output
     return path
 
 
-def report(path: str, info: RecordInfo) -> None:
-    """Print what a data set holds, and warn of what is probably not meant."""
-    tqdm.write(summarize(path, info))  # print, but around a progress bar
-    for warning in warnings_about(info):
-        tqdm.write(f"warning: {path}: {warning}", file=sys.stderr)
+def report_data_sets(data_sets: Iterable[DataSet], quiet: bool = False) -> None:
+    """Print what each data set holds once it is complete, warn of what is probably not meant, and add up.
+
+    Quiet, only the warnings and the sum.
+    """
+    count = lines = kept = symbols = 0
+    for path, info, unchanged in data_sets:
+        if not quiet:
+            say(summarize(f"{path}: unchanged, skipped" if unchanged else path, info))
+        for warning in warnings_about(info):
+            say(f"warning: {path}: {warning}", sys.stderr)
+        count += 1
+        lines += info.lines_read
+        kept += info.kept
+        symbols += sum(info.tokens.values())
+    say(f"{count:,} data set{'s' * (count != 1)}: {lines:,} lines read, {kept:,} kept, {symbols:,} symbols")
 
 
 def warnings_about(info: RecordInfo) -> list[str]:
@@ -130,12 +136,41 @@ def warnings_about(info: RecordInfo) -> list[str]:
     if count := info.flawed.get("target truncated"):
         warnings.append(f"{count:,} targets were cut to max_len {info.max_len}, and are scored as cut; "
                         f"a larger --max_len keeps them whole")
+    if count := sum(info.damaged.values()):
+        warnings.append(f"{count:,} lines held undecodable bytes, which were replaced (--errors replace)")
     return warnings
 
 
-def _convert_sentences(
-    job: tuple[str, str], vocabulary_path: str, max_len: int, masking: dict[str, float], progress: bool
-) -> RecordInfo:
-    source, path = job
-    loader = MonoLingualDataLoader(source, Dictionary.load_from_persisted_dict(vocabulary_path), max_len)
-    return write_records(path, loader, "pretrain", masking, progress)
+@dataclass(frozen=True)
+class _Request:
+    """A data set that is asked for."""
+
+    name: str
+    inputs: tuple[str, ...]
+    make_loader: Callable[[], ExampleLoader]  # called only if need be: it may read the files
+    split: str
+    masking: dict[str, float]
+
+
+def _make(requests: Sequence[_Request], output_folder: str, vocabulary_path: str, options: RecordOptions,
+          run: RunOptions) -> Iterator[DataSet]:
+    """Make the data sets that an earlier run did not finish; yields all of them, in order, each when it is complete."""
+    finished, digest = FinishedOutputs(output_folder, run.overwrite), file_digest(vocabulary_path)
+    tasks, plans = {}, {}
+    for request in requests:
+        path = os.path.join(output_folder, f"{request.name}.{options.format}")
+        inputs = [require_file(file, "text file") for file in request.inputs]
+        tasks[path] = finished.task(os.path.basename(path), inputs, {
+            "records": FORMAT_VERSION, "vocabulary": digest, "split": request.split, "masking": request.masking,
+            "max_len": options.max_len, "min_len": options.min_len, "shards": options.shards, "errors": run.errors,
+        })  # fmt: skip
+        if tasks[path].summary is None:
+            plans[path] = DataSetPlan(path, request.make_loader(), request.split, request.masking, options.shards)
+    infos = write_data_sets(list(plans.values()), run.processes, run.quiet)
+    for path, task in tasks.items():
+        if path not in plans:
+            yield DataSet(path, RecordInfo.load(path), unchanged=True)
+            continue
+        info = next(infos)
+        task.finish([*files_of(path, info.shards).values(), info.vocabulary_path(path), info_path(path)], {})
+        yield DataSet(path, info, unchanged=False)

@@ -54,8 +54,15 @@ def earlier_files(path: str) -> list[str]:
     """The files there are of a data set, in any number of shards."""
     stem, ending = os.path.splitext(path)
     found = [path, *glob.glob(f"{glob.escape(stem)}-[0-9]*-of-[0-9]*{ending}")]
-    return [file + extra for file in found if _data_set_of(file)[0] == path for extra in ("", ".db")
+    return [file + extra for file in found if data_set_of(file) == path for extra in ("", ".db")
             if os.path.isfile(file + extra)]  # fmt: skip
+
+
+def data_set_of(path: str) -> str:
+    """The data set that a record file, which may be one of several shards, belongs to."""
+    stem, ending = os.path.splitext(path)
+    shard = _SHARD.fullmatch(stem)
+    return shard["stem"] + ending if shard else path
 
 
 def find_data_sets(spec: str, what: str = "data set") -> list[str]:
@@ -72,10 +79,10 @@ def find_data_sets(spec: str, what: str = "data set") -> list[str]:
     shards: dict[str, set[str]] = {}
     data_sets = []
     for file in files:
-        path, is_shard = _data_set_of(file)
-        if not (is_shard and path in shards):
+        path = data_set_of(file)
+        if path == file or path not in shards:
             data_sets.append(path)
-        shards.setdefault(path, set()).update([file] if is_shard else [])
+        shards.setdefault(path, set()).update([file] if path != file else [])
     for path, found in shards.items():
         _require_all_shards(path, found, what)
     return data_sets
@@ -88,13 +95,6 @@ def file_checksum(path: str) -> int:
         while block := stream.read(1 << 20):
             checksum = crc32c(block, checksum)
     return checksum
-
-
-def _data_set_of(path: str) -> tuple[str, bool]:
-    """The data set that a record file belongs to, and whether it is one of several shards."""
-    stem, ending = os.path.splitext(path)
-    shard = _SHARD.fullmatch(stem)
-    return (shard["stem"] + ending, True) if shard else (path, False)
 
 
 def _files_named(part: str, what: str) -> list[str]:
@@ -114,13 +114,13 @@ def _files_named(part: str, what: str) -> list[str]:
 
 
 def _shards_there(path: str) -> list[str]:
-    return sorted(file for file in earlier_files(path) if file.endswith(_ENDINGS) and _data_set_of(file)[1])
+    return sorted(file for file in earlier_files(path) if file.endswith(_ENDINGS) and file != path)
 
 
 def _require_one_format(files: Sequence[str], part: str, what: str) -> None:
     formats: dict[str, str] = {}
     for file in files:
-        stem, ending = os.path.splitext(_data_set_of(file)[0])
+        stem, ending = os.path.splitext(data_set_of(file))
         if formats.setdefault(stem, ending) != ending:
             raise MassError(f"{what} {part!r}: {stem} is there as TFRecord and as MindRecord; name the files to read")
 

@@ -13,6 +13,7 @@ import numpy as np
 from src.dataset.example_loader import EncodingSettings, ExampleLoader, Examples, LineCounts, TokenIds
 from src.dataset.mindrecord import MindRecordWriter
 from src.dataset.record_files import (
+    data_set_of,
     earlier_files,
     file_checksum,
     files_of,
@@ -57,6 +58,11 @@ def write_data_sets(plans: Sequence[DataSetPlan], processes: int = 1, quiet: boo
     for plan in plans:
         if not 1 <= plan.shards <= MAX_SHARDS:
             raise UsageError(f"--shards {plan.shards}: give a number from 1 to {MAX_SHARDS}")
+        if data_set_of(plan.path) != plan.path:
+            raise UsageError(f"a data set named {os.path.basename(plan.path)!r} would be taken for one of several "
+                             f"shards: rename the text file, or give a --suffix")
+    if not plans:
+        return
     total = sum(os.path.getsize(path) for plan in plans for path in plan.loader.inputs)
     with (
         _vocabulary_files(plans) as vocabulary_paths,
@@ -144,9 +150,20 @@ def _write_data_set(plan: DataSetPlan, parts: Iterable[_EncodedPart], progress: 
             index.finish(checksums, files)
         _remove_earlier(plan.path)
     info = statistics.describe(plan, checksums)
-    loader.vocabulary.persistence(info.vocabulary_path(plan.path))
+    _keep_vocabulary(loader.vocabulary, info.vocabulary_path(plan.path))
     info.save(plan.path)
     return info
+
+
+def _keep_vocabulary(vocabulary: Dictionary, path: str) -> None:
+    """Write the copy of the vocabulary, unless it is there: other data sets in the folder have the same one."""
+    try:
+        there = Dictionary.load_from_persisted_dict(path)
+        same = (there.symbols, there.frequencies) == (vocabulary.symbols, vocabulary.frequencies)
+    except MassError:  # missing or damaged
+        same = False
+    if not same:
+        vocabulary.persistence(path)
 
 
 def _require_examples(plan: DataSetPlan, statistics: "_Statistics") -> None:

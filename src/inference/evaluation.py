@@ -16,7 +16,7 @@ from src.transformer.operators.choice import choose_operators
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
-from src.utils.device import require_compute_type, set_up_device
+from src.utils.device import set_up_device
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.ppl_score import perplexities
@@ -30,13 +30,14 @@ def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> 
     records = _test_records(config, vocabulary, vocabulary_path)
     config = with_vocabulary_size(config, records)
     data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size, max_tokens=0,
-                               pack_sentences=False, accumulate_batches=1)
+                               accumulate_batches=1, pack_sentences=False)
     config = dataclasses.replace(config, dataset_config=data)
     source = batch_source(records, config, noisy=False)
     set_up_device(config)
-    require_compute_type(config)
-    operators, _ = choose_operators(config.training_config.device_target, config.training_config.native_kernels)
-    network = TransformerForTrain(config.model_config, operators)
+    choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
+                              config.model_config.compute_type)
+    print(f"operators: {choice.reason}", flush=True)
+    network = TransformerForTrain(config.model_config, choice.operators)
     checkpoint = config.checkpoint_options.existed_ckpt
     weights = load_into(network, checkpoint, config.model_config, records.info.vocabulary, vocabulary_path)
     measure = {"rouge": _rouge, "ppl": _ppl}[metric]

@@ -10,13 +10,17 @@ from src.transformer.transformer_for_infer import TransformerForInfer
 
 def generate(infer: TransformerForInfer, source: BatchSource, model: ModelConfig,
              n_best: int = 1) -> list[list[Hypothesis]]:
-    """The n best hypotheses of each example, in the order of the records; none for those of other ranks."""
+    """The n best hypotheses of each example, in the order of the records; none for those of other ranks.
+
+    The source has one example a row (dataset_config.pack_sentences off).
+    """
     rows = infer.batch
     answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
         for indices, batch in source.in_order():
             missing = rows - len(indices)
-            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in batch[:4]))  # those of the source
+            sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)
+            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in sources))
             found = beam_search(infer.step, rows, model.beam_width, model.max_decode_length,
                                 model.length_penalty_weight, n_best)
             for index, hypotheses in zip(indices, found, strict=False):

@@ -31,12 +31,13 @@ def encode_corpus(
     _load_encoding(require_file(codes, "BPE codes"))  # bad codes are found here, and workers begin with good ones
     sources = list_files(folder, f"{glob.escape(prefix)}*.txt", "source folder")
     settings = {"step": "apply BPE", "format": _FORMAT, "codes": file_digest(codes)}
-    conversion = Conversion("encode", partial(encode_text, codes), settings, "_bpe.txt", counts=True)
+    conversion = Conversion("encode", partial(encode_text, codes), settings, "_bpe.txt", counts=True,
+                            keep_line_ends=True)  # fmt: skip
     return convert_files(sources, output_folder, conversion, options)
 
 
 def encode_text(codes: str, text: str) -> ConvertedText:
-    """Encode lines with the codes of that file; their tokens are counted when the encoded words are."""
+    """Encode whole lines with the codes of that file; their tokens are counted when the encoded words are."""
     encoded, words = _load_encoding(codes).encode_text(text)
     return ConvertedText(encoded, 0, words)
 

@@ -35,10 +35,11 @@ class Conversion:
     """A way to convert text files, one line into one line."""
 
     label: str
-    convert: Callable[[str], ConvertedText]  # of lines that each end with \n; importable by a worker
+    convert: Callable[[str], ConvertedText]  # of whole lines; importable by a worker
     settings: Mapping[str, object]  # all that the output depends on beside the text, as JSON knows it
     suffix: str  # of the outputs: `<name>.txt` becomes `<name><suffix>`
     counts: bool = False  # write `<name>.dict` too
+    keep_line_ends: bool = False  # \r\n, and a missing \n at the end; otherwise each line ends with \n
 
 
 @dataclass
@@ -122,7 +123,7 @@ def _convert_planned(
     tasks = [finished.task(os.path.basename(output), [source], settings) for source, output in plan]
     unfinished = [source for (source, _), task in zip(plan, tasks, strict=True) if task.summary is None]
     batches = batches_of_parts(part for source in unfinished for part in file_parts(source))
-    convert = partial(_convert_parts, conversion.convert, options.errors)
+    convert = partial(_convert_parts, conversion, options.errors)
     with (
         closing(map_in_order(convert, batches, options.processes)) as results,
         Progress(conversion.label, sum(map(os.path.getsize, unfinished)), "B", options.quiet) as progress,
@@ -152,18 +153,16 @@ class _ConvertedPart(NamedTuple):
     encoded_words: Counter[str]
 
 
-def _convert_parts(
-    convert: Callable[[str], ConvertedText], errors: str, parts: Sequence[FilePart]
-) -> list[_ConvertedPart]:
-    return [_convert_part(convert, errors, part) for part in parts]
+def _convert_parts(conversion: Conversion, errors: str, parts: Sequence[FilePart]) -> list[_ConvertedPart]:
+    return [_convert_part(conversion, errors, part) for part in parts]
 
 
-def _convert_part(convert: Callable[[str], ConvertedText], errors: str, part: FilePart) -> _ConvertedPart:
-    source, damaged = part.decode(errors)
-    text, tokens, encoded_words = convert(source)
-    lines = source.count("\n")
-    if text.count("\n") != lines:
-        raise RuntimeError(f"{part}: {lines} lines became {text.count(chr(10))}")
+def _convert_part(conversion: Conversion, errors: str, part: FilePart) -> _ConvertedPart:
+    source, damaged = part.decode(errors, conversion.keep_line_ends)
+    text, tokens, encoded_words = conversion.convert(source)
+    if text.count("\n") != source.count("\n"):
+        raise RuntimeError(f"{part}: {source.count(chr(10))} line ends became {text.count(chr(10))}")
+    lines = source.count("\n") + bool(source and not source.endswith("\n"))
     return _ConvertedPart(part, text.encode("utf-8"), lines, damaged, tokens, encoded_words)
 
 

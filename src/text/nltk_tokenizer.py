@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
+from src.utils.errors import MassError
 from src.utils.recent_words import RecentWords
 
 _CLOSERS = re.escape("])}>\"'»”’")  # what may follow the full stop that ends a line
@@ -76,9 +77,18 @@ class ChunkTokenizer(RecentWords):
         separator = f" {_NEIGHBOUR} "
         for start in range(0, len(others), _CHUNKS_A_CALL):
             some = others[start : start + _CHUNKS_A_CALL]
-            tokens = " ".join(self._split(f"{_NEIGHBOUR} {separator.join(some)} {_NEIGHBOUR}"))
+            tokens = " ".join(self._ask(f"{_NEIGHBOUR} {separator.join(some)} {_NEIGHBOUR}"))
             split = tokens.removeprefix(f"{_NEIGHBOUR} ").removesuffix(f" {_NEIGHBOUR}").split(separator)
             self.update(zip(some, split, strict=True))
+
+    def _ask(self, line: str) -> list[str]:
+        try:
+            return self._split(line)
+        except TimeoutError as error:  # nltk gives a rule five seconds
+            longest = max(line.split(" "), key=len)
+            raise MassError(
+                f"nltk takes too long over a word of {len(longest):,} characters: {longest[:60]!r}...; is this text?"
+            ) from error
 
     def _split_at_line_end(self, chunk: str) -> str:
         bare = chunk.strip("\n").replace(_GLUE, " ")
@@ -86,7 +96,7 @@ class ChunkTokenizer(RecentWords):
             return "\n"
         before = [] if chunk.startswith("\n") else [_NEIGHBOUR]
         after = [] if chunk.endswith("\n") else [_NEIGHBOUR]
-        tokens = self._split(" ".join([*before, bare, *after]))
+        tokens = self._ask(" ".join([*before, bare, *after]))
         return " ".join(tokens[len(before) : len(tokens) - len(after)]) + ("" if after else "\n")
 
 

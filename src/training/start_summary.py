@@ -14,6 +14,7 @@ class StartSummary:
     task: str  # "pre-training" or "fine-tuning"
     device: str  # "CPU", "GPU 3"
     precision: str  # of the matrix products: "float32"
+    operators: str  # which form of them, and why
     world_size: int
     accumulate: int  # batches that each device gathers for one step
     model: ModelConfig
@@ -36,6 +37,7 @@ def start_text(summary: StartSummary) -> str:
     """The summary in lines, each with its subject first."""
     lines = {
         "task": f"{summary.task} on {_devices(summary)}, {summary.precision}",
+        "operators": summary.operators,
         "model": _model(summary.model),
         "size": _size(summary.sizes),
         "weights": summary.weights_from,

@@ -13,6 +13,7 @@ from mindspore import dtype as mstype
 
 from src.dataset.batch import Batch
 from src.training.distributed import Ranks, SumOverRanks
+from src.transformer.operators.choice import Operators
 from src.transformer.transformer_for_train import TransformerForTrain
 
 
@@ -28,11 +29,12 @@ class StepSums(NamedTuple):
 
 
 class GatherGradients(nn.Cell):
-    """Adds a batch's gradients, times the loss scale, to the buffers."""
+    """Puts a batch's gradients, times the loss scale, into the buffers, or adds them to what is there."""
 
-    def __init__(self, network: TransformerForTrain, parameters: ParameterTuple, buffers: ParameterTuple):
+    def __init__(self, network: TransformerForTrain, parameters: ParameterTuple, buffers: ParameterTuple, add: bool):
         super().__init__(auto_prefix=False)
         self.network = network
+        self.put = ops.assign_add if add else ops.assign
         self.buffers = buffers
         self.gradients = value_and_grad(self.scaled_loss, None, parameters, has_aux=True)
 
@@ -43,36 +45,36 @@ class GatherGradients(nn.Cell):
     def construct(self, loss_scale: Tensor, batch: tuple[Tensor, ...], seed: Tensor) -> tuple[Tensor, Tensor]:
         (_, loss, nll), gradients = self.gradients(loss_scale, batch, seed)
         for i in range(len(gradients)):
-            ops.assign_add(self.buffers[i], gradients[i])
+            self.put(self.buffers[i], gradients[i])
         return loss, nll
 
 
-class AddSums(nn.Cell):
-    """Adds a batch's loss, negative log-likelihood and counts to the step's sums."""
+class GatherSums(nn.Cell):
+    """Likewise a batch's loss, negative log-likelihood and counts."""
 
-    def __init__(self, sums: Parameter):
+    def __init__(self, sums: Parameter, add: bool):
         super().__init__(auto_prefix=False)
         self.sums = sums
+        self.put = ops.assign_add if add else ops.assign
 
     def construct(self, loss: Tensor, nll: Tensor, counts: Tensor) -> None:
-        ops.assign_add(self.sums, ops.concat((ops.reshape(loss, (1,)), ops.reshape(nll, (1,)), counts)))
+        self.put(self.sums, ops.concat((ops.reshape(loss, (1,)), ops.reshape(nll, (1,)), counts)))
 
 
 class GradientNorm(nn.Cell):
     """The step's sums with the global norm of the buffers: [6], as StepSums names them."""
 
-    def __init__(self, buffers: ParameterTuple, sums: Parameter):
+    def __init__(self, buffers: ParameterTuple, sums: Parameter, operators: Operators):
         super().__init__(auto_prefix=False)
         self.buffers = buffers
         self.sums = sums
+        self.sum_of_squares = operators.sum_of_squares()
 
     def construct(self) -> Tensor:
-        total = Tensor(0.0, mstype.float32)
+        total = Tensor([0.0], mstype.float32)
         for buffer in self.buffers:
-            # A product of vectors sums faster than a reduction (src/transformer/operators/fast_gradients.py).
-            flat = ops.reshape(buffer, (1, -1))
-            total = total + ops.reshape(ops.matmul(flat, ops.reshape(buffer, (-1, 1))), ())
-        return ops.concat((self.sums, ops.reshape(ops.sqrt(total), (1,))))
+            total = total + self.sum_of_squares(buffer)
+        return ops.concat((self.sums, ops.sqrt(total)))
 
 
 class ApplyGradients(nn.Cell):
@@ -96,22 +98,11 @@ class ApplyGradients(nn.Cell):
         return factor
 
 
-class ClearGradients(nn.Cell):
-    """Sets the buffers and the sums to zero, whatever they hold."""
-
-    def __init__(self, buffers: ParameterTuple):
-        super().__init__(auto_prefix=False)
-        self.buffers = buffers
-
-    def construct(self) -> None:
-        for buffer in self.buffers:
-            ops.assign(buffer, ops.zeros_like(buffer))
-
-
 class TrainStep:
     """The pieces, for the trainer's loop: `gather` once or more, `total`, then `apply`, and `clear`."""
 
-    def __init__(self, network: TransformerForTrain, optimizer: nn.Cell, clip_norm: float, ranks: Ranks):
+    def __init__(self, network: TransformerForTrain, optimizer: nn.Cell, clip_norm: float, ranks: Ranks,
+                 operators: Operators):
         parameters = ParameterTuple(network.trainable_params())
         buffers = [Parameter(ops.zeros(parameter.shape, mstype.float32), requires_grad=False,
                              name=f"gradient.{parameter.name}") for parameter in parameters]
@@ -120,24 +111,25 @@ class TrainStep:
         self.optimizer = optimizer
         self.buffers = ParameterTuple(buffers)
         self.sums = sums
-        self._gather = GatherGradients(network, parameters, self.buffers)
-        self._add_sums = AddSums(sums)
+        self._put, self._add = (GatherGradients(network, parameters, self.buffers, add) for add in (False, True))
+        self._put_sums, self._add_sums = (GatherSums(sums, add) for add in (False, True))
         self._over_ranks = SumOverRanks(ParameterTuple([sums, *buffers])) if ranks.world_size > 1 else None
-        self._norm = GradientNorm(self.buffers, sums)
+        self._norm = GradientNorm(self.buffers, sums, operators)
         self._apply = ApplyGradients(optimizer, self.buffers, clip_norm)
-        self._clear = ClearGradients(ParameterTuple([sums, *buffers]))
+        self._empty = True  # what the buffers hold is of the step before
 
-    def gather(self, batch: Batch, loss_scale: float, seed: tuple[int, int],
-               stop: bool = False) -> tuple[Tensor, Tensor]:
+    def gather(self, batch: Batch, loss_scale: float, seed: np.ndarray, stop: bool = False) -> tuple[Tensor, Tensor]:
         """Add a batch's gradients; returns the sums of its smoothed loss and of its negative log-likelihood.
 
-        `seed`: two words of 32 bits, of this batch's dropout.
-        `stop` tells the other ranks that this one wishes to stop.
+        Args:
+            seed: [2] int32, of this batch's dropout; see `dropout_seed`.
+            stop: tells the other ranks that this one wishes to stop.
         """
-        loss, nll = self._gather(Tensor(loss_scale, mstype.float32), mutable(tuple(map(Tensor, batch))),
-                                 Tensor(np.array(seed, np.uint32).view(np.int32)))
+        gather, gather_sums = (self._put, self._put_sums) if self._empty else (self._add, self._add_sums)
+        loss, nll = gather(Tensor(loss_scale, mstype.float32), mutable(tuple(map(Tensor, batch))), Tensor(seed))
         counts = np.array([batch.target_tokens, batch.tokens, stop], np.float32)
-        self._add_sums(loss, nll, Tensor(counts))
+        gather_sums(loss, nll, Tensor(counts))
+        self._empty = False
         return loss, nll
 
     def total(self) -> Tensor:
@@ -153,7 +145,12 @@ class TrainStep:
 
     def clear(self) -> None:
         """Forget what was gathered."""
-        self._clear()
+        self._empty = True
+
+
+def dropout_seed(random_seed: int, step: int, number: int, rank: int) -> np.ndarray:
+    """[2] int32: seed of the dropout of batch `number` of a step on a rank."""
+    return np.random.SeedSequence((random_seed, step, number, rank)).generate_state(2).view(np.int32)
 
 
 def read_sums(sums: Tensor) -> StepSums:

@@ -6,7 +6,7 @@ from mindspore import Parameter
 
 from config.config import Config
 from config.loading import save_config
-from src.dataset.data_sources import batch_source, with_vocabulary_size
+from src.dataset.data_sources import with_vocabulary_size
 from src.dataset.records import RecordSet
 from src.training.checkpoints import (
     LATEST,
@@ -24,7 +24,13 @@ from src.training.optimizer import make_optimizer, optimizer_state
 from src.training.resuming import Resumed, find_resumed, load_optimizer, require_same_run
 from src.training.start_summary import StartSummary, start_text
 from src.training.train_step import TrainStep
-from src.training.training_data import identify, training_records, validation_records, validation_source
+from src.training.training_data import (
+    identify,
+    training_records,
+    training_source,
+    validation_records,
+    validation_source,
+)
 from src.training.training_loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
 from src.training.training_state import TrainingState
 from src.training.validation import RougeSample
@@ -51,8 +57,8 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     records = training_records(config)
     config = with_vocabulary_size(config, records)
     valid_records = validation_records(config, records)
-    source = batch_source(records, config, rank=ranks.rank, world_size=ranks.world_size)
-    valid_source = validation_source(valid_records, config, ranks, source)
+    source = training_source(records, config, ranks)
+    valid_source = validation_source(valid_records, config, ranks, source.plan.shapes)
     require_compute_type(config)
     identity = identify(records.info.kind, source, valid_source)
     resumed = _find_resumed(resume, folder, config, ranks)
@@ -61,8 +67,9 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     state = resumed.state if resumed else None
 
     seed_dropout(config.model_config.random_seed, ranks.rank, state.step if state else 0)
-    operators, _ = choose_operators(config.training_config.device_target, config.training_config.native_kernels)
-    network = TransformerForTrain(config.model_config, operators)
+    chosen = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
+                              config.model_config.compute_type)
+    network = TransformerForTrain(config.model_config, chosen.operators)
     optimizer = make_optimizer(config.learn_rate_config, network.trainable_params())
     weights_from = _load(config, network, optimizer_state(optimizer, network), resumed, records, ranks)
     rouge_sample = None
@@ -71,14 +78,15 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     data = TrainingData(source, valid_source, rouge_sample, identity, records.info.vocabulary, records.vocabulary_path)
     checkpoints = _prepare_folder(folder, config, records, resumed) if ranks.main else None
     if ranks.main:
-        print(start_text(_summary(config, network, data, records, valid_records, ranks, state, weights_from, folder)),
+        print(start_text(_summary(config, network, data, records, valid_records, ranks, state, weights_from, folder,
+                                  chosen.reason)),
               flush=True)
     total_steps = planned_steps(config, source.steps_per_epoch)
     monitor = LossMonitor(folder, config.training_config.log_steps, total_steps,
                           resumed_step=state.step if state else 0, unreported=state.unreported if state else None,
                           main=ranks.main)
     try:
-        train_step = TrainStep(network, optimizer, config.learn_rate_config.clip_norm, ranks)
+        train_step = TrainStep(network, optimizer, config.learn_rate_config.clip_norm, ranks, chosen.operators)
         return TrainingLoop(config, train_step, data, checkpoints, monitor, ranks, state,
                             resumed.files.weights if resumed else "").run()
     finally:
@@ -151,14 +159,15 @@ def _continues_in(folder: str, resumed: Resumed) -> bool:
 
 def _summary(config: Config, network: TransformerForTrain, data: TrainingData, records: RecordSet,
              valid_records: RecordSet | None, ranks: Ranks, state: TrainingState | None, weights_from: str,
-             folder: str) -> StartSummary:
+             folder: str, operators: str) -> StartSummary:
     training, source = config.training_config, data.source
     device = training.device_target if training.device_target == "CPU" else \
         f"{training.device_target} {training.device_id}"
     return StartSummary(
         task="pre-training" if records.info.kind == "sentences" else "fine-tuning", device=device,
-        precision=config.model_config.compute_type, world_size=ranks.world_size, accumulate=source.accumulate,
-        model=config.model_config, sizes={weight.name: weight.size for weight in network.trainable_params()},
+        precision=config.model_config.compute_type, operators=operators,
+        world_size=ranks.world_size, accumulate=source.accumulate, model=config.model_config,
+        sizes={weight.name: weight.size for weight in network.trainable_params()},
         weights_from=weights_from, vocabulary_path=records.vocabulary_path, train_paths=records.paths,
         train_examples=len(records), valid_paths=valid_records.paths if valid_records else (),
         valid_examples=len(valid_records) if valid_records else 0, shapes=source.plan.shapes,

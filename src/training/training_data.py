@@ -1,7 +1,9 @@
 """The records a configuration names for training and validation, checked, and their batches for this rank."""
 import dataclasses
+from collections.abc import Sequence
 
 from config.config import Config
+from src.dataset.batch import Shape
 from src.dataset.batch_source import BatchSource
 from src.dataset.data_sources import batch_source, require_same_vocabulary
 from src.dataset.records import RecordSet, load_records
@@ -47,14 +49,19 @@ def validation_records(config: Config, records: RecordSet) -> RecordSet | None:
     return valid
 
 
-def validation_source(records: RecordSet | None, config: Config, ranks: Ranks,
-                      source: BatchSource) -> BatchSource | None:
-    """This rank's share of the validation data, if possible in the shapes of the training data's `source`."""
+def training_source(records: RecordSet, config: Config, ranks: Ranks) -> BatchSource:
+    """The batches of this rank."""
+    return batch_source(records, config, rank=ranks.rank, world_size=ranks.world_size)
+
+
+def validation_source(records: RecordSet | None, config: Config, ranks: Ranks, shapes: Sequence[Shape]) \
+        -> BatchSource | None:
+    """This rank's share of the validation data, in the `shapes` of training if they hold it."""
     if records is None:
         return None
-    alone = dataclasses.replace(config, dataset_config=dataclasses.replace(config.dataset_config, accumulate_batches=1))
-    return batch_source(records, alone, noisy=False, rank=ranks.rank, world_size=ranks.world_size,
-                        shapes=source.plan.shapes)
+    alone = dataclasses.replace(config.dataset_config, accumulate_batches=1)
+    return batch_source(records, dataclasses.replace(config, dataset_config=alone), False, ranks.rank,
+                        ranks.world_size, shapes)
 
 
 def identify(kind: str, source: BatchSource, valid_source: BatchSource | None) -> DataIdentity:

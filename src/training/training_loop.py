@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 from mindspore import Tensor
 
 from config.config import Config
@@ -17,7 +16,7 @@ from src.training.loss_scale import LossScale
 from src.training.optimizer import optimizer_state
 from src.training.score import Score
 from src.training.signals import StopSignals
-from src.training.train_step import StepSums, TrainStep, read_sums
+from src.training.train_step import StepSums, TrainStep, dropout_seed, read_sums
 from src.training.training_state import DataIdentity, TrainingState
 from src.training.validation import RougeSample, measure_nll
 from src.utils.dictionary import Dictionary
@@ -111,8 +110,9 @@ class TrainingLoop:
         self.step += 1
         scale, rate = self.loss_scale.scale, learning_rate(self.step, self.config.learn_rate_config)
         stop = signals.received is not None
-        losses = [self.train_step.gather(batch, scale, self._dropout_seed(number), stop)[0]
-                  for number, batch in enumerate(batches)]
+        seed = self.config.model_config.random_seed
+        losses = [self.train_step.gather(batch, scale, dropout_seed(seed, self.step, i, self.ranks.rank), stop)[0]
+                  for i, batch in enumerate(batches)]
         sums = self.train_step.total()
         self._waiting.append(WaitingStep(self.step, sums, losses, batches, rate, scale))
         if self.config.dataset_config.dataset_sink_mode or math.isfinite(read_sums(sums).norm):
@@ -122,13 +122,6 @@ class TrainingLoop:
             self.loss_scale.overflow(self.step)
             self.monitor.skipped(self.step, scale, self.loss_scale.scale)
         self.train_step.clear()
-
-    def _dropout_seed(self, number: int) -> tuple[int, int]:
-        """Of batch `number` on this rank: a function of seed, step and batch, so that resuming repeats it."""
-        source, seed = self.data.source, self.config.model_config.random_seed
-        batch = number * source.world_size + source.rank
-        first, second = np.random.SeedSequence((seed, self.step, batch)).generate_state(2)
-        return int(first), int(second)
 
     def _read_back_if_due(self, signals: StopSignals) -> None:
         data = self.config.dataset_config

@@ -12,7 +12,8 @@ from src.dataset.records import RecordSet
 from src.inference.answers import best_answers, score_answers
 from src.inference.generation import generate
 from src.training.distributed import Ranks
-from src.transformer.transformer_for_infer import NO_SEED, TransformerForInfer
+from src.transformer.transformer import NO_SEED
+from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.dictionary import Dictionary
 from src.utils.ragged import RaggedArray
@@ -51,10 +52,10 @@ class RougeSample:
         self._vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
         data, model = config.dataset_config, config.model_config
         rows = min(data.eval_batch_size, -(-count // ranks.world_size))
-        one_a_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, pack_sentences=False, num_buckets=1,
-                                        accumulate_batches=1)
-        self._source = batch_source(self._records, dataclasses.replace(config, dataset_config=one_a_row), noisy=False,
-                                    rank=ranks.rank, world_size=ranks.world_size)
+        one_a_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, num_buckets=1, accumulate_batches=1,
+                                        pack_sentences=False)
+        self._source = batch_source(self._records, dataclasses.replace(config, dataset_config=one_a_row), False,
+                                    ranks.rank, ranks.world_size)
         self._infer = TransformerForInfer(network.transformer, rows, model.beam_width, model.max_decode_length)
         self._network, self._model, self._ranks = network, model, ranks
 

@@ -1,7 +1,8 @@
 """The dense layer all projections are made of."""
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 from mindspore.common.initializer import initializer
 
+from src.transformer.operators.choice import Operators
 from src.utils.initializer import uniform_weights
 
 
@@ -11,15 +12,15 @@ class Dense(nn.Cell):
     `product` leaves the bias to the operator that takes the product up, which adds it in the same pass over memory.
     """
 
-    def __init__(self, in_features: int, out_features: int, seed: int):
+    def __init__(self, in_features: int, out_features: int, operators: Operators, seed: int):
         super().__init__()
         self.weight = Parameter(Tensor(uniform_weights(out_features, in_features, seed)))
         self.bias = Parameter(initializer("zeros", (out_features,)))
-        self.matmul = ops.MatMul(transpose_b=True)
+        self.multiply = operators.product()
 
     def product(self, x: Tensor) -> Tensor:
         """x W^T."""
-        return self.matmul(x, self.weight)
+        return self.multiply(x, self.weight)
 
     def construct(self, x: Tensor) -> Tensor:
-        return self.matmul(x, self.weight) + self.bias
+        return self.multiply(x, self.weight) + self.bias

@@ -2,8 +2,8 @@
 from mindspore import Tensor, nn
 
 from config.config import ModelConfig
-from src.transformer.operators.choice import Operators
 from src.transformer.dense import Dense
+from src.transformer.operators.choice import Operators
 
 
 class FeedForwardNetwork(nn.Cell):
@@ -14,8 +14,8 @@ class FeedForwardNetwork(nn.Cell):
 
     def __init__(self, model: ModelConfig, operators: Operators, seed: int):
         super().__init__()
-        self.expand = Dense(model.hidden_size, model.intermediate_size, seed)
-        self.contract = Dense(model.intermediate_size, model.hidden_size, seed + 1)
+        self.expand = Dense(model.hidden_size, model.intermediate_size, operators, seed)
+        self.contract = Dense(model.intermediate_size, model.hidden_size, operators, seed + 1)
         self.activation = operators.activation(model.hidden_act, model.hidden_dropout_prob)
 
     def construct(self, x: Tensor, seed: Tensor) -> Tensor:

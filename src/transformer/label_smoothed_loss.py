@@ -1,8 +1,8 @@
 """Cross-entropy with label smoothing, without one-hot labels."""
 from mindspore import Tensor, nn, ops
 
-from src.transformer.operators.choice import Operators
 from src.transformer.embedding import Embedding
+from src.transformer.operators.choice import Operators
 
 
 class LabelSmoothedLoss(nn.Cell):

@@ -4,15 +4,15 @@ import math
 from mindspore import Tensor, nn, ops
 
 from config.config import ModelConfig
-from src.transformer.operators.choice import Operators
 from src.transformer.dense import Dense
+from src.transformer.operators.choice import Operators
 
 
 class MultiHeadAttention(nn.Cell):
     """softmax(q k^T / sqrt(head_size)) v for each head, projected back (Vaswani et al., 2017, 3.2).
 
     Queries come from one sequence, keys and values from `memory`, which may be another one. Sequences are flat,
-    [batch * length, hidden_size]; who sees whom is told by segments (src/operators/plain.py, Attention). The bias of the
+    [batch * length, hidden_size]; who sees whom is told by segments (operators/plain.py, Attention). The bias of the
     last projection, `output`, is left to the residual connection.
     """
 
@@ -22,10 +22,10 @@ class MultiHeadAttention(nn.Cell):
         self.num_heads = model.num_attention_heads
         self.head_size = hidden // self.num_heads
         self.scale = 1.0 / math.sqrt(self.head_size)
-        self.query = Dense(hidden, hidden, seed)
-        self.key = Dense(hidden, hidden, seed + 1)
-        self.value = Dense(hidden, hidden, seed + 2)
-        self.output = Dense(hidden, hidden, seed + 3)
+        self.query = Dense(hidden, hidden, operators, seed)
+        self.key = Dense(hidden, hidden, operators, seed + 1)
+        self.value = Dense(hidden, hidden, operators, seed + 2)
+        self.output = Dense(hidden, hidden, operators, seed + 3)
         self.attention = operators.attention(self.num_heads, model.attention_dropout_prob, causal)
         self.scores = ops.BatchMatMul(transpose_b=True)
         self.mix = ops.BatchMatMul()

@@ -1,15 +1,15 @@
 """The frame around every sub-layer: norm before it, dropout and the residual sum after it."""
 from mindspore import Tensor, nn
 
-from src.transformer.operators.choice import Operators
 from src.transformer.layer_norm import LayerNorm
+from src.transformer.operators.choice import Operators
 
 
 class ResidualConn(nn.Cell):
     """Pre-norm residual connection: x + dropout(sublayer(norm(x))) (Wang et al., 2019).
 
-    `construct` is the norm, `join` the sum; the sub-layer stands between the two in the layer that uses it. It ends in a
-    matrix product, the bias of which `join` adds.
+    `construct` is the norm, `join` the sum; the sub-layer stands between the two in the layer that uses it. It ends in
+    a matrix product, the bias of which `join` adds.
     """
 
     def __init__(self, hidden_size: int, dropout: float, operators: Operators):

@@ -1,12 +1,15 @@
 """The encoder-decoder Transformer with one embedding table."""
 import numpy as np
 from mindspore import Tensor, nn
+from mindspore import dtype as mstype
 
 from config.config import ModelConfig
-from src.transformer.operators.choice import Operators
 from src.transformer.decoder import Decoder
 from src.transformer.embedding import Embedding
 from src.transformer.encoder import Encoder
+from src.transformer.operators.choice import Operators
+
+NO_SEED = Tensor([0, 0], mstype.int32)  # where nothing is dropped out, no seed is looked at
 
 
 class Transformer(nn.Cell):
@@ -25,8 +28,8 @@ class Transformer(nn.Cell):
 
     def encode(self, source_ids: Tensor, positions: Tensor, segments: Tensor, mask: Tensor, seed: Tensor) -> Tensor:
         """All [batch, source_len] int32 -> [batch * source_len, hidden_size]; see `construct`."""
-        return self.encoder(self.embedding(source_ids, positions, seed), segments, visible_segments(segments, mask),
-                            seed)
+        embedded = self.embedding.source(source_ids, positions, seed)
+        return self.encoder(embedded, segments, visible_segments(segments, mask), seed)
 
     def construct(self, source_ids: Tensor, source_positions: Tensor, source_segments: Tensor, source_mask: Tensor,
                   decoder_input_ids: Tensor, decoder_positions: Tensor, decoder_segments: Tensor,

@@ -6,10 +6,9 @@ from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops
 from mindspore import dtype as mstype
 
 from src.transformer.create_attn_mask import create_attn_mask, visible_to_bias
-from src.transformer.transformer import Transformer
+from src.transformer.transformer import NO_SEED, Transformer
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX
 
-NO_SEED = Tensor([0, 0], mstype.int32)  # without dropout, no seed is looked at
 NEVER_ANSWERED = (PAD_INDEX, BOS_INDEX, MASK_INDEX)
 
 

@@ -2,8 +2,8 @@
 from mindspore import Tensor, nn, ops
 
 from config.config import ModelConfig
-from src.transformer.operators.choice import Operators
 from src.transformer.label_smoothed_loss import LabelSmoothedLoss
+from src.transformer.operators.choice import Operators
 from src.transformer.transformer import Transformer
 
 

@@ -1,9 +1,8 @@
 """Byte-pair encoding (Sennrich et al., ACL 2016) with codes learned by subword-nmt."""
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from heapq import heapify, heappop, heappush
 
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
 from src.utils.errors import MassError
@@ -20,7 +19,6 @@ They are anchored: only the token `UNK` stands for an unknown word, not a part o
 _SEPARATOR = "@@"
 _END = "</w>"
 _OLDEST_VERSION, *_ = _VERSIONS = ("0.1", "0.2")  # of codes files; the oldest has no header
-_NO_PAIR = sys.maxsize
 _STRIPPED = "\r\n "  # what subword-nmt leaves alone at both ends of a line
 _CACHE_WORDS = 1 << 16  # twice as many take about 30 MB
 
@@ -37,7 +35,7 @@ class BytePairEncoding:
         self._cache = _WordCache(Merges.load(codes_path))
 
     def encode_text(self, text: str) -> tuple[str, Counter[str]]:
-        """Encode lines that each end with `\\n`, and count the encoded words (`count_subwords` makes use of them)."""
+        """Encode whole lines, whose ends stay, and count the encoded words (`count_subwords` makes use of them)."""
         if "  " in text:
             text = "\n".join(map(_without_double_spaces, text.split("\n")))
         # Line ends stay, at the beginning of the next word: `\nThe` is one more word to look up.
@@ -46,14 +44,14 @@ class BytePairEncoding:
 
     def encode_line(self, line: str) -> str:
         """Encode words separated by spaces; spaces at both ends stay, doubled ones inside do not."""
-        return self.encode_text(line + "\n")[0].removesuffix("\n")
+        return self.encode_text(line)[0]
 
 
 def count_subwords(encoded_words: Mapping[str, int]) -> Counter[str]:
     """The frequency of each subword, from the frequencies of encoded words such as `Hel@@ lo`."""
     counts: Counter[str] = Counter()
     for word, frequency in encoded_words.items():
-        for subword in word.removeprefix("\n").split(" "):
+        for subword in word.strip("\r\n").split(" "):
             counts[subword] += frequency
     del counts[""]
     return counts
@@ -129,43 +127,43 @@ class Merges:
     def split(self, word: str) -> list[str]:
         """The subwords of a word of one character or more: its pairs are merged in the order of their ranks.
 
-        Each round merges every occurrence of one pair, from left to right, as in Algorithm 1 of the paper.
+        Each round merges every occurrence of one pair, from left to right, as in Algorithm 1 of the paper. The pairs
+        wait in a heap, so that a word of a megabyte takes seconds.
         """
         if len(word) == 1:
             return [word]
         symbols = [*word[:-1], word[-1] + _END] if self._joined_end else [*word, _END]
+        end = len(symbols)
+        before, after = list(range(-1, end - 1)), list(range(1, end + 1))  # neighbours; a symbol merged away is ""
         rank_of = self._ranks.get
-        ranks = list(map(rank_of, zip(symbols, symbols[1:], strict=False), repeat(_NO_PAIR)))
-        while ranks and (best := min(ranks)) != _NO_PAIR:
-            if ranks.count(best) > 1:
-                symbols = self._merge_everywhere(symbols, ranks.index(best))
-                ranks = list(map(rank_of, zip(symbols, symbols[1:], strict=False), repeat(_NO_PAIR)))
-                continue
-            place = ranks.index(best)  # only the pairs on both sides of the new symbol change
-            symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
-            del ranks[place]
-            if place:
-                ranks[place - 1] = rank_of((symbols[place - 1], symbols[place]), _NO_PAIR)
-            if place < len(ranks):
-                ranks[place] = rank_of((symbols[place], symbols[place + 1]), _NO_PAIR)
-        if symbols[-1] == _END:
-            symbols.pop()
+        pairs = zip(symbols, symbols[1:], strict=False)
+        waiting = [(rank, place) for place, pair in enumerate(pairs) if (rank := rank_of(pair)) is not None]
+        heapify(waiting)
+        while waiting:
+            best = waiting[0][0]
+            merged = []
+            while waiting and waiting[0][0] == best:
+                place = heappop(waiting)[1]
+                right = after[place]
+                if right == end or rank_of((symbols[place], symbols[right])) != best:
+                    continue  # one of the two has been merged meanwhile
+                symbols[place] += symbols[right]
+                symbols[right] = ""
+                after[place] = after[right]
+                if after[place] != end:
+                    before[after[place]] = place
+                merged.append(place)
+            for right in merged:  # new pairs wait for the next round, even those of a better rank
+                for left in (before[right], right):
+                    pair_end = after[left] if left >= 0 else end
+                    if pair_end != end and (rank := rank_of((symbols[left], symbols[pair_end]))) is not None:
+                        heappush(waiting, (rank, left))
+        subwords = [symbol for symbol in symbols if symbol]
+        if subwords[-1] == _END:
+            subwords.pop()
         else:
-            symbols[-1] = symbols[-1].removesuffix(_END)
-        return symbols
-
-    @staticmethod
-    def _merge_everywhere(symbols: list[str], first: int) -> list[str]:
-        left, right = symbols[first : first + 2]
-        merged, place = symbols[:first], first
-        while place < len(symbols):
-            if symbols[place] == left and symbols[place + 1 : place + 2] == [right]:
-                merged.append(left + right)
-                place += 2
-            else:
-                merged.append(symbols[place])
-                place += 1
-        return merged
+            subwords[-1] = subwords[-1].removesuffix(_END)
+        return subwords
 
 
 def join_subwords(text: str | Sequence[str]) -> str:

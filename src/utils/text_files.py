@@ -37,7 +37,7 @@ def read_lines(path: str, errors: str = "strict", damaged: Counter[str] | None =
 class DecodedText(NamedTuple):
     """Decoded lines."""
 
-    text: str  # each line ends with \n, the last one too
+    text: str  # each line ends with \n, the last one too (unless the ends are kept as they are)
     damaged: int  # lines that held undecodable bytes
 
     @property
@@ -68,13 +68,13 @@ class FilePart(NamedTuple):
     def size(self) -> int:
         return self.end - self.start
 
-    def decode(self, errors: str = "strict") -> DecodedText:
-        """The lines of the part, exactly as `read_lines` gives them."""
+    def decode(self, errors: str = "strict", keep_ends: bool = False) -> DecodedText:
+        """The lines of the part, exactly as `read_lines` gives them; or with their ends as they are in the file."""
         with open(self.path, "rb") as stream:
             stream.seek(self.start)
             raw = stream.read(self.size)
             try:
-                return _decode(raw, self.start == 0, errors)
+                return _decode(raw, self.start == 0, errors, keep_ends)
             except UnicodeDecodeError as error:  # rare, so only now the lines before are counted
                 raise _not_utf8(error, self.path, 1 + _count_line_ends(stream, self.start)) from error
 
@@ -115,7 +115,7 @@ def batches_of_parts(
         yield tuple(batch)
 
 
-def _decode(raw: bytes, at_start: bool, errors: str) -> DecodedText:
+def _decode(raw: bytes, at_start: bool, errors: str, keep_ends: bool = False) -> DecodedText:
     """Raises UnicodeDecodeError if errors="strict"."""
     if at_start:
         raw = raw.removeprefix(_BYTE_ORDER_MARK)
@@ -127,9 +127,12 @@ def _decode(raw: bytes, at_start: bool, errors: str) -> DecodedText:
             raise
         text = raw.decode("utf-8", errors="replace")
         damaged = sum(map(_is_damaged, raw.split(_NEWLINE)))
-    if text and not text.endswith("\n"):
-        text += "\n"
-    return DecodedText(text.replace("\r\n", "\n") if "\r" in text else text, damaged)
+    if not keep_ends:
+        if text and not text.endswith("\n"):
+            text += "\n"
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+    return DecodedText(text, damaged)
 
 
 def _count_line_ends(stream: BinaryIO, end: int) -> int:

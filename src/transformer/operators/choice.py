@@ -6,7 +6,6 @@ from src.transformer.operators.native import NativeOperators
 from src.transformer.operators.plain import PlainOperators
 from src.utils.errors import MassError, UsageError
 
-
 Operators = PlainOperators | NativeOperators
 
 
@@ -17,25 +16,28 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose_operators(device_target: str, wish: str) -> Choice:
-    """`wish` is training_config.native_kernels: auto, on or off.
+def choose_operators(device_target: str, wish: str, compute_type: str = "float32") -> Choice:
+    """`wish` is training_config.native_kernels: auto, on or off; `compute_type` is model_config's.
 
     Raises:
-        UsageError: "on" for another device than the CPU.
+        UsageError: "on" for another device than the CPU, or another type than float32.
         MassError: "on" and the kernels cannot be compiled. With "auto", MindSpore's operators serve then.
     """
+    plain = PlainOperators(compute_type)
     if wish == "off":
-        return Choice(PlainOperators(), "MindSpore's operators (native_kernels is off)")
-    if device_target != "CPU":
+        return Choice(plain, "MindSpore's operators (native_kernels is off)")
+    if device_target != "CPU" or compute_type != "float32":
         if wish == "on":
-            raise UsageError(f"training_config.native_kernels is 'on': the kernels are for the CPU, not for "
-                             f"{device_target}; set it to 'auto'")
-        return Choice(PlainOperators(), "MindSpore's operators")
+            raise UsageError(f"training_config.native_kernels is 'on': the kernels are for float32 on the CPU, not for "
+                             f"{compute_type} on {device_target}; set it to 'auto'")
+        return Choice(plain, "MindSpore's operators")
     try:
-        library = build_kernels()
+        kernels = build_kernels()
     except (MassError, OSError) as error:
         if wish == "on":
             raise MassError(f"training_config.native_kernels is 'on': {error}; install a C compiler, or set it to "
                             f"'auto' to train with MindSpore's own, slower operators") from error
-        return Choice(PlainOperators(), f"MindSpore's operators, which are slower ({error})")
-    return Choice(NativeOperators(library), f"C kernels {library}")
+        return Choice(plain, f"MindSpore's operators, which are slower ({error})")
+    threads = f"{kernels.threads} thread{'s' if kernels.threads > 1 else ''}"
+    return Choice(NativeOperators(kernels.path),
+                  f"C kernels, {threads}, {kernels.path}{f' ({kernels.note})' if kernels.note else ''}")

@@ -1,9 +1,10 @@
 """The operators as C kernels (native/*.c), for the CPU.
 
 Each is a cell whose forward and backward pass are one kernel each. All matrices are float32 and flat, [rows, columns].
-Dropout masks follow from the step's seed ([2] int32) and the number of the dropout in the network, so that they are drawn
-again in the backward pass, and come out the same when a run is repeated or resumed.
+Dropout masks follow from the step's seed ([2] int32) and the number of the dropout in the network, so that they are
+drawn again in the backward pass, and come out the same when a run is repeated or resumed.
 """
+import ctypes
 from itertools import count
 
 import numpy as np
@@ -27,6 +28,15 @@ class NativeOperators:
         self._library = library
         self._sites = count()
 
+    def product(self) -> nn.Cell:
+        """As MindSpore has it where oneDNN, which the kernel needs, is not within reach."""
+        if not ctypes.CDLL(self._library).products_available():
+            return plain.PlainOperators().product()
+        return _Product(self._library)
+
+    def sum_of_squares(self) -> nn.Cell:
+        return _SumOfSquares(self._library)
+
     def layer_norm(self, epsilon: float) -> nn.Cell:
         return _LayerNorm(self._library, epsilon)
 
@@ -46,7 +56,7 @@ class NativeOperators:
         return _Embedding(self._library, scale, dropout, next(self._sites))
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
-        return _CrossEntropy(self._library, target_weight, other_weight)
+        return _CrossEntropy(self._library, self.product(), target_weight, other_weight)
 
 
 class _Kernels(nn.Cell):
@@ -73,15 +83,40 @@ class _WithDropout(_Kernels):
         return self.dropout if self.training else self.no_dropout
 
 
+class _Product(_Kernels):
+    """x weight^T for x [rows, in_features], weight [out_features, in_features]."""
+
+    def __init__(self, library: str):
+        super().__init__(library)
+        self.forward = self.kernel("product_forward", lambda *s: [s[0][0], s[1][0]], lambda *t: t[0])
+        self.backward = self.kernel("product_backward", *_like(1, 2))
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self.forward(x, weight)
+
+    def bprop(self, x, weight, out, dout):
+        return self.backward(dout, x, weight)
+
+
+class _SumOfSquares(_Kernels):
+    """Sum of the squares of a float32 tensor of any shape, [1]."""
+
+    def __init__(self, library: str):
+        super().__init__(library)
+        self.forward = self.kernel("sum_of_squares", lambda *s: [1], lambda *t: t[0])
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.forward(x)
+
+
 class _LayerNorm(_Kernels):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta for x [rows, columns]."""
 
     def __init__(self, library: str, epsilon: float):
         super().__init__(library)
-        self.epsilon = Tensor([epsilon], mstype.float32)
-        self.forward = self.kernel("norm_forward", lambda *s: (s[0], [s[0][0], 2]), lambda *t: (t[0], t[0]))
-        self.backward = self.kernel("norm_backward", lambda *s: (s[0], s[3], s[3]), lambda *t: (t[0], t[0], t[0]))
-        self.run = _LayerNormWithStatistics(self.forward, self.backward, self.epsilon)
+        forward = self.kernel("norm_forward", lambda *s: (s[0], [s[0][0], 2]), lambda *t: (t[0], t[0]))
+        backward = self.kernel("norm_backward", lambda *s: (s[0], s[3], s[3]), lambda *t: (t[0], t[0], t[0]))
+        self.run = _LayerNormWithStatistics(forward, backward, Tensor([epsilon], mstype.float32))
 
     def construct(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         return self.run(x, gamma, beta)[0]
@@ -190,12 +225,12 @@ class _Embedding(_WithDropout):
 class _CrossEntropy(_Kernels):
     """See plain.CrossEntropy."""
 
-    def __init__(self, library: str, target_weight: float, other_weight: float):
+    def __init__(self, library: str, product: nn.Cell, target_weight: float, other_weight: float):
         super().__init__(library)
         weights = Tensor(np.array([target_weight, other_weight], np.float32))
         forward = self.kernel("loss_forward", lambda *s: (s[1], s[1], s[1]), lambda *t: (t[0], t[0], t[0]))
         backward = self.kernel("loss_backward", *_like(1))
-        self.logits = ops.MatMul(transpose_b=True)
+        self.logits = product
         self.run = _CrossEntropyWithLogSums(forward, backward, weights)
 
     def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

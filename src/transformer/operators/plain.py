@@ -12,7 +12,20 @@ from src.transformer.operators.fast_gradients import AddBias, LogSumExp, ScaleSh
 
 
 class PlainOperators:
-    """Makes the operators of a network."""
+    """Makes the operators of a network.
+
+    `compute_type` (float32, float16 or bfloat16) is that of the matrix products' inputs and results; weights,
+    gradients, norms, weights of attentions, and losses are float32 in any case.
+    """
+
+    def __init__(self, compute_type: str = "float32"):
+        self._type = getattr(mstype, compute_type)
+
+    def sum_of_squares(self) -> nn.Cell:
+        return SumOfSquares()
+
+    def product(self) -> nn.Cell:
+        return Product(self._type)
 
     def layer_norm(self, epsilon: float) -> nn.Cell:
         return LayerNorm(epsilon)
@@ -24,13 +37,33 @@ class PlainOperators:
         return Activation(name, dropout)
 
     def attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
-        return Attention(num_heads, dropout, causal)
+        return Attention(num_heads, dropout, causal, self._type)
 
     def embedding(self, scale: float, dropout: float) -> nn.Cell:
         return Embedding(scale, dropout)
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
-        return CrossEntropy(target_weight, other_weight)
+        return CrossEntropy(target_weight, other_weight, self.product())
+
+
+class Product(nn.Cell):
+    """x weight^T for x [rows, in_features], weight [out_features, in_features]."""
+
+    def __init__(self, compute_type: mstype.Type):
+        super().__init__()
+        self.compute_type = compute_type
+        self.matmul = ops.MatMul(transpose_b=True)
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        product = self.matmul(ops.cast(x, self.compute_type), ops.cast(weight, self.compute_type))
+        return ops.cast(product, mstype.float32)
+
+
+class SumOfSquares(nn.Cell):
+    """Sum of the squares of a tensor of any shape, [1]. A product of vectors sums faster than a reduction."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.reshape(ops.matmul(ops.reshape(x, (1, -1)), ops.reshape(x, (-1, 1))), (1,))
 
 
 class LayerNorm(nn.Cell):
@@ -79,8 +112,9 @@ class Attention(nn.Cell):
     [batch, key_len] is s; if `causal`, those up to its own place. Hidden keys have -s, padding 0.
     """
 
-    def __init__(self, num_heads: int, dropout: float, causal: bool):
+    def __init__(self, num_heads: int, dropout: float, causal: bool, compute_type: mstype.Type):
         super().__init__()
+        self.compute_type = compute_type
         self.num_heads = num_heads
         self.causal = causal
         self.dropout = nn.Dropout(p=dropout)
@@ -89,8 +123,8 @@ class Attention(nn.Cell):
         self.mix = ops.BatchMatMul()
 
     def split_heads(self, x: Tensor, batch: int) -> Tensor:
-        """[batch * length, hidden] -> [batch, num_heads, length, head_size]."""
-        split = ops.reshape(x, (batch, -1, self.num_heads, x.shape[1] // self.num_heads))
+        """[batch * length, hidden] -> [batch, num_heads, length, head_size], of the compute type."""
+        split = ops.reshape(ops.cast(x, self.compute_type), (batch, -1, self.num_heads, x.shape[1] // self.num_heads))
         return ops.transpose(split, (0, 2, 1, 3))
 
     def construct(self, queries: Tensor, keys: Tensor, values: Tensor, query_bias: Tensor, key_bias: Tensor,
@@ -100,9 +134,9 @@ class Attention(nn.Cell):
         k = self.split_heads(self.add_bias(keys, key_bias), batch)
         v = self.split_heads(self.add_bias(values, value_bias), batch)
         bias = segment_bias(query_segments, key_segments, self.causal)
-        weights = ops.softmax(self.scores(q, k) + bias, -1)
-        mixed = self.mix(self.dropout(weights), v)  # [batch, num_heads, query_len, head_size]
-        return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), queries.shape)
+        weights = self.dropout(ops.softmax(ops.cast(self.scores(q, k), mstype.float32) + bias, -1))
+        mixed = self.mix(ops.cast(weights, self.compute_type), v)  # [batch, num_heads, query_len, head_size]
+        return ops.reshape(ops.transpose(ops.cast(mixed, mstype.float32), (0, 2, 1, 3)), queries.shape)
 
 
 class Embedding(nn.Cell):
@@ -121,16 +155,16 @@ class CrossEntropy(nn.Cell):
     """Label-smoothed loss and negative log-likelihood of each row, 0 where the label is <pad> (0).
 
     For states s [rows, hidden], the table E [symbols, hidden] and labels y [rows], with logits z = s E^T:
-    lse(z) - target_weight z_y - other_weight sum(z), and lse(z) - z_y. Only the former has a gradient that training uses.
+    lse(z) - target_weight z_y - other_weight sum(z), and lse(z) - z_y. Training uses the gradient of the former only.
     Here the sum of all logits is s . (sum of the rows of E), and z_y is s . E_y, so that only lse needs the logits.
     """
 
-    def __init__(self, target_weight: float, other_weight: float):
+    def __init__(self, target_weight: float, other_weight: float, product: nn.Cell):
         super().__init__()
         self.target_weight = target_weight
         self.other_weight = other_weight
         self.log_sum_exp = LogSumExp()
-        self.logits = ops.MatMul(transpose_b=True)
+        self.logits = product
 
     def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         present = ops.cast(labels != 0, mstype.float32)

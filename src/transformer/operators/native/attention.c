@@ -178,12 +178,17 @@ static i64 compute_scores(const Attention *a, const Task *task, Scratch *s) {
   return wide;
 }
 
-/* Scores of the keys that query i of the task must not see become -infinity. */
-static void hide(const Attention *a, const Task *task, i64 i, i64 wide, float *scores) {
+/* Scores of the keys that query i of the task must not see become -infinity; returns how many it sees. */
+static i64 hide(const Attention *a, const Task *task, i64 i, i64 wide, float *scores) {
   const int32_t *segments = a->key_segments + task->row * a->key_len + task->key_start;
-  const i64 seen = a->causal ? min_of(i + 1, task->key_count) : task->key_count;
-  for (i64 j = 0; j < seen; j++) scores[j] = segments[j] > 0 ? scores[j] : -INFINITY;
-  for (i64 j = seen; j < wide; j++) scores[j] = -INFINITY;
+  const i64 reach = a->causal ? min_of(i + 1, task->key_count) : task->key_count;
+  i64 seen = 0;
+  for (i64 j = 0; j < reach; j++) {
+    seen += segments[j] > 0;
+    scores[j] = segments[j] > 0 ? scores[j] : -INFINITY;
+  }
+  for (i64 j = reach; j < wide; j++) scores[j] = -INFINITY;
+  return seen;
 }
 
 /* Dropout factors of the weights of query i, one for each key of the task. */
@@ -197,18 +202,18 @@ static void attend(const Attention *a, const Task *task, Scratch *s, float *out,
   log_sums += (task->row * a->heads + task->head) * a->query_len + task->query_start;
   for (i64 i = 0; i < task->query_count; i++) {
     float *scores = s->scores + i * wide;
-    hide(a, task, i, wide, scores);
+    const i64 seen = hide(a, task, i, wide, scores);
     float largest = -INFINITY, sum = 0.0f;
 #pragma omp simd reduction(max : largest)
     for (i64 j = 0; j < wide; j++) largest = scores[j] > largest ? scores[j] : largest;
-    if (largest == -INFINITY) largest = 0.0f; /* nothing to see: all weights become 0 */
+    if (seen == 0) largest = 0.0f; /* all weights become 0; scores that have overflowed to -infinity give NaN */
 #pragma omp simd reduction(+ : sum)
     for (i64 j = 0; j < wide; j++) {
       scores[j] = fast_exp(scores[j] - largest);
       sum += scores[j];
     }
-    const float factor = sum == 0.0f ? 0.0f : 1.0f / sum;
-    log_sums[i] = sum == 0.0f ? 0.0f : largest + logf(sum);
+    const float factor = seen == 0 ? 0.0f : 1.0f / sum;
+    log_sums[i] = seen == 0 ? 0.0f : largest + logf(sum);
     weight_factors(a, task, i, wide, s);
     for (i64 j = 0; j < wide; j++) scores[j] *= factor * s->factors[j];
   }

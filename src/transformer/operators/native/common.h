@@ -3,6 +3,7 @@
 #define MASS_COMMON_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,18 @@
 typedef int64_t i64;
 
 enum { OUT_OF_MEMORY = 1, OUT_OF_RANGE = 2 };
+
+/* 1 if numbers[0 .. count - 1] all lie in [0, limit); else 0, and the first that does not is named on standard error:
+   MindSpore's own message, which follows, has the kernel's name only. */
+static inline int all_below(const int32_t *numbers, i64 count, i64 limit, const char *what) {
+  for (i64 i = 0; i < count; i++)
+    if (numbers[i] < 0 || numbers[i] >= limit) {
+      fprintf(stderr, "C kernel: %s %d in row %lld is out of range: allowed are 0 to %lld\n", what, (int)numbers[i],
+              (long long)i, (long long)limit - 1);
+      return 0;
+    }
+  return 1;
+}
 
 static inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
 static inline i64 round_up(i64 n, i64 multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -57,7 +70,7 @@ static inline Dropout make_dropout(const int32_t *seed, const int32_t *site, con
   uint64_t step = (uint64_t)(uint32_t)seed[0] | (uint64_t)(uint32_t)seed[1] << 32;
   Dropout dropout;
   dropout.key = mix(mix(step + GOLDEN) + GOLDEN * (uint64_t)(uint32_t)site[0]);
-  dropout.threshold = (uint32_t)(probability[0] * 65536.0f + 0.5f);
+  dropout.threshold = (uint32_t)min_of((i64)(probability[0] * 65536.0f + 0.5f), 65535);
   dropout.scale = 65536.0f / (65536.0f - (float)dropout.threshold);
   return dropout;
 }
@@ -81,7 +94,7 @@ static inline void dropout_factors(const Dropout *dropout, i64 row, i64 words, i
   }
   draw_bits(dropout, row, words, first, first + words_of(columns), bits);
   const Quarter *quarters = (const Quarter *)bits;
-  const uint16_t threshold = (uint16_t)min_of(dropout->threshold, 65535);
+  const uint16_t threshold = (uint16_t)dropout->threshold;
   const float scale = dropout->scale;
   for (i64 c = 0; c < columns; c++) factors[c] = quarters[c] >= threshold ? scale : 0.0f;
 }

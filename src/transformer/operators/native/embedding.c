@@ -10,8 +10,8 @@ KERNEL(embed_forward) {
   const Dropout dropout = make_dropout(IN(int32_t, 5), IN(int32_t, 6), IN(float, 7));
   float *out = OUT(float, 8);
   const i64 rows = shapes[1][0], columns = shapes[0][1], words = words_of(columns);
-  for (i64 r = 0; r < rows; r++)
-    if (ids[r] < 0 || ids[r] >= shapes[0][0] || positions[r] < 0 || positions[r] >= shapes[3][0]) return OUT_OF_RANGE;
+  if (!all_below(ids, rows, shapes[0][0], "symbol") || !all_below(positions, rows, shapes[3][0], "position"))
+    return OUT_OF_RANGE;
   int failed = 0;
 #pragma omp parallel reduction(| : failed)
   {

@@ -11,8 +11,7 @@ KERNEL(loss_forward) {
   const int32_t *labels = IN(int32_t, 1);
   float *loss = OUT(float, 3), *nll = OUT(float, 4), *log_sum = OUT(float, 5);
   const i64 rows = shapes[0][0], symbols = shapes[0][1];
-  for (i64 r = 0; r < rows; r++)
-    if (labels[r] < 0 || labels[r] >= symbols) return OUT_OF_RANGE;
+  if (!all_below(labels, rows, symbols, "label")) return OUT_OF_RANGE;
 #pragma omp parallel for schedule(static, 4)
   for (i64 r = 0; r < rows; r++) {
     loss[r] = nll[r] = log_sum[r] = 0.0f;

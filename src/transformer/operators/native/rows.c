@@ -3,6 +3,18 @@
 #include "common.h"
 
 #include <math.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* Threads that a kernel uses; build.py asks to see that the library can be loaded. */
+int kernel_threads(void) {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
 
 /* Scratch for one row: dropout factors and the bits they come from. */
 typedef struct {
@@ -167,5 +179,30 @@ KERNEL(norm_backward) {
       }
     }
   }
+  return 0;
+}
+
+enum { CHUNK = 1 << 14 }; /* numbers that are summed one after another; the rest does not depend on the threads */
+
+/* x of any shape -> sum of its squares [1] */
+KERNEL(sum_of_squares) {
+  const float *x = IN(float, 0);
+  i64 size = 1;
+  for (int d = 0; d < ndims[0]; d++) size *= shapes[0][d];
+  const i64 chunks = (size + CHUNK - 1) / CHUNK;
+  double *sums = malloc(sizeof(double) * (size_t)(chunks + 1));
+  if (!sums) return OUT_OF_MEMORY;
+#pragma omp parallel for schedule(static)
+  for (i64 chunk = 0; chunk < chunks; chunk++) {
+    const i64 first = chunk * CHUNK, last = min_of(first + CHUNK, size);
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (i64 i = first; i < last; i++) sum += x[i] * x[i];
+    sums[chunk] = sum;
+  }
+  double total = 0.0;
+  for (i64 chunk = 0; chunk < chunks; chunk++) total += sums[chunk];
+  OUT(float, 1)[0] = (float)total;
+  free(sums);
   return 0;
 }

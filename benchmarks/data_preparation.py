@@ -1,0 +1,90 @@
+"""Data preparation from raw text to records: speed and memory of each step, beside plain tools on the same text.
+
+    python benchmarks/data_preparation.py --text FOLDER [--lines 1000000] [--rounds 3] [--only STEP ...] [--work FOLDER]
+
+The text is enlarged to --lines lines in one file (see enlarge_text.py). Each step is the command a user types, start-up
+included, with 1 and with 2 processes; beside them run `subword-nmt apply-bpe` on the same tokens and
+plain_preparation.py on the same text. All of them run in each round, in turns; times are medians of the rounds. Peak
+memory is also taken at a tenth of the lines. Prints the Markdown tables of benchmarks/README.md. Linux only.
+"""
+import argparse
+import filecmp
+import os
+import sys
+import tempfile
+from collections import defaultdict
+
+from measure_process import Measurement
+from preparation_report import report
+from preparation_runs import OTHERS, STEPS, Preparation, Run
+
+
+def runs_of_round(preparation: Preparation, chosen: list[str], number: int, learn_rounds: int) -> list[Run]:
+    """All runs of a round in their order, each other round with two processes first; memory in the first one only."""
+    runs = []
+    for step in (*STEPS, *OTHERS):
+        if step not in chosen or (step == "learn" and number >= learn_rounds):
+            continue
+        processes = (1,) if step in OTHERS else (1, 2) if number % 2 == 0 else (2, 1)
+        sizes = [preparation.lines]
+        if "memory" in chosen and number == 0:
+            sizes.append(preparation.sample_lines)
+        runs += [Run(step, count, lines) for lines in sizes for count in processes]
+    return runs
+
+
+def identities(preparation: Preparation, done: dict[Run, list[Measurement]]) -> list[str]:
+    """Whether outputs that must be equal are, as lines to print."""
+    lines = []
+    for step, ending in (("tokenize", ".txt"), ("learn", "codes"), ("bpe", (".txt", ".dict", ".bin")),
+                         ("records", ".tfrecord")):  # fmt: skip
+        one, two = (Run(step, processes, preparation.lines) for processes in (1, 2))
+        if one in done and two in done:
+            folders = preparation.output(one), preparation.output(two)
+            names = [[name for name in sorted(os.listdir(folder)) if name.endswith(ending)] for folder in folders]
+            same = names[0] == names[1] and filecmp.cmpfiles(*folders, names[0], shallow=False)[0] == names[0]
+            lines.append(f"{step}: outputs of 1 and 2 processes are {'the same bytes' if same else 'DIFFERENT'}")
+    theirs, ours = Run("subword-nmt", 1, preparation.lines), Run("bpe", 1, preparation.lines)
+    if theirs in done and ours in done:
+        same = filecmp.cmp(os.path.join(preparation.output(theirs), "bpe.txt"),
+                           os.path.join(preparation.output(ours), "news_tokenized_bpe.txt"), shallow=False)
+        lines.append(f"bpe: our output and that of subword-nmt are {'the same bytes' if same else 'DIFFERENT'}")
+    return lines
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", default="/work/shared/data/news", help="folder of *.txt (default: %(default)s)")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--learn_rounds", type=int, default=1, help="rounds in which codes are learnt (default: 1)")
+    parser.add_argument("--symbols", type=int, default=46000, help="BPE merges to learn (default: %(default)s)")
+    parser.add_argument("--threshold", type=int, default=50, help="of the vocabulary (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=[*STEPS, *OTHERS, "memory"], default=[*STEPS, *OTHERS, "memory"],
+                        help="what to measure (default: all); what these steps need is made, but not measured")
+    parser.add_argument("--work", help="folder for text and outputs, kept for the next call (default: a temporary one)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = os.path.abspath(args.work or temporary)
+        os.makedirs(work, exist_ok=True)
+        preparation = Preparation(work, args.text, args.lines, args.symbols, args.threshold)
+        growth = preparation.make_raw_text()
+        done: dict[Run, list[Measurement]] = defaultdict(list)
+        for number in range(args.rounds):
+            for run in runs_of_round(preparation, args.only, number, args.learn_rounds):
+                measured = preparation.measure(run)
+                done[run].append(measured)
+                print(f"round {number + 1}: {run.step}, {run.processes} processes, {run.lines:,} lines: "
+                      f"{measured.seconds:.1f} s ({measured.cpu_seconds:.1f} s of processor), "
+                      f"{measured.largest_mib:.0f} MiB", file=sys.stderr, flush=True)
+        print(growth)
+        print("\n".join(identities(preparation, done)) + "\n")
+        print(report(done, args.lines, preparation.sample_lines))
+
+
+if __name__ == "__main__":
+    main()

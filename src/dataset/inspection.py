@@ -1,0 +1,122 @@
+"""The first examples of a data set as text, for a look at what training will see: --inspect of the data-set scripts."""
+import sys
+import unicodedata
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from src.dataset.records import RecordSet, load_records
+from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
+from src.utils.byte_pair_encoding import join_subwords
+from src.utils.dictionary import BOS_INDEX, Dictionary
+from src.utils.errors import UsageError
+
+LANGUAGE_MODEL = "mass"  # the default of dataset_config.language_model
+_WIDTH = 118
+
+
+def inspection_flags() -> ArgumentParser:
+    """A parser of --inspect and --count alone, to be a parent of the parser of a script."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    group = parser.add_argument_group("to look at a data set instead of making one")
+    group.add_argument("--inspect", metavar="FILE",
+                       help="print the first examples of a data set (a record file or a folder) as text, with a fresh "
+                            "mask for pre-training; no other flag is needed then")  # fmt: skip
+    group.add_argument("--count", metavar="N", type=int, default=5, help="how many examples")
+    return parser
+
+
+def inspect_if_asked(arguments: Sequence[str] | None = None) -> bool:
+    """Print the examples that --inspect on the command line asks for; False if it is not there.
+
+    Raises:
+        UsageError: a count below 1.
+        MassError: see `load_records`.
+    """
+    asked, _ = inspection_flags().parse_known_args(arguments)
+    if asked.inspect is None:
+        return False
+    if asked.count < 1:
+        raise UsageError(f"--count {asked.count}: give 1 example or more")
+    for text in inspect_records(asked.inspect, asked.count, np.random.default_rng()):
+        sys.stdout.write(text + "\n")
+    return True
+
+
+def inspect_records(spec: str, count: int, generator: np.random.Generator) -> Iterator[str]:
+    """What a data set is, then its first `count` examples, each a few lines of text.
+
+    Args:
+        spec: as for `load_records`.
+        generator: of the masks. Every call of it gives others, as every epoch of training does.
+    """
+    records = load_records(spec, "--inspect")
+    vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
+    (masking,) = records.info.masking.items()
+    yield (f"{spec}: {records.info.kept:,} {records.info.kind} ({records.info.split}), "
+           f"{masking[0]} {masking[1]}, vocabulary of {len(vocabulary):,} symbols")
+    describe = _sentence if records.info.kind == "sentences" else _pair
+    for index in islice(range(len(records)), count):
+        yield f"\n{index}\n" + "\n".join(describe(records, index, vocabulary, generator))
+
+
+def _sentence(records: RecordSet, index: int, vocabulary: Dictionary, generator: np.random.Generator) -> Iterator[str]:
+    """A sentence, and below each of its symbols what pre-training makes of it with a mask drawn now."""
+    ids = records.columns["tokens"][index]
+    ratio = records.info.masking["fragment_ratio"]
+    model = FRAGMENT_LANGUAGE_MODELS[LANGUAGE_MODEL](len(vocabulary), ratio)
+    source, inputs, positions, labels = (row[0] for row in model(ids[None], np.array([len(ids)]), generator))
+    shown = positions[np.flatnonzero(labels)]
+    rows = {"subwords": _symbols(ids, vocabulary), "encoder input": _symbols(source, vocabulary)}
+    for name, symbols in (("decoder input", inputs), ("predicted", labels)):
+        cells = [""] * len(ids)
+        for position, symbol in zip(shown, _symbols(symbols[: len(shown)], vocabulary), strict=True):
+            cells[position] = symbol
+        rows[name] = cells
+    yield f"  text           {_text(ids, vocabulary)}"
+    yield from _table({"position": [str(position) for position in range(len(ids))], **rows})
+
+
+def _pair(records: RecordSet, index: int, vocabulary: Dictionary, generator: np.random.Generator) -> Iterator[str]:
+    """Source and target of a pair, as words and as what the network gets, with noise drawn now if there is any."""
+    source, target = records.columns["source"][index], records.columns["target"][index]
+    noisy = NoiseChannelLanguageModel(records.info.masking["noise_prob"])(source[None], generator)[0]
+    inputs = np.concatenate([[BOS_INDEX], target[:-1]])
+    yield f"  source         {_text(source, vocabulary)}"
+    yield f"  target         {_text(target, vocabulary)}"
+    for name, ids in (("encoder input", noisy), ("decoder input", inputs), ("predicted", target)):
+        yield f"  {name:<14} {' '.join(_symbols(ids, vocabulary))}"
+
+
+def _text(ids: np.ndarray, vocabulary: Dictionary) -> str:
+    return join_subwords(vocabulary.decode(ids))
+
+
+def _symbols(ids: np.ndarray, vocabulary: Dictionary) -> list[str]:
+    return [vocabulary[index] for index in ids]
+
+
+def _table(rows: dict[str, list[str]]) -> Iterator[str]:
+    """Rows of equally many cells, one below the other; cells that do not fit into a line go on below all of them."""
+    widths = [max(map(_width, cells)) for cells in zip(*rows.values(), strict=True)]
+    start = 0
+    while start < len(widths):
+        end, used = start, 0
+        while end < len(widths) and (end == start or used + widths[end] + 1 <= _WIDTH - 17):
+            used += widths[end] + 1
+            end += 1
+        for name, cells in rows.items():
+            padded = (cell + " " * (width - _width(cell)) for cell, width in
+                      zip(cells[start:end], widths[start:end], strict=True))
+            yield f"  {name:<14} {' '.join(padded)}".rstrip()
+        start = end
+        if start < len(widths):
+            yield ""
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: Chinese characters, for example, take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character)
+               for character in text)

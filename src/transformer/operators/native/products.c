@@ -1,0 +1,65 @@
+/* Matrix products through the sgemm of oneDNN, the library that MindSpore itself multiplies with. MindSpore's own
+   threads share a product less evenly than one part of the result for each thread does (benchmarks/kernels.py). */
+#include "common.h"
+
+#include <dlfcn.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* c [m, n] = alpha a b + beta c, row-major, a transposed if transa is 'T', ...; 0 is success (oneDNN, BLAS API). */
+typedef int (*Sgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const float *a, i64 lda, const float *b,
+                     i64 ldb, float beta, float *c, i64 ldc);
+
+enum { NO_LIBRARY = 3, SMALLEST_PART = 16 };
+
+static Sgemm find_sgemm(void) {
+  static Sgemm found;
+  if (!found) {
+    void *library = dlopen("libdnnl.so.3", RTLD_NOW | RTLD_NOLOAD); /* as MindSpore has loaded it */
+    if (library) found = (Sgemm)dlsym(library, "dnnl_sgemm");
+  }
+  return found;
+}
+
+/* For Python: whether this process has the library. */
+int products_available(void) { return find_sgemm() != NULL; }
+
+/* c [m, n] = op(a) [m, k] op(b) [k, n]; each thread makes some rows of c, or some columns if there are more of them. */
+static int multiply(char transa, char transb, i64 m, i64 n, i64 k, const float *a, i64 lda, const float *b, i64 ldb,
+                    float *c) {
+  const Sgemm sgemm = find_sgemm();
+  if (!sgemm) return NO_LIBRARY;
+  const i64 longest = m > n ? m : n;
+  int failed = 0;
+#pragma omp parallel reduction(| : failed)
+  {
+    i64 threads = 1, thread = 0;
+#ifdef _OPENMP
+    threads = omp_get_num_threads(), thread = omp_get_thread_num();
+#endif
+    const i64 part = round_up((longest + threads - 1) / threads, SMALLEST_PART);
+    const i64 first = min_of(thread * part, longest), count = min_of(first + part, longest) - first;
+    if (count > 0 && m > n)
+      failed = sgemm(transa, transb, count, n, k, 1.0f, a + (transa == 'T' ? first : first * lda), lda, b, ldb, 0.0f,
+                     c + first * n, n);
+    else if (count > 0)
+      failed = sgemm(transa, transb, m, count, k, 1.0f, a, lda, b + (transb == 'T' ? first * ldb : first), ldb, 0.0f,
+                     c + first, n);
+  }
+  return failed;
+}
+
+/* x [rows, in], weight [out, in] -> x weight^T [rows, out] */
+KERNEL(product_forward) {
+  const i64 rows = shapes[0][0], in = shapes[0][1], out = shapes[1][0];
+  return multiply('N', 'T', rows, out, in, IN(float, 0), in, IN(float, 1), in, OUT(float, 2));
+}
+
+/* dout [rows, out], x [rows, in], weight [out, in] -> gradients of x and weight */
+KERNEL(product_backward) {
+  const i64 rows = shapes[1][0], in = shapes[1][1], out = shapes[2][0];
+  const int failed = multiply('N', 'N', rows, in, out, IN(float, 0), out, IN(float, 2), in, OUT(float, 3));
+  if (failed) return failed;
+  return multiply('T', 'N', out, in, rows, IN(float, 0), out, IN(float, 1), in, OUT(float, 4));
+}
