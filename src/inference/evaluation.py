@@ -34,6 +34,7 @@ def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> 
     config = dataclasses.replace(config, dataset_config=data)
     source = batch_source(records, config, noisy=False)
     set_up_device(config)
+    require_compute_type(config)
     choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
                               config.model_config.compute_type)
     print(f"operators: {choice.reason}", flush=True)
