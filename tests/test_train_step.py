@@ -63,7 +63,8 @@ def compiled_step(optimizer: str, clip_norm: float) -> tuple[TrainStep, list[tup
     network = GivenGradients()
     cell = make_optimizer(LearnRateConfig(optimizer=optimizer), network.trainable_params())
     state = {id(parameter): parameter for parameter in (*network.get_parameters(), *cell.get_parameters())}
-    return TrainStep(network, cell, clip_norm, Ranks(), PlainOperators()), [(entry, entry.asnumpy().copy()) for entry in state.values()]
+    step = TrainStep(network, cell, clip_norm, Ranks(), PlainOperators())
+    return step, [(entry, entry.asnumpy().copy()) for entry in state.values()]
 
 
 def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:

@@ -16,7 +16,7 @@ from src.transformer.operators.choice import choose_operators
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
-from src.utils.device import set_up_device
+from src.utils.device import require_compute_type, set_up_device
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.ppl_score import perplexities
