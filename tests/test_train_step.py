@@ -8,13 +8,16 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from config.config import Config, LearnRateConfig
 from src.dataset.batch import Batch, Shape
+from src.training.distributed import Ranks
 from src.training.optimizer import make_optimizer
-from src.training.train_step import TrainStep
+from src.training.train_step import TrainStep, dropout_seed, read_sums
+from src.transformer.operators.plain import PlainOperators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.device import set_up_device
 from tests.tiny_network import MODEL, fine_tuning_batch, named_arrays, scramble
 
 RATE = 0.125
+SEED = dropout_seed(1, 2, 3, 4)
 
 
 class GivenGradients(nn.Cell):
@@ -27,9 +30,17 @@ class GivenGradients(nn.Cell):
         self.gamma = Parameter(Tensor(generator.normal(size=5).astype(np.float32)))
         self.bias = Parameter(Tensor(np.zeros(6, np.float32)))
 
-    def construct(self, weight, gamma, bias):
+    def construct(self, weight, gamma, bias, seed):
         loss = ops.sum(self.weight * weight) + ops.sum(self.gamma * gamma) + ops.sum(self.bias * bias)
         return loss, 2.0 * loss
+
+
+class GivenBatch(list):
+    """Gradients in the place of a batch, with the counts a batch has."""
+
+    def __init__(self, gradients: list[np.ndarray], target_tokens: int):
+        super().__init__(gradients)
+        self.target_tokens, self.tokens = target_tokens, 3 * target_tokens
 
 
 def given_gradients(seed: int, size: float = 1.0) -> list[np.ndarray]:
@@ -52,7 +63,8 @@ def compiled_step(optimizer: str, clip_norm: float) -> tuple[TrainStep, list[tup
     network = GivenGradients()
     cell = make_optimizer(LearnRateConfig(optimizer=optimizer), network.trainable_params())
     state = {id(parameter): parameter for parameter in (*network.get_parameters(), *cell.get_parameters())}
-    return TrainStep(network, cell, clip_norm), [(entry, entry.asnumpy().copy()) for entry in state.values()]
+    step = TrainStep(network, cell, clip_norm, Ranks(), PlainOperators())
+    return step, [(entry, entry.asnumpy().copy()) for entry in state.values()]
 
 
 def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:
@@ -64,12 +76,21 @@ def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:
     return step
 
 
-def update(step: TrainStep, batches: list[list[np.ndarray]], divisor: float = 1.0, loss_scale: float = 1.0) -> None:
-    """One step of the trainer's loop: the sum of the batches' gradients over `divisor`."""
-    for batch in batches:
-        step.gather(batch, loss_scale)
-    step.apply(RATE, step.norm(), 1.0 / (loss_scale * divisor))
+def update(step: TrainStep, batches: list[list[np.ndarray]], targets: int = 1, loss_scale: float = 1.0) -> None:
+    """One step of the training loop: the sum of the batches' gradients over their `targets` target symbols."""
+    for number, batch in enumerate(batches):
+        gather(step, batch, loss_scale, targets if number == 0 else 0)
+    step.apply(RATE, step.total(), loss_scale)
     step.clear()
+
+
+def gather(step: TrainStep, gradients: list[np.ndarray], loss_scale: float, targets: int = 1) -> list[float]:
+    """Gather given gradients; returns loss and negative log-likelihood."""
+    return sums(step.gather(GivenBatch(gradients, targets), loss_scale, SEED))
+
+
+def norm(step: TrainStep) -> float:
+    return read_sums(step.total()).norm
 
 
 # -- gathering, by the whole network ---------------------------------------------------------------------------------
@@ -79,10 +100,11 @@ def update(step: TrainStep, batches: list[list[np.ndarray]], divisor: float = 1.
 def network_step():
     """A training step of the tiny network, its dropout at rest."""
     set_up_device(Config())
-    network = TransformerForTrain(MODEL)
+    network = TransformerForTrain(MODEL, PlainOperators())
     scramble(network)
     network.set_train(False)
-    return TrainStep(network, make_optimizer(LearnRateConfig(optimizer="momentum"), network.trainable_params()), 0.0)
+    optimizer = make_optimizer(LearnRateConfig(optimizer="momentum"), network.trainable_params())
+    return TrainStep(network, optimizer, 0.0, Ranks(), PlainOperators())
 
 
 def sums(results: tuple[Tensor, Tensor]) -> list[float]:
@@ -99,14 +121,16 @@ def test_gradients_of_two_batches_add_up_to_those_of_both_in_one(network_step):
     whole = Batch(*map(np.concatenate, zip(*halves, strict=True)))
     separately = []
     for half in halves:
-        separately.append((sums(network_step.gather(half, 1.0)), gathered(network_step)))
+        separately.append((sums(network_step.gather(half, 1.0, SEED)), gathered(network_step)))
         network_step.clear()
     for half in halves:
-        network_step.gather(half, 1.0)
-    both = gathered(network_step)
-    np.testing.assert_allclose(network_step.norm().asnumpy(), norm_of(list(both.values())), rtol=1e-5)
+        network_step.gather(half, 1.0, SEED)
+    both, totals = gathered(network_step), read_sums(network_step.total())
+    np.testing.assert_allclose(totals.norm, norm_of(list(both.values())), rtol=1e-5)
+    np.testing.assert_allclose([totals.loss, totals.nll], np.sum([pair for pair, _ in separately], axis=0), rtol=1e-5)
+    assert (totals.targets, totals.tokens, totals.stop) == (whole.target_tokens, whole.tokens, 0)
     network_step.clear()
-    whole_sums = sums(network_step.gather(whole, 1.0))
+    whole_sums = sums(network_step.gather(whole, 1.0, SEED))
     at_once = gathered(network_step)
     network_step.clear()
     np.testing.assert_allclose(np.sum([half_sums for half_sums, _ in separately], axis=0), whole_sums, rtol=1e-5)
@@ -122,9 +146,9 @@ def test_gradients_of_two_batches_add_up_to_those_of_both_in_one(network_step):
 
 def test_loss_scale_multiplies_gradients_only(network_step):
     batch = fine_tuning_batch(3, Shape(2, 8, 4))
-    plain_sums, plain = sums(network_step.gather(batch, 1.0)), gathered(network_step)
+    plain_sums, plain = sums(network_step.gather(batch, 1.0, SEED)), gathered(network_step)
     network_step.clear()
-    scaled_sums, scaled = sums(network_step.gather(batch, 1024.0)), gathered(network_step)
+    scaled_sums, scaled = sums(network_step.gather(batch, 1024.0, SEED)), gathered(network_step)
     network_step.clear()
     assert scaled_sums == plain_sums
     for name, gradient in plain.items():
@@ -136,25 +160,30 @@ def test_loss_scale_multiplies_gradients_only(network_step):
 
 def test_gather_returns_loss_and_likelihood():
     step, gradients = new_step("momentum"), given_gradients(1)
-    loss, nll = sums(step.gather(gradients, 16.0))
+    loss, nll = gather(step, gradients, 16.0)
     expected = sum(np.sum(value * gradient) for value, gradient in zip(values(step.network), gradients, strict=True))
     assert loss == pytest.approx(expected, rel=1e-5) and nll == pytest.approx(2.0 * expected, rel=1e-5)
 
 
 def test_norm_is_that_of_all_that_was_gathered():
     step, first, second = new_step("momentum"), given_gradients(2), given_gradients(3)
-    assert step.norm().asnumpy() == 0.0
-    step.gather(first, 8.0)
-    assert step.norm().asnumpy() == pytest.approx(8.0 * norm_of(first), rel=1e-6)
-    step.gather(second, 8.0)
-    assert step.norm().asnumpy() == pytest.approx(8.0 * norm_of([a + b for a, b in zip(first, second, strict=True)]),
-                                                  rel=1e-6)
+    gather(step, first, 8.0)
+    assert norm(step) == pytest.approx(8.0 * norm_of(first), rel=1e-6)
+    gather(step, second, 8.0)
+    assert norm(step) == pytest.approx(8.0 * norm_of([a + b for a, b in zip(first, second, strict=True)]), rel=1e-6)
+
+
+def test_a_wish_to_stop_is_counted():
+    step = new_step("momentum")
+    for stop in (False, True, True):
+        step.gather(GivenBatch(given_gradients(1), 1), 1.0, SEED, stop)
+    assert read_sums(step.total()).stop == 2
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5, 1e3])
 def test_gradients_are_clipped_by_their_global_norm(clip_norm):
     """Momentum's first step is plain descent: it shows the gradients that were applied."""
-    step, batches, divisor = new_step("momentum", clip_norm), [given_gradients(4), given_gradients(5)], 7.0
+    step, batches, divisor = new_step("momentum", clip_norm), [given_gradients(4), given_gradients(5)], 7
     before = values(step.network)
     update(step, batches, divisor, loss_scale=256.0)
     mean = [(a.astype(np.float64) + b) / divisor for a, b in zip(*batches, strict=True)]
@@ -170,10 +199,9 @@ def test_clear_forgets_whatever_was_gathered(bad):
     before = values(step.network)
     broken = given_gradients(7)
     broken[1][2] = bad
-    step.gather(broken, 1.0)
-    assert not np.isfinite(step.norm().asnumpy())
+    gather(step, broken, 1.0)
+    assert not np.isfinite(norm(step))
     step.clear()
-    assert step.norm().asnumpy() == 0.0
     update(step, [gradients])
     for old, new, gradient in zip(before, values(step.network), gradients, strict=True):
         np.testing.assert_allclose(new, old - RATE * gradient, rtol=1e-5, atol=1e-6)
@@ -260,8 +288,19 @@ def test_loss_scale_does_not_change_the_update(optimizer):
     for loss_scale in (1.0, 2.0**16, 2.0**-10):
         step = new_step(optimizer)
         for seed in (13, 14):
-            update(step, [given_gradients(seed)], 3.0, loss_scale)
+            update(step, [given_gradients(seed)], 3, loss_scale)
         results.append(values(step.network))
     for other in results[1:]:
         for found, wanted in zip(other, results[0], strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+# -- dropout ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_batch_of_each_step_and_rank_has_a_dropout_seed_of_its_own():
+    grid = [(seed, step, number, rank) for seed in (1, 2) for step in (1, 2, 70000) for number in (0, 1)
+            for rank in (0, 1)]
+    seeds = {dropout_seed(*place).tobytes() for place in grid}
+    assert len(seeds) == len(grid)
+    assert dropout_seed(*grid[0]).tobytes() in seeds and dropout_seed(*grid[0]).dtype == np.int32

@@ -1,4 +1,5 @@
 """The validations so far: the best of them, and whether it is time to give up."""
+import math
 from dataclasses import dataclass
 
 
@@ -13,7 +14,7 @@ class Score:
 
     def after(self, step: int, nll: float) -> "Score":
         """The score after a validation at `step` that found `nll` per target symbol."""
-        if self.best_nll is None or nll < self.best_nll:
+        if not math.isnan(nll) and (self.best_nll is None or nll < self.best_nll):
             return Score(nll, step, step)
         return Score(self.best_nll, self.best_step, step, self.without_gain + 1)
 

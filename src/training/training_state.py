@@ -56,7 +56,7 @@ class TrainingState:
         try:
             content = json.loads(text)
             intact = content.pop("sha256") == _digest(content)
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise MassError("it is damaged (not a state of training)") from error
         if not intact:
             raise MassError("it is damaged (its checksum is another)")
