@@ -9,7 +9,8 @@ from src.training.start_summary import StartSummary, sizes_by_part, start_text
 
 MODEL = ModelConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, vocab_size=1234)
 SUMMARY = StartSummary(
-    task="pre-training", device="CPU", precision="float32", operators="C kernels", world_size=1, accumulate=1, model=MODEL,
+    task="pre-training", device="CPU", precision="float32", operators="C kernels", world_size=1,
+    accumulate=1, model=MODEL,
     sizes={"embedding.table": 19744, "encoder.layers.0.query.weight": 256, "encoder.layers.1.query.weight": 256,
            "decoder.norm.gamma": 16}, weights_from="new, seed 100", vocabulary_path="vocab/all_en.dict.bin",
     train_paths=["records/news.tfrecord"], train_examples=271389, valid_paths=[], valid_examples=0,
