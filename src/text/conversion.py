@@ -19,7 +19,7 @@ from src.utils.parallel import map_in_order
 from src.utils.progress import Progress
 from src.utils.text_files import FilePart, batches_of_parts, file_parts
 
-_MAX_WORDS = 1 << 18  # distinct words of a file that are kept before they are reduced to their subwords
+_MAX_WORDS = 1 << 15  # distinct words of a file that are kept before they are reduced to their subwords
 
 
 class ConvertedText(NamedTuple):

@@ -16,7 +16,7 @@ _CLOSERS = re.escape("])}>\"'»”’")  # what may follow the full stop that en
 _CLOSERS_AT_END = re.compile(f" [{_CLOSERS}][{_CLOSERS} ]*$", re.MULTILINE)
 _GLUE = "\x1f"  # stands for a space inside a chunk
 _NEIGHBOUR = "\ufdef"  # a chunk that no rule knows
-_MAX_CHUNKS = 1 << 16  # twice as many take about 30 MB
+_MAX_CHUNKS = 150_000  # about 30 MB
 _CHUNKS_A_CALL = 1000
 
 # No rule applies inside such a chunk, or between it and what follows, but for the contractions and the mark at its end.
@@ -49,11 +49,9 @@ class ChunkTokenizer(RecentWords):
             return "", 0
         text = _CLOSERS_AT_END.sub(lambda match: match[0].replace(" ", _GLUE), text)
         chunks = ("\n" + text.replace("\n", "\n \n")[:-2]).split(" ")
-        missing = set(chunks).difference(self)
-        if self.make_room(len(missing)):
-            missing = set(chunks)
-        self._learn([chunk for chunk in missing if self.recall(chunk) is None])
+        self._learn(set(chunks).difference(self))
         lines = " ".join(map(self.__getitem__, chunks)).replace("\n ", "\n")
+        self.forget_old_words(chunks)
         return lines, lines.count(" ") + text.count("\n") - chunks.count("\n\n")
 
     def _learn(self, chunks: Collection[str]) -> None:

@@ -20,7 +20,7 @@ _SEPARATOR = "@@"
 _END = "</w>"
 _OLDEST_VERSION, *_ = _VERSIONS = ("0.1", "0.2")  # of codes files; the oldest has no header
 _STRIPPED = "\r\n "  # what subword-nmt leaves alone at both ends of a line
-_CACHE_WORDS = 1 << 16  # twice as many take about 30 MB
+_CACHE_WORDS = 150_000  # about 25 MB; most words of a larger number would not come again soon
 
 
 class BytePairEncoding:
@@ -39,7 +39,9 @@ class BytePairEncoding:
         if "  " in text:
             text = "\n".join(map(_without_double_spaces, text.split("\n")))
         # Line ends stay, at the beginning of the next word: `\nThe` is one more word to look up.
-        encoded = list(map(self._cache.__getitem__, text.replace("\n", " \n").split(" ")))
+        words = text.replace("\n", " \n").split(" ")
+        encoded = list(map(self._cache.__getitem__, words))
+        self._cache.forget_old_words(words)
         return " ".join(encoded).replace(" \n", "\n"), Counter(encoded)
 
     def encode_line(self, line: str) -> str:
@@ -78,10 +80,8 @@ class _WordCache(RecentWords):
         self._merges = merges
 
     def __missing__(self, word: str) -> str:
-        self.make_room()
-        encoded = self.recall(word)
-        if encoded is None:
-            encoded = self[word] = "".join(map(self._encode, word.splitlines(keepends=True)))
+        encoded = "".join(map(self._encode, word.splitlines(keepends=True)))
+        self[word] = encoded = word if encoded == word else encoded  # one string in memory where one will do
         return encoded
 
     def _encode(self, piece: str) -> str:

@@ -1,30 +1,24 @@
 """A bounded memory of what was found out about words."""
+from collections.abc import Iterable
+from itertools import islice
 
 
 class RecentWords(dict[str, str]):
-    """Values by word, of which only the recently used stay.
+    """Values by word, which are a plain dict's to read; `forget_old_words` keeps their number bounded.
 
-    When it is full, all of it becomes the older generation, in place of the one before. A word that is asked for again
-    is recalled from there, so frequent words stay for good, and at most twice `limit` are kept. Reading is that of a
-    plain dict; a full cache that is emptied would forget the frequent words with the rare ones.
+    A full memory that is emptied would forget the frequent words with the rare ones, and one that
+    notes every use would be slow.
     """
 
     def __init__(self, limit: int):
         super().__init__()
         self._limit = limit
-        self._older: dict[str, str] = {}
 
-    def make_room(self, count: int = 1) -> bool:
-        """Whether `count` more words would be too many, in which case all have become the older generation."""
-        if not self or len(self) + count <= self._limit:
-            return False
-        self._older = dict(self)
-        self.clear()
-        return True
-
-    def recall(self, word: str) -> str | None:
-        """The value of a word from the older generation, which is then in the younger one too; None if it has none."""
-        value = self._older.get(word)
-        if value is not None:
-            self[word] = value
-        return value
+    def forget_old_words(self, in_use: Iterable[str]) -> None:
+        """If there are more than `limit` words, forget the older half, but for those `in_use` (a recent text's)."""
+        if len(self) <= self._limit:
+            return
+        kept = {word: self[word] for word in in_use}
+        for word in list(islice(self, len(self) // 2)):
+            del self[word]
+        self.update(kept)
