@@ -209,8 +209,11 @@ def test_a_compiler_that_hangs_is_given_up(compiler, monkeypatch):
 
 
 @pytest.mark.parametrize("device", ["GPU", "Ascend"])
-def test_kernels_are_for_the_cpu(device):
+def test_kernels_are_for_float32_on_the_cpu(device):
     for wish in ("auto", "off"):
         assert isinstance(choose_operators(device, wish).operators, PlainOperators)
-    with pytest.raises(UsageError, match=f"not for {device}"):
+    with pytest.raises(UsageError, match=f"not for float32 on {device}"):
         choose_operators(device, "on")
+    assert isinstance(choose_operators("CPU", "auto", "float16").operators, PlainOperators)
+    with pytest.raises(UsageError, match="not for float16 on CPU"):
+        choose_operators("CPU", "on", "float16")
