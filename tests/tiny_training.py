@@ -6,12 +6,26 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from mindspore import Tensor
 
 from config.config import Config
 from config.loading import config_from_dict
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.dataset.records import write_records
+from src.dataset.data_sources import with_vocabulary_size
+from src.dataset.records import load_records, write_records
+from src.training.checkpoints import Checkpoints
+from src.training.distributed import Ranks
+from src.training.optimizer import make_optimizer, optimizer_state
+from src.training.resuming import find_resumed, load_optimizer
+from src.training.train_step import TrainStep
+from src.training.training_data import identify, training_source, validation_source
+from src.training.training_loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
+from src.transformer.operators.plain import PlainOperators
+from src.transformer.transformer_for_train import TransformerForTrain
+from src.transformer.weights import load_into
+from src.utils.device import set_up_device
 from src.utils.dictionary import Dictionary
+from src.utils.loss_monitor import LossMonitor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORDS = "abcdefgh"
@@ -42,13 +56,13 @@ def training_config(train: str, valid: str = "", **changes: dict) -> Config:
 def training_nodes(train: str, valid: str = "", **changes: dict) -> dict:
     """The same as plain dictionaries, as a configuration file holds them."""
     nodes = {
-        "dataset_config": {"epochs": 1000, "batch_size": 4, "num_buckets": 1, "fine_tune_dataset": train,
-                           "valid_dataset": valid},
+        "dataset_config": {"epochs": 1000, "batch_size": 4, "pack_sentences": False, "num_buckets": 1,
+                           "fine_tune_dataset": train, "valid_dataset": valid},
         "model_config": MODEL,
         "loss_scale_config": {"loss_scale_mode": "static", "init_loss_scale": 1.0},
         "learn_rate_config": {"lr": 0.01, "warmup_steps": 4, "decay_steps": 1000},
         "checkpoint_options": {"save_ckpt_steps": 4, "keep_ckpt_max": 3},
-        "training_config": {"max_steps": 12, "log_steps": 1, "valid_steps": 4},
+        "training_config": {"max_steps": 12, "log_steps": 1, "valid_steps": 4, "native_kernels": "off"},
     }
     for node, keys in changes.items():
         nodes[node] = {**nodes[node], **keys}
@@ -70,3 +84,51 @@ def start_script(folder: Path, script: str, *arguments: object) -> subprocess.Po
     """Run a script of the repository in `folder`, as a user would."""
     return subprocess.Popen([sys.executable, os.path.join(ROOT, script), *map(str, arguments)], cwd=folder, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+class Workbench:
+    """A network and its training step, compiled once, for many short runs; what train() puts together, without it."""
+
+    def __init__(self, train: str, valid: str = "", **changes: dict):
+        self._paths, self._changes = (train, valid), changes
+        self.records = load_records(train)
+        self._valid = load_records(valid) if valid else None
+        config = with_vocabulary_size(training_config(train, valid, **changes), self.records)
+        set_up_device(config)
+        operators = PlainOperators(config.model_config.compute_type)
+        self.network = TransformerForTrain(config.model_config, operators)
+        optimizer = make_optimizer(config.learn_rate_config, self.network.trainable_params())
+        self.memory = optimizer_state(optimizer, self.network)
+        self._step = TrainStep(self.network, optimizer, config.learn_rate_config.clip_norm, Ranks(), operators)
+        self._start = [(entry, entry.asnumpy().copy()) for entry in (*self.network.get_parameters(), *self.memory)]
+
+    def run(self, folder: Path, resume: bool = False, monitor: type[LossMonitor] = LossMonitor,
+            **changes: dict) -> TrainingResult:
+        """Train in `folder` from the beginning, or from its newest checkpoint; `changes` leave the network as it is."""
+        nodes = {**self._changes, **{node: {**self._changes.get(node, {}), **keys} for node, keys in changes.items()}}
+        config = with_vocabulary_size(training_config(*self._paths, **nodes), self.records)
+        ranks, vocabulary = Ranks(), self.records.info.vocabulary
+        source = training_source(self.records, config, ranks)
+        valid_source = validation_source(self._valid, config, ranks, source.plan.shapes)
+        data = TrainingData(source, valid_source, None, identify("pairs", source, valid_source), vocabulary,
+                            self.records.vocabulary_path)
+        checkpoints = Checkpoints(str(folder), config, vocabulary, self.records.vocabulary_path)
+        state, path = None, ""
+        self.reset()
+        if resume:
+            resumed = find_resumed("", str(folder), config.checkpoint_options.ckpt_prefix)
+            state, path = resumed.state, resumed.files.weights
+            load_into(self.network, path, config.model_config, vocabulary, self.records.vocabulary_path)
+            load_optimizer(resumed.files, self.memory)
+        told = monitor(str(folder), config.training_config.log_steps, planned_steps(config, source.steps_per_epoch),
+                       resumed_step=state.step if state else 0, unreported=state.unreported if state else None)
+        try:
+            return TrainingLoop(config, self._step, data, checkpoints, told, ranks, state, path).run()
+        finally:
+            told.close()
+
+    def reset(self) -> None:
+        """Weights and optimizer as they were at the start."""
+        self._step.clear()
+        for parameter, value in self._start:
+            parameter.set_data(Tensor(value))

@@ -1,5 +1,6 @@
 """The training loop: steps, reports, validation, checkpoints."""
 import math
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -62,7 +63,7 @@ class TrainingLoop:
     """Steps from where the state says to the planned end; the last step is always validated and saved.
 
     Without dataset_sink_mode each step waits for the device. With it, losses are read back every dataset_sink_step
-    steps, before a checkpoint and before a validation.
+    steps, before each checkpoint and before each validation; several ranks hear of a signal only then.
     """
 
     def __init__(self, config: Config, train_step: TrainStep, data: TrainingData, checkpoints: Checkpoints | None,
@@ -79,17 +80,21 @@ class TrainingLoop:
             self.loss_scale.restore(state.loss_scale, state.good_steps)
         self._waiting: list[WaitingStep] = []
         self._path = path
+        self._signals = StopSignals(STUCK_AFTER if ranks.world_size > 1 else None)
         self._stop_code = 0  # 128 + the signal's number once all ranks know of it
 
     def run(self) -> TrainingResult:
         """Train to the planned end, to the end of patience, or until a signal comes."""
+        data = self.config.dataset_config
         self.network.set_train(True)
-        with StopSignals(STUCK_AFTER if self.ranks.world_size > 1 else None) as signals:
-            self._validate(signals)  # a run may have been stopped before its last step was validated
+        with self._signals:
+            self._validate()  # a run may have been stopped before its last step was validated
             for batches in self._steps():
-                self._take_step(batches, signals)
-                self._read_back_if_due(signals)
-                self._validate(signals)
+                self._take_step(batches)
+                if not data.dataset_sink_mode or self.step % data.dataset_sink_step == 0:
+                    self._read_back()
+                self._heed_signals()
+                self._validate()
                 if self._ends() or self.step % self.config.checkpoint_options.save_ckpt_steps == 0:
                     self._save()
                 if self._ends():
@@ -105,11 +110,11 @@ class TrainingLoop:
             yield from self.data.source.steps(epoch, start)
             epoch, start = epoch + 1, 0
 
-    def _take_step(self, batches: list[Batch], signals: StopSignals) -> None:
+    def _take_step(self, batches: list[Batch]) -> None:
         """One update, or none if the gradients overflow. Sink mode looks at that when it reads back."""
         self.step += 1
         scale, rate = self.loss_scale.scale, learning_rate(self.step, self.config.learn_rate_config)
-        stop = signals.received is not None
+        stop = self._signals.received is not None
         seed = self.config.model_config.random_seed
         losses = [self.train_step.gather(batch, scale, dropout_seed(seed, self.step, i, self.ranks.rank), stop)[0]
                   for i, batch in enumerate(batches)]
@@ -123,21 +128,13 @@ class TrainingLoop:
             self.monitor.skipped(self.step, scale, self.loss_scale.scale)
         self.train_step.clear()
 
-    def _read_back_if_due(self, signals: StopSignals) -> None:
-        data = self.config.dataset_config
-        alone = self.ranks.world_size == 1
-        if alone and signals.received:
-            self._stop_code = 128 + signals.received
-        save = self.step % self.config.checkpoint_options.save_ckpt_steps == 0
-        if (not data.dataset_sink_mode or self.step % data.dataset_sink_step == 0 or save or self._ends()
-                or self._validation_due()):
-            stopping = self._read_back()
-            if stopping and not alone:  # all ranks read the same sums, so they stop at the same step
-                self._stop_code = 128 + (signals.received or 15)
+    def _heed_signals(self) -> None:
+        """Several ranks must stop at the same step: there _read_back hears of it, from the sums that all share."""
+        if self._signals.received and self.ranks.world_size == 1:
+            self._stop_code = 128 + self._signals.received
 
-    def _read_back(self) -> bool:
-        """Report the steps that wait; True if a rank wishes to stop. A loss that is not finite ends the run."""
-        stopping = False
+    def _read_back(self) -> None:
+        """Report the steps that wait. A loss that is not finite ends the run."""
         for number, waiting in enumerate(self._waiting, start=1):
             sums = read_sums(waiting.sums)
             applied = self.config.loss_scale_config.loss_scale_mode == "static"
@@ -145,9 +142,9 @@ class TrainingLoop:
                 raise self._divergence(waiting, sums)
             self.monitor.step(waiting.step, sums.loss, sums.nll, round(sums.targets), round(sums.tokens),
                               waiting.learning_rate, waiting.loss_scale, more_follow=number < len(self._waiting))
-            stopping = stopping or sums.stop > 0.0
+            if sums.stop and self.ranks.world_size > 1:
+                self._stop_code = 128 + (self._signals.received or signal.SIGTERM)
         self._waiting.clear()
-        return stopping
 
     def _divergence(self, waiting: WaitingStep, sums: StepSums) -> Exception:
         bad = [batch for batch, loss in zip(waiting.batches, waiting.losses, strict=True)
@@ -165,16 +162,14 @@ class TrainingLoop:
         return (self.step == self.total_steps or self.step % self.data.source.steps_per_epoch == 0
                 or (valid_steps > 0 and self.step % valid_steps == 0))
 
-    def _validate(self, signals: StopSignals) -> None:
+    def _validate(self) -> None:
         """Measure, and keep the best; a signal abandons it, and the resumed run makes up for it."""
         if not self._validation_due() or self._stop_code:
             return
-        alone = self.ranks.world_size == 1
+        self._read_back()
         with self.monitor.paused():
-            measured = measure_nll(self.network, self.data.valid_source, self.ranks,
-                                   lambda: alone and signals.received is not None)
+            measured = measure_nll(self.network, self.data.valid_source, self.ranks, self._abandon)
             if measured is None:
-                self._stop_code = 128 + signals.received
                 return
             rouge = self.data.rouge_sample.measure() if self.data.rouge_sample else None
         nll, targets = measured
@@ -185,7 +180,12 @@ class TrainingLoop:
                 self.checkpoints.save_best(self.network.transformer, self.step)
         self.monitor.validated(self.step, nll, targets, best, rouge)
 
+    def _abandon(self) -> bool:
+        self._heed_signals()
+        return bool(self._stop_code)
+
     def _save(self) -> None:
+        self._read_back()
         if self.checkpoints:
             with self.monitor.paused():
                 memory = optimizer_state(self.train_step.optimizer, self.network)
