@@ -74,9 +74,11 @@ class ClearGradients(nn.Cell):
         super().__init__(auto_prefix=False)
         self.buffers = buffers
 
-    def construct(self) -> None:
+    def construct(self) -> tuple[Tensor, ...]:
+        cleared = ()  # a graph that returns None cannot be written into MindSpore's compile cache
         for buffer in self.buffers:
-            ops.assign(buffer, ops.zeros_like(buffer))
+            cleared += (ops.assign(buffer, ops.zeros_like(buffer)),)
+        return cleared
 
 
 class TrainStep:
