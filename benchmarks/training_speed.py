@@ -33,6 +33,7 @@ def main() -> None:
     plan = Plan(arguments.rounds, arguments.steps, tuple(arguments.peer_batches), not arguments.no_compile_cache,
                 arguments.seed)
     learn_rate = LearnRateConfig(optimizer="adam", lr=1e-4, clip_norm=1.0)
+    _print_load()
     results = {}
     for task in arguments.tasks:
         text = _text(task, arguments)
@@ -47,6 +48,13 @@ def main() -> None:
             results[name, task] = measured
             print(details(name, task, measured), flush=True)
     print(f"{plan.rounds} rounds of {plan.steps} steps, {os.cpu_count()} processors\n\n{table(results)}\n\n{LEGEND}")
+
+
+def _print_load() -> None:
+    """Other work does not slow both engines alike: PyTorch's threads wait for each other in a busy loop."""
+    load = os.getloadavg()[0]
+    verdict = "the machine is busy, so that the ratios favour us and mean nothing" if load > 0.5 else "idle"
+    print(f"load before the start: {load:.1f} ({verdict})", flush=True)
 
 
 def _arguments() -> argparse.Namespace:
