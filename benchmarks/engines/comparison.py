@@ -1,0 +1,128 @@
+"""Both engines at the same work, in turn."""
+import math
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from benchmarks.engines.processes import EngineProcess, Round
+from benchmarks.engines.workload import Training, Workload, padding
+from src.utils.errors import MassError
+
+OURS = "packed"  # the layout of our batches; the others are the peer's
+PEER_LAYOUTS = ("grouped", "mixed")
+
+
+class Plan(NamedTuple):
+    """How much is run. Each step has a batch of its own; the first step is a warm-up."""
+
+    rounds: int
+    steps: int  # of a round
+    peer_layouts: tuple[str, ...]
+    measure_cache: bool  # time the first step again with the compile cache that the first process has filled
+    seed: int
+
+    @property
+    def batches(self) -> int:
+        return 1 + self.rounds * self.steps
+
+    def numbers(self, round_number: int) -> range:
+        """The batches of a round."""
+        return range(1 + round_number * self.steps, 1 + (round_number + 1) * self.steps)
+
+
+class Measured(NamedTuple):
+    """What was seen of one size and task."""
+
+    tokens: float  # source and target symbols of a step, without padding
+    padding: dict[str, float]  # share of it, by layout
+    speed: dict[str, list[float]]  # source and target symbols a second, of each round, by layout
+    losses: dict[str, tuple[float, float]]  # of the first step and of the last, by layout
+    memory: dict[str, int]  # most bytes held, by engine
+    first_step: list[float]  # seconds of our first step, compilation included; then those with a filled compile cache
+    descriptions: dict[str, str]  # by engine
+
+    def median(self, layout: str) -> float:
+        """Source and target symbols a second."""
+        return statistics.median(self.speed[layout])
+
+    @property
+    def better(self) -> str:
+        """The layout with which the peer is faster."""
+        return max((layout for layout in PEER_LAYOUTS if layout in self.speed), key=self.median)
+
+    @property
+    def ratios(self) -> list[float]:
+        """Our speed over that of the peer with its better layout, of each round."""
+        return [ours / peer for ours, peer in zip(self.speed[OURS], self.speed[self.better], strict=True)]
+
+
+def compare(name: str, training: Training, workload: Workload, plan: Plan,
+            environment: Mapping[str, str]) -> Measured:
+    """Run both engines, one at a time, in rounds; `name` is for progress and errors.
+
+    Args:
+        environment: of the peer's process; ours has that of this process, to which src/__init__.py has added.
+
+    Raises:
+        MassError: a loss is not finite, a process has ended, or the compile cache changes the result.
+    """
+    # The threads of our kernels must not wait in a busy loop while MindSpore's work.
+    our_environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+    batches = workload._asdict()
+    peer_batches = {layout: batches[layout] for layout in plan.peer_layouts}
+    with tempfile.TemporaryDirectory(prefix="training_speed_") as folder:
+        if plan.measure_cache:
+            training = training._replace(compile_cache=os.path.join(folder, "compile_cache"))
+        with ExitStack() as stack:
+            ours, peer = (stack.enter_context(EngineProcess(*arguments)) for arguments in (
+                ("mindspore", training, {OURS: workload.packed}, plan.seed, our_environment),
+                ("pytorch", training, peer_batches, plan.seed, environment)))
+            engines = {OURS: ours, **dict.fromkeys(plan.peer_layouts, peer)}
+            first = {layout: engine.run(layout, range(1)) for layout, engine in engines.items()}
+            rounds = _rounds(name, engines, plan)
+        first_step = [first[OURS].seconds]
+        if plan.measure_cache:
+            with EngineProcess("mindspore", training, {OURS: workload.packed}, plan.seed, our_environment) as again:
+                first_step.append(_repeated(name, again.run(OURS, range(1)), first[OURS]))
+    tokens = {layout: [sum(batches[layout][number].tokens for number in plan.numbers(round_number))
+                       for round_number in range(plan.rounds)] for layout in engines}
+    _require_finite(name, rounds)
+    return Measured(
+        statistics.mean(batch.tokens for batch in workload.packed),
+        {layout: padding(batches[layout]) for layout in engines},
+        {layout: [count / part.seconds for count, part in zip(tokens[layout], rounds[layout], strict=True)]
+         for layout in engines},
+        {layout: (first[layout].losses[0], rounds[layout][-1].losses[-1]) for layout in engines},
+        {"ours": rounds[OURS][-1].peak_memory, "peer": max(rounds[layout][-1].peak_memory for layout in peer_batches)},
+        first_step, {"ours": ours.description, "peer": peer.description})
+
+
+def _rounds(name: str, engines: Mapping[str, EngineProcess], plan: Plan) -> dict[str, list[Round]]:
+    """The rounds of each layout. Who begins changes from round to round."""
+    rounds, order = {layout: [] for layout in engines}, list(engines)
+    for number in range(plan.rounds):
+        for layout in order:
+            rounds[layout].append(engines[layout].run(layout, plan.numbers(number)))
+        order.append(order.pop(0))
+        seconds = ", ".join(f"{layout} {parts[-1].seconds:.2f} s" for layout, parts in rounds.items())
+        print(f"{name}: round {number + 1} of {plan.rounds}, {plan.steps} steps each: {seconds}", file=sys.stderr,
+              flush=True)
+    return rounds
+
+
+def _repeated(name: str, again: Round, first: Round) -> float:
+    """Seconds of a first step that used the compile cache; it must have computed the same."""
+    if not math.isclose(again.losses[0], first.losses[0], rel_tol=1e-4):
+        raise MassError(f"{name}: the loss of the first step is {first.losses[0]}, but {again.losses[0]} from the "
+                        f"compile cache: run with --no_compile_cache, and report this")
+    return again.seconds
+
+
+def _require_finite(name: str, rounds: Mapping[str, list[Round]]) -> None:
+    for layout, parts in rounds.items():
+        if not all(math.isfinite(loss) for part in parts for loss in part.losses):
+            raise MassError(f"{name}: a loss is not finite with {layout} batches: the speed would mean nothing")
