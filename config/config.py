@@ -126,7 +126,7 @@ class TrainingConfig:
     device_target: str = key("CPU", "what to run on", choices=("CPU", "GPU", "Ascend"))
     device_id: int = key(0, "which GPU or Ascend; several processes that msrun has started share out the devices",
                          minimum=0)
-    native_kernels: str = key("auto", "C kernels for what the network does besides matrix products, compiled by this "
+    native_kernels: str = key("auto", "C kernels for what the network is made of, compiled by this "
                                       "machine's C compiler at their first use: on the CPU only, faster than "
                                       "MindSpore's operators. auto uses them where it can and says why if not, on "
                                       "stops where it cannot, off uses MindSpore's",

@@ -5,8 +5,9 @@ import mindspore
 
 from benchmarks.engines.workload import Training
 from src.dataset.batch import Batch
+from src.training.distributed import Ranks
 from src.training.optimizer import make_optimizer
-from src.training.train_step import TrainStep
+from src.training.train_step import TrainStep, dropout_seed, read_sums
 from src.transformer.operators.choice import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 
@@ -20,16 +21,13 @@ class MindSporeEngine:
         mindspore.set_seed(seed)
         if training.compile_cache:
             mindspore.set_context(enable_compile_cache=True, compile_cache_path=training.compile_cache)
-        native = training.operators == "native"
-        if native:
-            # The kernels have threads of their own, which MindSpore's only disturb.
-            mindspore.set_context(runtime_num_threads=1)
-        choice = choose_operators("CPU", "on" if native else "off")
+        choice = choose_operators("CPU", "on" if training.operators == "native" else "off")
         network = TransformerForTrain(training.model, choice.operators)
         network.set_train(True)
         optimizer = make_optimizer(training.learn_rate, network.trainable_params())
         self._smallest = min(network.trainable_params(), key=lambda parameter: parameter.size)
-        self._train_step = TrainStep(network, optimizer, training.learn_rate.clip_norm)
+        self._train_step = TrainStep(network, optimizer, training.learn_rate.clip_norm, Ranks(),
+                                     choice.operators)
         self._rate = training.learn_rate.lr
         self._number = 0
         self.description = (f"MindSpore {mindspore.__version__}, Python {platform.python_version()}, "
@@ -48,9 +46,9 @@ class MindSporeEngine:
 
 def _update(train_step: TrainStep, batch: Batch, rate: float, number: int) -> float:
     """What the trainer's loop does in a step: all that depends on the interface of src/training is here."""
-    loss, _ = train_step.gather(batch, 1.0, (number, 0))
-    norm = train_step.norm()
-    norm.asnumpy()  # the trainer looks whether it is finite
-    train_step.apply(rate, norm, 1.0 / batch.target_tokens)
+    train_step.gather(batch, 1.0, dropout_seed(0, number, 0, 0))
+    sums = train_step.total()
+    found = read_sums(sums)  # the trainer looks whether the norm is finite
+    train_step.apply(rate, sums, 1.0)
     train_step.clear()
-    return float(loss.asnumpy()) / batch.target_tokens
+    return found.loss / found.targets

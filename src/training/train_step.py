@@ -57,8 +57,8 @@ class GatherSums(nn.Cell):
         self.sums = sums
         self.put = ops.assign_add if add else ops.assign
 
-    def construct(self, loss: Tensor, nll: Tensor, counts: Tensor) -> None:
-        self.put(self.sums, ops.concat((ops.reshape(loss, (1,)), ops.reshape(nll, (1,)), counts)))
+    def construct(self, loss: Tensor, nll: Tensor, counts: Tensor) -> Tensor:
+        return self.put(self.sums, ops.concat((ops.reshape(loss, (1,)), ops.reshape(nll, (1,)), counts)))
 
 
 class GradientNorm(nn.Cell):

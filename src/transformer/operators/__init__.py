@@ -1,4 +1,4 @@
-"""The operators that the network is made of besides matrix products, in two forms of one interface.
+"""The operators that the network is made of, in two forms of one interface.
 
 `plain.py` composes them from MindSpore's own operators, which run on every device. `native.py` runs C kernels
 (native/*.c, compiled by `build.py` at the first use) through MindSpore's custom operators: each does in one pass over
