@@ -14,7 +14,9 @@ from src.training.distributed import Ranks, _groups
 from src.utils.load_weights import load_weights
 from tests.tiny_training import ROOT, Workbench, events_of, training_nodes, write_pairs
 
-SETTINGS = {"training_config": {"max_steps": 6, "valid_steps": 3}, "checkpoint_options": {"save_ckpt_steps": 6}}
+# Not Adam: it makes steps of full size from gradients that are nothing but rounding, as those of the keys' biases are.
+SETTINGS = {"training_config": {"max_steps": 6, "valid_steps": 3}, "checkpoint_options": {"save_ckpt_steps": 6},
+            "learn_rate_config": {"optimizer": "momentum", "lr": 0.3, "warmup_steps": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,11 @@ def two_ranks(records, tmp_path_factory):
     """The folder of a run of two processes whose batches hold 4 pairs each; and what msrun printed."""
     place = tmp_path_factory.mktemp("ranks")
     (place / "config.json").write_text(json.dumps(training_nodes(*records, **SETTINGS)))
+    # The folder of this Python first on the path: msrun calls plain `python`.
     command = [os.path.join(os.path.dirname(sys.executable), "msrun"), "--worker_num=2", "--local_worker_num=2",
                "--join=True", f"--master_port={free_port()}", f"--log_dir={place / 'logs'}",
                os.path.join(ROOT, "train.py"), "--config", "config.json", "--run_folder", "run"]
-    path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]  # msrun calls plain `python`
+    path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
     done = subprocess.run(command, cwd=place, env={**os.environ, "PATH": path}, capture_output=True, text=True)
     logs = {log.name: log.read_text() for log in (place / "logs").iterdir()}
     assert done.returncode == 0, (done.stdout, done.stderr, logs)
@@ -62,7 +65,7 @@ def require_same_run(one, other):
             assert event[name] == pytest.approx(its_like[name], rel=2e-5), (event["event"], event["step"], name)
     arrays, like = (load_weights(str(folder / "latest.safetensors")).arrays for folder in (one, other))
     for name, array in arrays.items():
-        np.testing.assert_allclose(array, like[name], rtol=1e-3, atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(array, like[name], rtol=1e-4, atol=2e-6, err_msg=name)
 
 
 def test_accumulation_gives_the_large_batch(records, whole, tmp_path):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from config.config import LearnRateConfig
-from src.utils.errors import MassError
+from src.utils.device import require_compute_type
+from src.utils.errors import MassError, UsageError
 from src.utils.load_weights import load_weights
 from src.utils.loss_monitor import LossMonitor
 from src.utils.lr_scheduler import learning_rate
-from tests.tiny_training import Workbench, events_of, losses_of, write_pairs
+from tests.tiny_training import Workbench, events_of, losses_of, training_config, write_pairs
 
 PAIRS = 22  # in batches of 4: the epoch has 6 steps
 STEPS = 12
@@ -190,3 +191,51 @@ def test_the_state_of_a_checkpoint_says_where_it_is(plain):
     assert (state["step"], state["epoch"], state["step_in_epoch"]) == (8, 1, 2)
     assert state["score"]["last_step"] == 8 and state["data"]["examples"] == PAIRS
     assert state["config"]["learn_rate_config"]["optimizer"] == "adam"
+
+
+# -- half precision --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def half(bench):
+    return Workbench(bench.records.paths[0], model_config={"compute_type": "float16"})
+
+
+def test_half_precision_learns_the_same_to_its_rounding(half, plain, tmp_path):
+    half.run(tmp_path, loss_scale_config={"init_loss_scale": 1024.0})
+    found, wanted = losses_of(tmp_path), losses_of(plain[1])
+    assert found == pytest.approx(wanted, rel=1e-2) and found != pytest.approx(wanted, rel=1e-6)
+    weights = load_weights(str(tmp_path / "latest.safetensors")).arrays
+    assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
+
+
+def test_gradients_that_overflow_in_half_precision_make_the_scale_fall(half, plain, tmp_path):
+    half.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**24,
+                                          "loss_scale_factor": 16.0})
+    skipped = of_kind(tmp_path, "skip")
+    assert 0 < len(skipped) < STEPS // 2
+    assert [event["step"] for event in skipped] == list(range(1, len(skipped) + 1))
+    good = losses_of(tmp_path)[len(skipped) :]
+    assert good[0] == pytest.approx(losses_of(plain[1])[len(skipped)], rel=0.2) and good[-1] < good[0]
+
+
+def test_the_scale_climbs_until_half_precision_overflows(half, tmp_path):
+    half.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**8, "scale_window": 1,
+                                          "loss_scale_factor": 8.0})
+    skipped = [event["step"] for event in of_kind(tmp_path, "skip")]
+    scales = [event["loss_scale"] for event in of_kind(tmp_path, "train")]
+    assert skipped and 1 not in skipped
+    for step in range(1, STEPS):
+        assert scales[step] == scales[step - 1] * (1 / 8 if step in skipped else 8)
+
+
+def test_an_overflow_at_a_static_scale_ends_the_run(half, tmp_path):
+    with pytest.raises(MassError, match="step 1: .*static loss scale 1.67772e.07.*init_loss_scale"):
+        half.run(tmp_path, loss_scale_config={"init_loss_scale": 2.0**24})
+
+
+def test_a_type_the_device_cannot_multiply_in_is_refused(half):
+    for compute_type in ("float32", "float16"):
+        require_compute_type(training_config("", model_config={"compute_type": compute_type}))
+    with pytest.raises(UsageError, match="compute_type is bfloat16: .*no kernel.* CPU; use float32 or float16"):
+        require_compute_type(training_config("", model_config={"compute_type": "bfloat16"}))
