@@ -6,8 +6,8 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 usage() {
     cat <<HELP
-usage: sh learn_subword.sh SRC_FOLDER [--symbols 46000] [--output FILE] [--processes N] [--errors strict|replace]
-                           [--quiet]
+usage: sh learn_subword.sh SRC_FOLDER [--symbols 46000] [--output FILE] [--processes N]
+                           [--errors strict|replace] [--overwrite] [--quiet]
 
 Learns BPE codes from all *.txt files of SRC_FOLDER (tokenized UTF-8 text). Special symbols such as <unk> are
 not learnt from. The same text gives the same codes.
@@ -17,6 +17,7 @@ not learnt from. The same text gives the same codes.
                  a file there is replaced when all has gone well, and not before
   --processes N  number of processes that count words (default: all cores); the codes are the same for any number
   --errors MODE  undecodable bytes: strict (default) stops with file and line, replace reads them as U+FFFD
+  --overwrite    learn anew; otherwise codes that were learnt with these flags from this very text stay as they are
   --quiet        no progress
   -h, --help     this text
 
@@ -29,7 +30,7 @@ refuse() { # refuse MESSAGE [EXIT CODE]
     exit "${2:-1}"
 }
 
-folder='' symbols=46000 output=$root/vocab/all.bpe.codes processes='' errors=strict quiet=''
+folder='' symbols=46000 output=$root/vocab/all.bpe.codes processes='' errors=strict overwrite='' quiet=''
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -37,6 +38,7 @@ while [ $# -gt 0 ]; do
         --output=*) output=${1#*=} ;;
         --processes=*) processes=${1#*=} ;;
         --errors=*) errors=${1#*=} ;;
+        --overwrite) overwrite=--overwrite ;;
         --quiet) quiet=--quiet ;;
         --symbols | --output | --processes | --errors)
             [ $# -ge 2 ] || refuse "$1 needs a value" 2
@@ -71,29 +73,12 @@ python=${PYTHON:-$root/.venv/bin/python}
 "$python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("subword_nmt"))' ||
     refuse "$python has no subword-nmt; make one ready with: sh '$root/scripts/setup_venv.sh'"
 
-# Everything is made in a folder beside the output and moved into place as the last step. The name of that folder is
-# as in src/utils/files.py, so that a later run removes what a killed one leaves.
-[ ! -d "$output" ] || refuse "--output '$output' is a folder"
-target=$(dirname -- "$output")
-mkdir -p -- "$target" 2>/dev/null || refuse "output folder '$target' cannot be made"
-scratch=$(mktemp -d "$target/.partial-$(uname -n)-$$-XXXXXX" 2>/dev/null) ||
-    refuse "output folder '$target' is not writable"
-trap 'rm -rf -- "$scratch"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+mkdir -p -- "$(dirname -- "$output")" 2>/dev/null || refuse "output folder '$(dirname -- "$output")' cannot be made"
 
-PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
-export PYTHONPATH
-"$python" -c 'import sys; from src.utils.files import remove_dead_scratch; remove_dead_scratch(sys.argv[1])' "$target"
-"$python" -m src.text.word_counts "$folder" "$scratch/words" --errors "$errors" $quiet \
-    ${processes:+--processes "$processes"}
 if [ -n "$quiet" ] || ! [ -t 2 ]; then
     export TQDM_DISABLE=1 # no progress bar of subword-nmt
 fi
-[ -n "$quiet" ] || [ -t 2 ] || echo "learning $symbols merges from $(($(wc -l <"$scratch/words"))) distinct words" >&2
-"$python" -c 'from subword_nmt.subword_nmt import main; main()' learn-bpe --dict-input --symbols "$symbols" \
-    <"$scratch/words" >"$scratch/codes" || refuse "subword-nmt failed"
-merges=$(($(wc -l <"$scratch/codes") - 1)) # the first line is the version
-[ "$merges" -ge 1 ] || refuse "no pair of letters occurs twice in '$folder': nothing to learn"
-mv -f -- "$scratch/codes" "$output"
-echo "$output: $merges merges learnt from $(($(wc -l <"$scratch/words"))) distinct words"
+PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH
+exec "$python" -m src.text.learn_codes "$folder" "$output" --symbols "$symbols" --errors "$errors" \
+    ${processes:+--processes "$processes"} $overwrite $quiet

@@ -163,6 +163,19 @@ def test_learn_subword_stops_when_nothing_repeats(folder):
     assert (folder / "c").read_text().count("\n") - 1 == int(printed.split()[1]) < 46000
 
 
+def test_learn_subword_does_not_learn_the_same_again(folder):
+    learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "new/c", "--quiet"]
+    printed = succeeds(*learn, cwd=folder)
+    before = (folder / "new" / "c").stat().st_mtime_ns
+    assert succeeds(*learn, cwd=folder) == printed.replace("words\n", "words, unchanged and skipped\n")
+    assert (folder / "new" / "c").stat().st_mtime_ns == before
+    assert succeeds(*learn, "--overwrite", cwd=folder) == printed
+    assert "skipped" not in succeeds(*learn, "--symbols", 10, cwd=folder)
+    assert (folder / "new" / "c").read_text().count("\n") == 11
+    (folder / "tokens" / "test.txt").write_text("low lower\n" * 9)
+    assert "skipped" not in succeeds(*learn, "--symbols", 10, cwd=folder)
+
+
 def test_learn_subword_reads_damaged_text_if_told_to(folder):
     (folder / "tokens" / "train.txt").write_bytes(b"caf\xe9 " * 99 + b"\n")
     learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "c", "--errors", "replace", "--quiet"]

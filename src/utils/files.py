@@ -96,7 +96,7 @@ def _scratch_folder(folder: str) -> tempfile.TemporaryDirectory:
 def remove_dead_scratch(folder: str) -> None:
     """Remove the unfinished files that runs which were killed have left in `folder`.
 
-    Only those of processes of this machine that no longer exist. (scripts/learn_subword.sh names its folder likewise.)
+    Only those of processes of this machine that no longer exist.
     """
     for path in glob.glob(os.path.join(glob.escape(folder), f"{_SCRATCH}{glob.escape(platform.node())}-*-*")):
         process = os.path.basename(path).rsplit("-", 2)[1]
