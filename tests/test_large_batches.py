@@ -43,7 +43,8 @@ def two_ranks(records, tmp_path_factory):
                "--join=True", f"--master_port={free_port()}", f"--log_dir={place / 'logs'}",
                os.path.join(ROOT, "train.py"), "--config", "config.json", "--run_folder", "run"]
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
-    done = subprocess.run(command, cwd=place, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    environment = {**os.environ, "PATH": path, "MS_NODE_TIMEOUT": "600"}  # a machine may be busy, or asleep
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
     logs = {log.name: log.read_text() for log in (place / "logs").iterdir()}
     assert done.returncode == 0, (done.stdout, done.stderr, logs)
     return place / "run", logs

@@ -92,9 +92,10 @@ def test_run_folder_holds_what_it_should(reversal):
     names = sorted(path.name for path in (folder / "run").iterdir())
     vocabularies = [name for name in names if name.startswith("vocabulary-")]
     assert len(vocabularies) == 1
-    assert set(names) - set(vocabularies) == {"best.safetensors", "ckpt-900.safetensors", "ckpt-1000.safetensors",
-                                              "config.json", "latest.safetensors", "metrics.jsonl",
-                                              "loss_curve.png", "tensorboard"}
+    kept = {f"ckpt-{step}{ending}" for step in (900, 1000)
+            for ending in (".safetensors", ".state.json", ".state.safetensors")}
+    assert set(names) - set(vocabularies) == kept | {"best.safetensors", "config.json", "latest.safetensors",
+                                                     "loss_curve.png", "metrics.jsonl", "tensorboard"}
     events = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [event["step"] for event in events if event["event"] == "train"] == list(range(100, 1001, 100))
     validated = [event["step"] for event in events if event["event"] == "valid"]
