@@ -8,7 +8,7 @@ from src.dataset.cornell_split import SplitPlan
 from src.dataset.preparation import PairFiles
 from src.text.bpe_corpus import encode_corpus
 from src.text.conversion import FileSummary
-from src.text.tokenization import tokenize_corpus, usable_tokenizer
+from src.text.tokenization import find_corpus, tokenize_corpus, usable_tokenizer
 from src.utils.arguments import RunOptions
 from src.utils.errors import MassError, UsageError
 from src.utils.files import list_files
@@ -65,7 +65,7 @@ def encode_published_corpus(
     """
     raw, tokenized, encoded = (os.path.join(output_folder, name) for name in (_RAW, _TOKENIZED, _ENCODED))
     options = replace(options, errors="strict")  # the text is ours
-    _report(tokenize_corpus([raw], tokenized, usable_tokenizer("nltk"), options), options)
+    _report(tokenize_corpus(find_corpus([raw], tokenized), tokenized, usable_tokenizer("nltk"), options), options)
     _report(encode_corpus(codes, tokenized, encoded, "", options), options)
 
     def path(split: str, side: str) -> str:
