@@ -12,4 +12,4 @@ esac
 sh "$root/scripts/setup_venv.sh" --dev
 cd "$root"
 .venv/bin/python -m ruff check .
-.venv/bin/python -m pytest -q "$@"
+.venv/bin/python -m pytest -q -n 2 --dist loadfile "$@"
