@@ -12,4 +12,14 @@ esac
 sh "$root/scripts/setup_venv.sh" --dev
 cd "$root"
 .venv/bin/python -m ruff check .
+if [ $# -gt 0 ]; then
+    exec .venv/bin/python -m pytest -q "$@"
+fi
+# Two files at a time, but for those that send signals to processes and watch them: these come alone.
+alone='tests/test_stop_signals.py tests/test_resuming_command_line.py'
+for file in $alone; do
+    set -- "$@" --ignore "$file"
+done
 .venv/bin/python -m pytest -q -n 2 --dist loadfile "$@"
+# shellcheck disable=SC2086 # a list of files
+.venv/bin/python -m pytest -q $alone
