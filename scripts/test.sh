@@ -15,8 +15,9 @@ cd "$root"
 if [ $# -gt 0 ]; then
     exec .venv/bin/python -m pytest -q "$@"
 fi
-# Two files at a time, but for those that send signals to processes and watch them: these come alone.
-alone='tests/test_stop_signals.py tests/test_resuming_command_line.py'
+# Two files at a time, but for those that send signals: the workers of pytest-xdist ignore SIGINT, and so would what
+# their tests start.
+alone='tests/test_stop_signals.py tests/test_resuming_command_line.py tests/test_launchers.py tests/test_launchers_ranks.py'
 for file in $alone; do
     set -- "$@" --ignore "$file"
 done
