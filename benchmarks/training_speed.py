@@ -69,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peer_batches", nargs="+", choices=PEER_LAYOUTS, default=list(PEER_LAYOUTS),
                         help="grouped: sentences of like length, as with group_by_length; mixed: those of our batches")
     parser.add_argument("--no_compile_cache", action="store_true",
-                        help="leave out the second first step, with a filled compile cache")
+                        help="leave out the first steps with MindSpore's compile cache")
     parser.add_argument("--text", help="folder of *.txt, one sentence a line, for pre-training (default: "
                                        "../shared/data/news beside the project; generated if it is not there)")
     parser.add_argument("--source", help="text file, one source a line, for fine-tuning (default: "

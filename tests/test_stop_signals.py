@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: the first is a wish, the second an order, also while the program is deep in compiled code."""
+"""SIGTERM and Ctrl-C: the first is a wish, a later one an order, also while the program is deep in compiled code."""
 import os
 import signal
 import subprocess
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from src.training.signals import StopSignals
+from src.training.signals import SAME_WISH, StopSignals
 from tests.tiny_training import ROOT
 
 # Stands for MindSpore: compiled code that lets other threads run, but no signal handler.
@@ -49,13 +49,24 @@ def busy(*arguments: str) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize(("second", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_the_second_signal_ends_a_process_in_compiled_code(second, code):
+def test_a_later_signal_ends_a_process_in_compiled_code(second, code):
     process = busy()
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    time.sleep(SAME_WISH + 0.5)
     assert process.poll() is None
     process.send_signal(second)
     assert process.wait(timeout=60) == code
+
+
+def test_a_signal_sent_to_the_launcher_and_to_each_process_counts_once():
+    process = busy()
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.kill()
+    process.wait()
 
 
 def test_after_the_grace_one_signal_is_enough_for_a_rank_that_waits_in_vain():

@@ -80,7 +80,7 @@ def test_we_are_compared_with_the_better_of_the_peers_layouts():
     assert measured.ratios == [1.5, 2.0, 3.0]
     row = table({("small", "pre-training"): measured}).splitlines()[-1]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        "small", "pre-training", "40", "20", "9", "2.00", "2.00 (1.50 to 3.00)", "1", "2", "5.0", "-"]
+        "small", "pre-training", "40", "20", "9", "2.00", "2.00 (1.50 to 3.00)", "1", "2", "5.0", "-", "-"]
 
 
 def test_impossible_flags_are_usage_errors():

@@ -49,16 +49,16 @@ def launch(device: str, arguments: Sequence[str], root: str) -> int:
 def _run(plan: Plan, pid_file: PidFile, device: str, shown: bool) -> int:
     try:
         result = supervise(plan, shown)
+        if result.message:
+            kind = "" if result.code in STOPPED_CODES else "error: "
+            message = f"{script_name(device)}: {kind}{result.message}\n"
+            with open(plan.log, "a", encoding="utf-8") as log:
+                log.write(message)
+            if shown:
+                sys.stderr.write(message)
+        return result.code
     finally:
         pid_file.release()
-    if result.message:
-        kind = "" if result.code in STOPPED_CODES else "error: "
-        message = f"{script_name(device)}: {kind}{result.message}\n"
-        with open(plan.log, "a", encoding="utf-8") as log:
-            log.write(message)
-        if shown:
-            sys.stderr.write(message)
-    return result.code
 
 
 def _leave_terminal(log: str) -> None:

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from src.launcher.run_files import PidFile
+from src.launcher.run_files import PROGRAM, PidFile, command_line
 from src.utils.errors import MassError, UsageError
 
 PATIENCE = 150
@@ -39,7 +39,7 @@ def stop(arguments: Sequence[str]) -> int:
     print(f"stopping process {pid}, the run in {folder}", flush=True)
     os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + PATIENCE
-    while PidFile(folder).live_pid() == pid:
+    while PROGRAM in command_line(pid):  # it removes its pid file before it has ended
         if time.monotonic() > until:
             raise MassError(f"it still runs after {PATIENCE} seconds; see {folder}/log.txt, or kill it: kill -9 {pid}")
         time.sleep(0.2)

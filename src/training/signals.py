@@ -3,13 +3,17 @@ import os
 import select
 import signal
 import threading
+import time
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SAME_WISH = 1.0
+"""Seconds in which a further signal is the first one once more: Slurm and systemd send it to the launcher, which hands
+it on, and to each process."""
 
 
 class StopSignals:
-    """A context in which the first SIGTERM or SIGINT is only noted, in `received`; a second one ends the process.
+    """A context in which the first SIGTERM or SIGINT is only noted, in `received`; a later one ends the process.
 
     Python runs signal handlers between two of its own instructions, so a process that waits inside MindSpore would not
     hear of the second signal. Therefore a thread reads the signals' numbers from a pipe (`signal.set_wakeup_fd`) and
@@ -48,7 +52,7 @@ class StopSignals:
         self.received = self.received or signal.Signals(number)
 
     def _watch(self, read_end: int) -> None:
-        first = None
+        first, since = None, 0.0
         while True:
             waiting = first is not None and self.received is None
             if not select.select([read_end], [], [], self._grace if waiting else None)[0]:
@@ -59,6 +63,7 @@ class StopSignals:
             if 0 in numbers:  # the pipe was closed
                 os.close(read_end)
                 return
-            if len(numbers) + (first is not None) > 1:
+            if numbers and first is None:
+                first, since = numbers[0], time.monotonic()
+            elif numbers and time.monotonic() - since > SAME_WISH:
                 os._exit(128 + numbers[-1])
-            first = first or (numbers[0] if numbers else None)

@@ -73,7 +73,7 @@ class GradientNorm(nn.Cell):
     def construct(self) -> Tensor:
         total = Tensor([0.0], mstype.float32)
         for buffer in self.buffers:
-            total = total + self.sum_of_squares(buffer)
+            total = ops.add(total, self.sum_of_squares(buffer))
         return ops.concat((self.sums, ops.sqrt(total)))
 
 
@@ -91,11 +91,7 @@ class ApplyGradients(nn.Cell):
         factor = 1.0 / (loss_scale * targets)
         if self.clip_norm > 0.0:
             factor = ops.minimum(factor, self.clip_norm / norm)
-        gradients = ()
-        for buffer in self.buffers:
-            gradients += (buffer * factor,)
-        self.optimizer(gradients)
-        return factor
+        return self.optimizer(self.buffers, factor)
 
 
 class TrainStep:
