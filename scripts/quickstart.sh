@@ -24,7 +24,7 @@ refuse() { # refuse MESSAGE EXIT_CODE
 }
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-run=quickstart_run config=config/quickstart.json thinning='' symbols=8000 fine_tune_steps=150
+run=quickstart_run config=config/quickstart.json thinning='' symbols=8000 fine_tune_steps=400
 wanted_python=''
 while [ $# -gt 0 ]; do
     case $1 in

@@ -15,12 +15,4 @@ cd "$root"
 if [ $# -gt 0 ]; then
     exec .venv/bin/python -m pytest -q "$@"
 fi
-# Two files at a time, but for those that send signals: the workers of pytest-xdist ignore SIGINT, and so would what
-# their tests start.
-alone='tests/test_stop_signals.py tests/test_resuming_command_line.py tests/test_launchers.py tests/test_launchers_ranks.py'
-for file in $alone; do
-    set -- "$@" --ignore "$file"
-done
-.venv/bin/python -m pytest -q -n 2 --dist loadfile "$@"
-# shellcheck disable=SC2086 # a list of files
-.venv/bin/python -m pytest -q $alone
+exec .venv/bin/python -m pytest -q -n 2 --dist loadfile
