@@ -5,6 +5,7 @@ import src  # noqa: F401
 
 
 def pytest_configure() -> None:
-    """Workers of pytest-xdist ignore SIGINT, and so would what their tests start."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """What is ignored here (SIGINT in workers of pytest-xdist, SIGHUP under nohup) the tests' programs would ignore."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
+from src.dataset.data_sources import with_vocabulary_size
+from src.dataset.records import load_records
 from src.training.distributed import Ranks, _groups
+from src.training.validation import RougeSample
+from src.transformer.weights import load_into
 from src.utils.load_weights import load_weights
-from tests.tiny_training import ROOT, Workbench, events_of, training_nodes, write_pairs
+from tests.tiny_training import ROOT, Workbench, events_of, training_config, training_nodes, write_pairs
 
 # Not Adam: it makes steps of full size from gradients that are nothing but rounding, as those of the keys' biases are.
 SETTINGS = {"training_config": {"max_steps": 6, "valid_steps": 3}, "checkpoint_options": {"save_ckpt_steps": 6},
@@ -37,7 +41,9 @@ def whole(records, tmp_path_factory):
 def two_ranks(records, tmp_path_factory):
     """The folder of a run of two processes whose batches hold 4 pairs each; and what msrun printed."""
     place = tmp_path_factory.mktemp("ranks")
-    (place / "config.json").write_text(json.dumps(training_nodes(*records, **SETTINGS)))
+    nodes = training_nodes(*records, **SETTINGS)
+    nodes["training_config"]["valid_rouge_sentences"] = 5  # an odd number: one rank has more of them
+    (place / "config.json").write_text(json.dumps(nodes))
     # The folder of this Python first on the path: msrun calls plain `python`.
     command = [os.path.join(os.path.dirname(sys.executable), "msrun"), "--worker_num=2", "--local_worker_num=2",
                "--join=True", f"--master_port={free_port()}", f"--log_dir={place / 'logs'}",
@@ -76,6 +82,21 @@ def test_accumulation_gives_the_large_batch(records, whole, tmp_path):
 
 def test_two_ranks_give_the_large_batch(two_ranks, whole):
     require_same_run(two_ranks[0], whole)
+
+
+def test_rouge_of_two_ranks_is_that_of_one(two_ranks, records):
+    folder, _ = two_ranks
+    valid = load_records(records[1])
+    bench = Workbench(*records, **SETTINGS)
+    config = with_vocabulary_size(training_config(*records, training_config={"valid_rouge_sentences": 5}), valid)
+    load_into(bench.network, str(folder / "latest.safetensors"), config.model_config, valid.info.vocabulary,
+              valid.vocabulary_path)
+    [*_, last] = [event for event in events_of(folder) if event["event"] == "valid"]
+    assert last["step"] == 6
+    scores = RougeSample(bench.network, valid, config, Ranks()).measure()
+    assert scores["rouge-1"] > 0
+    for name, score in scores.items():
+        assert last[name] == pytest.approx(score), name
 
 
 def test_only_the_main_rank_tells_and_writes(two_ranks):
