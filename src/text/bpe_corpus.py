@@ -36,10 +36,15 @@ def encode_corpus(
     return convert_files(sources, output_folder, conversion, options)
 
 
+def encoding_note(codes: str) -> str:
+    """What a user should know of how these codes are applied on this machine, '' if there is nothing."""
+    return _load_encoding(require_file(codes, "BPE codes")).note
+
+
 def encode_text(codes: str, text: str) -> ConvertedText:
-    """Encode whole lines with the codes of that file; their tokens are counted when the encoded words are."""
-    encoded, words = _load_encoding(codes).encode_text(text)
-    return ConvertedText(encoded, 0, words)
+    """Encode whole lines with the codes of that file."""
+    encoded, counts = _load_encoding(codes).encode_text(text)
+    return ConvertedText(encoded, counts.total(), counts)
 
 
 @lru_cache(maxsize=1)

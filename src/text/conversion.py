@@ -10,7 +10,6 @@ from itertools import chain, groupby
 from typing import NamedTuple
 
 from src.utils.arguments import RunOptions
-from src.utils.byte_pair_encoding import count_subwords
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.files import atomic_output, make_output_folder
@@ -19,15 +18,13 @@ from src.utils.parallel import map_in_order
 from src.utils.progress import Progress
 from src.utils.text_files import FilePart, batches_of_parts, file_parts
 
-_MAX_WORDS = 1 << 15  # distinct words of a file that are kept before they are reduced to their subwords
-
 
 class ConvertedText(NamedTuple):
     """What a conversion made of text: as many lines as it was given."""
 
     text: str
     tokens: int
-    encoded_words: Counter[str]  # their frequencies, for a conversion that counts its subwords
+    counts: Counter[str]  # of the tokens, for a conversion that counts them
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class FileSummary:
     damaged: int = 0  # lines with bytes that are not UTF-8
     seconds: float = 0.0
     skipped: int = 0  # files that an earlier run had finished
-    counts: Counter[str] = field(default_factory=Counter, repr=False)  # of subwords
+    counts: Counter[str] = field(default_factory=Counter, repr=False)  # of the tokens
 
     def add(self, other: "FileSummary") -> None:
         self.lines += other.lines
@@ -150,7 +147,7 @@ class _ConvertedPart(NamedTuple):
     lines: int
     damaged: int
     tokens: int
-    encoded_words: Counter[str]
+    counts: Counter[str]
 
 
 def _convert_parts(conversion: Conversion, errors: str, parts: Sequence[FilePart]) -> list[_ConvertedPart]:
@@ -159,28 +156,23 @@ def _convert_parts(conversion: Conversion, errors: str, parts: Sequence[FilePart
 
 def _convert_part(conversion: Conversion, errors: str, part: FilePart) -> _ConvertedPart:
     source, damaged = part.decode(errors, conversion.keep_line_ends)
-    text, tokens, encoded_words = conversion.convert(source)
+    text, tokens, counts = conversion.convert(source)
     if text.count("\n") != source.count("\n"):
         raise RuntimeError(f"{part}: {source.count(chr(10))} line ends became {text.count(chr(10))}")
     lines = source.count("\n") + bool(source and not source.endswith("\n"))
-    return _ConvertedPart(part, text.encode("utf-8"), lines, damaged, tokens, encoded_words)
+    return _ConvertedPart(part, text.encode("utf-8"), lines, damaged, tokens, counts)
 
 
 def _write_file(summary: FileSummary, converted_parts: Iterator[_ConvertedPart], progress: Progress) -> FileSummary:
     """Write the parts of one file as they come, and sum up."""
-    words: Counter[str] = Counter()
     with atomic_output(summary.output) as temporary, open(temporary, "wb") as stream:
         for converted in converted_parts:
             stream.write(converted.text)
             summary.lines += converted.lines
             summary.damaged += converted.damaged
             summary.tokens += converted.tokens
-            words.update(converted.encoded_words)
-            if len(words) > _MAX_WORDS:
-                summary.counts.update(count_subwords(words))
-                words.clear()
+            summary.counts.update(converted.counts)
             progress.update(converted.part.size)
-    summary.counts.update(count_subwords(words))
     return summary
 
 
@@ -192,7 +184,6 @@ def _finish(task: Task, summary: FileSummary, conversion: Conversion) -> None:
         outputs.append(_counts_path(summary.output, conversion))
         vocabulary.export(outputs[-1])
         uncounted = summary.counts - _word_counts(vocabulary)
-        summary.tokens = summary.counts.total()
     task.finish(outputs, {
         "lines": summary.lines, "tokens": summary.tokens, "damaged": summary.damaged, "not in .dict": uncounted,
     })  # fmt: skip
