@@ -5,9 +5,8 @@ The vocabulary is made from the counts of all these files. An earlier vocabulary
 when the run has succeeded, and not before; any other file there is left alone and reported.
 """
 import argparse
-import sys
 
-from src.text.bpe_corpus import build_vocabulary, check_vocabulary_options, encode_corpus, encoding_note
+from src.text.bpe_corpus import build_vocabulary, check_vocabulary_options, encode_corpus
 from src.text.conversion import FileSummary
 from src.utils.arguments import HelpFormatter, add_run_flags, run_options
 from src.utils.errors import run
@@ -34,8 +33,6 @@ def main() -> None:
     arguments = parse_arguments()
     options = run_options(arguments)
     earlier = check_vocabulary_options(arguments.vocab_path, arguments.threshold)
-    if note := encoding_note(arguments.codes):
-        print(note, file=sys.stderr)
     total = FileSummary("all files", arguments.output_folder)
     for summary in encode_corpus(
         arguments.codes, arguments.src_folder, arguments.output_folder, arguments.prefix, options

@@ -67,10 +67,14 @@ def test_the_output_is_that_of_the_subword_nmt_command(encoding, codes, tmp_path
     command = [sys.executable, "-c", "from subword_nmt.subword_nmt import main; main()", "apply-bpe"]
     command += ["-c", codes, "-i", str(source), "-o", str(output), "--glossaries", *GLOSSARIES]
     subprocess.run(command, check=True)
-    encoded, _ = encoding.encode_text(text)
-    assert encoded.encode("utf-8") == output.read_bytes()
+    assert encoding.encode_text(text).encode("utf-8") == output.read_bytes()
 
 ODD_TEXT = st.text("abelnorstw低 <u/>k@ \u00a0\t\r\x0b\x1e\x85\u2028", max_size=30)
+
+
+def encode_and_count(encoding, text: str) -> tuple[str, Counter[str]]:
+    encoding.take_counts()  # of earlier tests
+    return encoding.encode_text(text), encoding.take_counts()
 
 
 def token_counts(text: str) -> Counter[str]:
@@ -80,15 +84,15 @@ def token_counts(text: str) -> Counter[str]:
 @given(st.lists(ODD_TEXT | st.just("low  <unk>  lower"), max_size=5), st.sampled_from(["\n", "\r\n"]))
 def test_any_text_is_encoded_as_subword_nmt_does(encoding, reference, lines, line_end):
     text = line_end.join(lines)
-    encoded, counts = encoding.encode_text(text)
+    encoded, counts = encode_and_count(encoding, text)
     assert encoded == encoded_by_reference(reference, text)
-    assert [encoding.encode_text(line).text for line in text.split("\n")] == encoded.split("\n")
+    assert [encoding.encode_text(line) for line in text.split("\n")] == encoded.split("\n")
     if "\r" not in text:
         assert counts == token_counts(encoded)
 
 
 def test_line_ends_are_no_part_of_a_counted_subword(encoding):
-    counts = [encoding.encode_text(f"low price{end}low{end}{end}low").counts for end in ("\n", "\r\n")]
+    counts = [encode_and_count(encoding, f"low price{end}low{end}{end}low")[1] for end in ("\n", "\r\n")]
     assert counts[0] == counts[1] and counts[0].total() >= 4
 
 
@@ -117,30 +121,38 @@ def test_both_encoders_merge_as_subword_nmt_does(pairs, header, words):
     codes = BpeCodes(list(dict.fromkeys(pairs)), joined_end="0.2" in header)
     text = " ".join(filter(None, words)) + "\n"
     expected = encoded_by_reference(reference, text)
-    results = [kind(codes, ["<unk>"]).encode(text) for kind in (CompiledEncoder, LibraryEncoder)]
-    assert [encoded for encoded, _ in results] == [expected, expected]
-    assert results[0].counts == results[1].counts
+    encoders = [kind(codes, ["<unk>"]) for kind in (CompiledEncoder, LibraryEncoder)]
+    assert [encoder.encode(text) for encoder in encoders] == [expected, expected]
+    counts = [encoder.take_counts() for encoder in encoders]
+    assert counts[0] == counts[1]
     if "\r" not in text:
-        assert results[0].counts == token_counts(expected)
+        assert counts[0] == token_counts(expected)
 
 
 def test_a_long_word_is_split_like_others(encoding, reference):
     word = "lowestnewer" * 300 + "x"
-    assert encoding.encode_text(word).text == reference.process_line(word)
+    assert encoding.encode_text(word) == reference.process_line(word)
 
 
 def test_a_word_of_a_megabyte_is_no_trouble(codes):
     require_compiler()
     encoding, word = BytePairEncoding(codes), "lowestnewer" * 100_000  # a quadratic split would not come back
     for text in (word, "low " + word, "low"):
-        encoded, counts = encoding.encode_text(text)
+        encoded, counts = encode_and_count(encoding, text)
         assert join_subwords(encoded) == text and counts == token_counts(encoded)
+
+
+def test_counts_add_up_until_they_are_taken(encoding):
+    encoding.take_counts()
+    encoded = encoding.encode_text("low price\n") + encoding.encode_text("low lowest <unk>\n")
+    assert encoding.take_counts() == token_counts(encoded)
+    assert encoding.take_counts() == Counter()
 
 
 def test_symbols_and_unknown_words_stay_as_they_are(encoding):
     line = "</s> <mask> UNK <UNK> <unk> <s> <pad>"
-    assert encoding.encode_text(line).text == line
-    assert "UNK " not in encoding.encode_text("DRUNK SHRUNKEN").text
+    assert encoding.encode_text(line) == line
+    assert "UNK " not in encoding.encode_text("DRUNK SHRUNKEN")
 
 
 def test_more_words_than_are_remembered_change_nothing(encoding, codes, monkeypatch):
@@ -151,10 +163,10 @@ def test_more_words_than_are_remembered_change_nothing(encoding, codes, monkeypa
     pieces = [" ".join([*words[begin : begin + 9000], "price"]) + "\n" for begin in range(0, len(words), 9000)]
     small = BytePairEncoding(codes, compiled)
     text = "".join(pieces) * 2
-    encoded, counts = small.encode_text(text)
+    encoded, counts = encode_and_count(small, text)
     one_by_one = [BytePairEncoding(codes, compiled).encode_text(piece) for piece in pieces]
-    assert encoded == "".join(piece.text for piece in one_by_one) * 2
-    assert counts == sum([piece.counts for piece in one_by_one] * 2, Counter())
+    assert encoded == "".join(one_by_one) * 2
+    assert counts == token_counts(encoded)
     assert small.encode_text("lowest price") == encoding.encode_text("lowest price")
 
 
@@ -168,7 +180,7 @@ def test_without_a_compiler_subword_nmt_serves_and_the_user_is_told(codes, monke
 
 def test_the_text_tools_do_not_import_mindspore(codes):
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    code = f"import sys, src.text.bpe_corpus as b; b.encoding_note({codes!r}); print('mindspore' in sys.modules)"
+    code = f"import sys, src.text.bpe_corpus as b; b.encode_text({codes!r}, 'a'); print('mindspore' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=300)
     assert result.stdout == "False\n", result.stderr
 
@@ -176,8 +188,8 @@ def test_the_text_tools_do_not_import_mindspore(codes):
 @given(st.lists(st.text("abelnorstw低é", min_size=1, max_size=8), max_size=10))
 def test_joining_undoes_encoding(encoding, words):
     text = " ".join(words)
-    assert join_subwords(encoding.encode_text(text).text) == text
-    assert join_subwords(encoding.encode_text(text).text.split()) == text
+    assert join_subwords(encoding.encode_text(text)) == text
+    assert join_subwords(encoding.encode_text(text).split()) == text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -26,33 +26,28 @@ _SOURCE = NativeSource(
 _CACHE_WORDS = 1 << 15  # about 10 MB in Python
 
 
-class EncodedText(NamedTuple):
-    """Encoded lines, with the line ends they had."""
-
-    text: str
-    counts: Counter[str]  # of the subwords: what stands between spaces and line ends
-
-
 class TextEncoder(Protocol):
-    """What encodes the words of a text, but for those in `whole`."""
+    """What encodes and counts."""
 
-    def encode(self, text: str) -> EncodedText: ...
+    def encode(self, text: str) -> str:
+        """The lines with their words encoded."""
+
+    def take_counts(self) -> Counter[str]:
+        """The subwords (what stands between spaces and line ends) of all that was encoded since the last call."""
 
 
-class _Result(ctypes.Structure):
-    """`Result` of native/bpe.c."""
+class _SubwordCounts(ctypes.Structure):
+    """As in native/bpe.c."""
 
-    _fields_ = [
-        ("text", ctypes.c_void_p), ("names", ctypes.c_void_p), ("text_size", ctypes.c_size_t),
-        ("names_size", ctypes.c_size_t), ("counts", ctypes.POINTER(ctypes.c_uint64)), ("distinct", ctypes.c_size_t),
-    ]  # fmt: skip
+    _fields_ = [("names", ctypes.c_void_p), ("names_size", ctypes.c_size_t),
+                ("counts", ctypes.POINTER(ctypes.c_uint64)), ("distinct", ctypes.c_size_t)]  # fmt: skip
 
 
 class CompiledEncoder:
     """native/bpe.c: whole texts at a time, in memory that does not grow with them."""
 
     def __init__(self, codes: BpeCodes, whole: Sequence[str], cache_folder: str = ""):
-        """Raises MassError if there is no C compiler; see `build_library`."""
+        """`whole`: words that are not encoded. Raises MassError if there is no C compiler; see `build_library`."""
         self._library, self.note = build_library(_SOURCE, _load, cache_folder)[1:]
         numbers = codes.number_symbols()
         symbols = np.array([(numbers[left], numbers[right], numbers[left + right]) for left, right in codes.pairs],
@@ -71,13 +66,22 @@ class CompiledEncoder:
         if not self._encoder:
             raise MemoryError
 
-    def encode(self, text: str) -> EncodedText:
-        raw, result = text.encode("utf-8", "surrogatepass"), _Result()
-        if not self._library.bpe_encode(self._encoder, raw, len(raw), ctypes.byref(result)):
+    def encode(self, text: str) -> str:
+        raw = text.encode("utf-8", "surrogatepass")
+        size = ctypes.c_size_t(len(raw))
+        encoded = self._library.bpe_encode(self._encoder, raw, ctypes.byref(size))
+        if not encoded:
+            raise MemoryError
+        return _string_at(encoded, size.value)
+
+    def take_counts(self) -> Counter[str]:
+        result = _SubwordCounts()
+        if not self._library.bpe_count(self._encoder, ctypes.byref(result)):
             raise MemoryError
         names = _string_at(result.names, result.names_size).split("\n")[:-1]
         counts = Counter(dict(zip(names, result.counts[: result.distinct], strict=True)))
-        return EncodedText(_string_at(result.text, result.text_size), counts)
+        self._library.bpe_forget_counts(self._encoder)
+        return counts
 
     def __del__(self):
         if getattr(self, "_encoder", None):
@@ -89,9 +93,11 @@ def _load(path: str) -> ctypes.CDLL:
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.bpe_new.restype = pointer
     library.bpe_new.argtypes = [size, *[pointer] * 5, ctypes.c_uint32, ctypes.c_char_p, size]
-    library.bpe_encode.argtypes = [pointer, ctypes.c_char_p, size, ctypes.POINTER(_Result)]
-    library.bpe_free.argtypes = [pointer]
-    library.bpe_free.restype = None
+    library.bpe_encode.restype = pointer
+    library.bpe_encode.argtypes = [pointer, ctypes.c_char_p, ctypes.POINTER(size)]
+    library.bpe_count.argtypes = [pointer, ctypes.POINTER(_SubwordCounts)]
+    for function in (library.bpe_forget_counts, library.bpe_free):
+        function.restype, function.argtypes = None, [pointer]
     return library
 
 
@@ -107,16 +113,19 @@ class LibraryEncoder:
 
         self._bpe, self._whole = BPE(io.StringIO(str(codes))), frozenset(whole)
         self._encode_word = lru_cache(_CACHE_WORDS)(self._encode_new)
+        self._counts: Counter[str] = Counter()
 
-    def encode(self, text: str) -> EncodedText:
-        words = text.replace("\n", " \n ").split(" ")
-        encoded = list(map(self._encode_word, words))
-        counts: Counter[str] = Counter()
+    def encode(self, text: str) -> str:
+        encoded = list(map(self._encode_word, text.replace("\n", " \n ").split(" ")))
         for word, frequency in Counter(encoded).items():
             for subword in word.strip("\r\n").split(" "):
-                counts[subword] += frequency
+                self._counts[subword] += frequency
+        return " ".join(encoded).replace(" \n ", "\n")
+
+    def take_counts(self) -> Counter[str]:
+        counts, self._counts = self._counts, Counter()
         del counts[""]
-        return EncodedText(" ".join(encoded).replace(" \n ", "\n"), counts)
+        return counts
 
     def _encode_new(self, word: str) -> str:
         """Up to what its reader takes for line ends, subword-nmt encodes a word at a time."""

@@ -1,9 +1,10 @@
 """Byte-pair encoding (Sennrich et al., ACL 2016) with codes learned by subword-nmt."""
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from src.utils.bpe_codes import BpeCodes
-from src.utils.bpe_encoders import SEPARATOR, CompiledEncoder, EncodedText, LibraryEncoder, TextEncoder
+from src.utils.bpe_encoders import SEPARATOR, CompiledEncoder, LibraryEncoder, TextEncoder
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
 from src.utils.errors import MassError
 
@@ -42,11 +43,15 @@ class BytePairEncoding:
                 return
         self._encoder = LibraryEncoder(codes, _WHOLE)
 
-    def encode_text(self, text: str) -> EncodedText:
+    def encode_text(self, text: str) -> str:
         """Encode whole lines, whose ends stay as they are; spaces at both ends stay, doubled ones inside do not."""
         if "  " in text:
             text = "\n".join(map(_without_double_spaces, text.split("\n")))
         return self._encoder.encode(text)
+
+    def take_counts(self) -> Counter[str]:
+        """How often each subword has come up in what was encoded since the last call."""
+        return self._encoder.take_counts()
 
 
 def join_subwords(text: str | Sequence[str]) -> str:
