@@ -1,8 +1,10 @@
-"""BPE against subword-nmt itself, and the way back."""
+"""BPE, compiled and not, against subword-nmt itself, and the way back."""
 import io
+import os
 import subprocess
 import sys
 from collections import Counter
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
-from src.utils import byte_pair_encoding
-from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, Merges, count_subwords, join_subwords
+from src.utils import bpe_encoders
+from src.utils.bpe_codes import BpeCodes
+from src.utils.bpe_encoders import CompiledEncoder, LibraryEncoder
+from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, join_subwords
 from src.utils.errors import MassError
-from src.utils.recent_words import RecentWords
+from src.utils.native_library import build_library
 
 TEXT = """the lowest price was lower than the newest price
  a drunk slept in the junk yard
@@ -31,9 +35,18 @@ def codes(tmp_path_factory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def encoding(codes) -> BytePairEncoding:
-    return BytePairEncoding(codes)
+def require_compiler() -> None:
+    try:
+        build_library(bpe_encoders._SOURCE, bpe_encoders._load)
+    except MassError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module", params=["compiled", "subword-nmt"])
+def encoding(codes, request) -> BytePairEncoding:
+    if request.param == "compiled":
+        require_compiler()
+    return BytePairEncoding(codes, compiled=request.param == "compiled")
 
 
 @pytest.fixture(scope="module")
@@ -54,82 +67,129 @@ def test_the_output_is_that_of_the_subword_nmt_command(encoding, codes, tmp_path
     command = [sys.executable, "-c", "from subword_nmt.subword_nmt import main; main()", "apply-bpe"]
     command += ["-c", codes, "-i", str(source), "-o", str(output), "--glossaries", *GLOSSARIES]
     subprocess.run(command, check=True)
-    encoded, _ = encoding.encode_text(text)
-    assert encoded.encode("utf-8") == output.read_bytes()
+    assert encoding.encode_text(text).encode("utf-8") == output.read_bytes()
+
 ODD_TEXT = st.text("abelnorstw低 <u/>k@ \u00a0\t\r\x0b\x1e\x85\u2028", max_size=30)
+
+
+def encode_and_count(encoding, text: str) -> tuple[str, Counter[str]]:
+    encoding.take_counts()  # of earlier tests
+    return encoding.encode_text(text), encoding.take_counts()
+
+
+def token_counts(text: str) -> Counter[str]:
+    return Counter(token for token in text.replace("\n", " ").split(" ") if token)
 
 
 @given(st.lists(ODD_TEXT | st.just("low  <unk>  lower"), max_size=5), st.sampled_from(["\n", "\r\n"]))
 def test_any_text_is_encoded_as_subword_nmt_does(encoding, reference, lines, line_end):
     text = line_end.join(lines)
-    encoded, words = encoding.encode_text(text)
+    encoded, counts = encode_and_count(encoding, text)
     assert encoded == encoded_by_reference(reference, text)
-    assert [encoding.encode_line(line) for line in text.split("\n")] == encoded.split("\n")
+    assert [encoding.encode_text(line) for line in text.split("\n")] == encoded.split("\n")
     if "\r" not in text:
-        assert count_subwords(words) == Counter(token for token in encoded.replace("\n", " ").split(" ") if token)
+        assert counts == token_counts(encoded)
 
 
 def test_line_ends_are_no_part_of_a_counted_subword(encoding):
-    counts = [count_subwords(encoding.encode_text(f"low price{end}low{end}{end}low")[1]) for end in ("\n", "\r\n")]
+    counts = [encode_and_count(encoding, f"low price{end}low{end}{end}low")[1] for end in ("\n", "\r\n")]
     assert counts[0] == counts[1] and counts[0].total() >= 4
 
 
+# Of one to four bytes; some end a line for subword-nmt's reader, some stand in marks of its own. The last is no text.
+LETTERS = "ab低é\u0301\u00a0😀@</w>" + "\t\x00\x0b\x1c\x85\u2028\r" + "\ud800"
+CODE_LETTERS = "ab低é\u0301😀@</w>"
+
+
 @st.composite
-def codes_and_words(draw) -> tuple[list[str], list[str]]:
-    """Codes of two letters whose order is not that of learning, so that merges overlap, repeat and compete."""
-    symbols, pairs = ["a", "b", "a</w>", "b</w>", "</w>"], []
-    for _ in range(draw(st.integers(1, 12))):
-        left = draw(st.sampled_from([symbol for symbol in symbols if not symbol.endswith("</w>")]))
-        right = draw(st.sampled_from(symbols))
-        pairs.append(f"{left} {right}")
-        symbols.append(left + right)
-    return draw(st.permutations(pairs)), draw(st.lists(st.text("ab", min_size=1, max_size=12), min_size=1))
+def any_codes(draw) -> list[tuple[str, str]]:
+    """Codes in an order that is not that of learning, so that merges overlap, repeat and compete."""
+    inside, last, pairs = list(CODE_LETTERS), [letter + "</w>" for letter in CODE_LETTERS] + ["</w>"], []
+    for _ in range(draw(st.integers(1, 20))):
+        left, right = draw(st.sampled_from(inside)), draw(st.sampled_from(inside + last))
+        pairs.append((left, right))
+        (last if right in last else inside).append(left + right)
+    return draw(st.permutations(pairs))
 
 
-@given(codes_and_words(), st.sampled_from(["", "#version: 0.1\n", "#version: 0.2\n"]))
-def test_merges_are_those_of_subword_nmt(drawn, header):
-    pairs, words = drawn
-    reference = BPE(io.StringIO(header + "\n".join(pairs) + "\n"))
-    merges = Merges((tuple(pair.split(" ")) for pair in pairs), joined_end="0.2" in header)
-    for word in words:
-        assert "@@ ".join(merges.split(word)) == reference.process_line(word)
+@given(any_codes(), st.sampled_from(["", "#version: 0.1\n", "#version: 0.2\n"]),
+       st.lists(st.text("ab", min_size=1, max_size=12) | st.text(LETTERS, max_size=12) | st.just("<unk>")))
+def test_both_encoders_merge_as_subword_nmt_does(pairs, header, words):
+    require_compiler()
+    content = header + "".join(f"{left} {right}\n" for left, right in pairs)
+    reference = BPE(io.StringIO(content), glossaries=[*GLOSSARIES])
+    codes = BpeCodes(list(dict.fromkeys(pairs)), joined_end="0.2" in header)
+    text = " ".join(filter(None, words)) + "\n"
+    expected = encoded_by_reference(reference, text)
+    encoders = [kind(codes, ["<unk>"]) for kind in (CompiledEncoder, LibraryEncoder)]
+    assert [encoder.encode(text) for encoder in encoders] == [expected, expected]
+    counts = [encoder.take_counts() for encoder in encoders]
+    assert counts[0] == counts[1]
+    if "\r" not in text:
+        assert counts[0] == token_counts(expected)
 
 
-def test_a_very_long_word_is_split_like_others(encoding, reference):
+def test_a_long_word_is_split_like_others(encoding, reference):
     word = "lowestnewer" * 300 + "x"
-    assert encoding.encode_line(word) == reference.process_line(word)
-    assert len(encoding.encode_line("lowestnewer" * 20_000)) > 220_000  # a quadratic split would not come back
+    assert encoding.encode_text(word) == reference.process_line(word)
+
+
+def test_a_word_of_a_megabyte_is_no_trouble(codes):
+    require_compiler()
+    encoding, word = BytePairEncoding(codes), "lowestnewer" * 100_000  # a quadratic split would not come back
+    for text in (word, "low " + word, "low"):
+        encoded, counts = encode_and_count(encoding, text)
+        assert join_subwords(encoded) == text and counts == token_counts(encoded)
+
+
+def test_counts_add_up_until_they_are_taken(encoding):
+    encoding.take_counts()
+    encoded = encoding.encode_text("low price\n") + encoding.encode_text("low lowest <unk>\n")
+    assert encoding.take_counts() == token_counts(encoded)
+    assert encoding.take_counts() == Counter()
 
 
 def test_symbols_and_unknown_words_stay_as_they_are(encoding):
     line = "</s> <mask> UNK <UNK> <unk> <s> <pad>"
-    assert encoding.encode_line(line) == line
-    assert "UNK " not in encoding.encode_line("DRUNK SHRUNKEN")
+    assert encoding.encode_text(line) == line
+    assert "UNK " not in encoding.encode_text("DRUNK SHRUNKEN")
 
 
-def test_what_is_remembered_is_bounded_and_does_not_show(encoding, codes, monkeypatch):
-    monkeypatch.setattr(byte_pair_encoding, "_CACHE_WORDS", 20)
-    small = BytePairEncoding(codes)
-    for line in (TEXT + "\n").splitlines(keepends=True) * 3:
-        assert small.encode_text(line) == encoding.encode_text(line)
-        assert len(small._cache) <= 20 + len(line.split())
+def test_more_words_than_are_remembered_change_nothing(encoding, codes, monkeypatch):
+    monkeypatch.setattr(bpe_encoders, "_CACHE_WORDS", 500)
+    compiled = isinstance(encoding._encoder, CompiledEncoder)  # remembers 65,536 words
+    letters, length = ("lowest-", 6) if compiled else ("lowe", 5)
+    words = ["".join(word) for word in product(letters, repeat=length)]
+    pieces = [" ".join([*words[begin : begin + 9000], "price"]) + "\n" for begin in range(0, len(words), 9000)]
+    small = BytePairEncoding(codes, compiled)
+    text = "".join(pieces) * 2
+    encoded, counts = encode_and_count(small, text)
+    one_by_one = [BytePairEncoding(codes, compiled).encode_text(piece) for piece in pieces]
+    assert encoded == "".join(one_by_one) * 2
+    assert counts == token_counts(encoded)
+    assert small.encode_text("lowest price") == encoding.encode_text("lowest price")
 
 
-def test_words_in_use_are_remembered():
-    words = RecentWords(4)
-    for number in range(100):
-        assert number == 0 or words["often"] == "kept"
-        words.update({"often": "kept", str(number): ""})
-        words.forget_old_words(["often", str(number)])
-        assert len(words) <= 4 and str(number) in words
-    assert "3" not in words
+def test_without_a_compiler_subword_nmt_serves_and_the_user_is_told(codes, monkeypatch):
+    monkeypatch.setenv("CC", "/nonexistent/cc")
+    encoding = BytePairEncoding(codes)
+    assert isinstance(encoding._encoder, LibraryEncoder)
+    assert "slower: no C compiler found (looked for /nonexistent/cc)" in encoding.note
+    assert BytePairEncoding(codes, compiled=False).note == ""
+
+
+def test_the_text_tools_do_not_import_mindspore(codes):
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    code = f"import sys, src.text.bpe_corpus as b; b.encode_text({codes!r}, 'a'); print('mindspore' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=300)
+    assert result.stdout == "False\n", result.stderr
 
 
 @given(st.lists(st.text("abelnorstw低é", min_size=1, max_size=8), max_size=10))
 def test_joining_undoes_encoding(encoding, words):
     text = " ".join(words)
-    assert join_subwords(encoding.encode_line(text)) == text
-    assert join_subwords(encoding.encode_line(text).split()) == text
+    assert join_subwords(encoding.encode_text(text)) == text
+    assert join_subwords(encoding.encode_text(text).split()) == text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from src.transformer.operators.build import build_kernels
 from src.transformer.operators.choice import choose_operators
 from src.transformer.operators.native import NativeOperators
 from src.transformer.operators.plain import PlainOperators
+from src.utils import native_library
 from src.utils.errors import MassError, UsageError
 from tests.tiny_network import require_compiler
 
@@ -76,8 +78,8 @@ def test_a_folder_may_be_named(compiler, tmp_path):
 @pytest.mark.parametrize("change", ["source", "header", "version", "option", "processor"])
 def test_what_the_library_depends_on_is_in_its_name(change, compiler, tmp_path, monkeypatch):
     sources = tmp_path / "native"
-    shutil.copytree(build._SOURCES, sources)
-    monkeypatch.setattr(build, "_SOURCES", str(sources))
+    shutil.copytree(build._SOURCE.folder, sources)
+    monkeypatch.setattr(build, "_SOURCE", replace(build._SOURCE, folder=str(sources)))
     before = build_kernels().path
     if change in ("source", "header"):
         with open(sources / ("loss.c" if change == "source" else "common.h"), "a") as stream:
@@ -87,7 +89,7 @@ def test_what_the_library_depends_on_is_in_its_name(change, compiler, tmp_path, 
     elif change == "option":
         monkeypatch.setenv("CC", f"'{compiler.path}' -DOTHER")
     else:
-        monkeypatch.setattr(build, "_processor", lambda: "flags: another")
+        monkeypatch.setattr(native_library, "_processor", lambda: "flags: another")
     after = build_kernels().path
     assert after != before and len(cached(tmp_path)) == 2
 
@@ -139,7 +141,7 @@ def test_two_processes_may_compile_at_once(compiler, tmp_path):
 def test_a_compiler_without_openmp_makes_kernels_of_one_thread(tmp_path, monkeypatch):
     """The real one, behind a wrapper that refuses the flags that not all know."""
     require_compiler()
-    real = build._find_compiler()[0]
+    real = native_library._find_compiler()[0]
     wrapper = tmp_path / "wrapper"
     wrapper.write_text(f'#!/bin/sh\ncase " $* " in *" -fopenmp "*|*" -march=native "*) echo no >&2; exit 1;; esac\n'
                        f'exec {real} -O0 "$@" -O0\n')
@@ -203,7 +205,7 @@ def test_a_compiler_that_cannot_be_run(compiler):
 
 def test_a_compiler_that_hangs_is_given_up(compiler, monkeypatch):
     compiler.write(body="exec sleep 600")
-    monkeypatch.setattr(build, "_TIME_LIMIT", 2.0)
+    monkeypatch.setattr(native_library, "_TIME_LIMIT", 2.0)
     with pytest.raises(MassError, match="took more than 2 s"):
         build_kernels()
 

@@ -355,6 +355,14 @@ def test_quiet_prints_the_totals_only(folder):
         assert len(result.stdout.splitlines()) == lines and result.stdout.startswith("all files")
 
 
+def test_a_machine_without_a_compiler_gets_the_same_bpe_and_a_line_that_says_why(folder):
+    fast = run(*encode("--vocab_path", "fast.bin", output="fast"), cwd=folder)
+    slow = run(*encode("--vocab_path", "slow.bin", output="slow"), cwd=folder, CC="/nonexistent/cc")
+    assert slow.returncode == 0 and slow.stderr.count("slower: no C compiler found") == 1 and fast.stderr == ""
+    for name in files(folder / "fast"):
+        assert (folder / "fast" / name).read_bytes() == (folder / "slow" / name).read_bytes()
+
+
 def times(folder: Path) -> dict[str, int]:
     return {name: (folder / name).stat().st_mtime_ns for name in files(folder)}
 

@@ -1,7 +1,6 @@
 """Tokenizing text, against nltk itself, and the conversion of files that it shares with the encoding."""
 import os
 import time
-from collections import Counter
 from functools import partial
 
 import pytest
@@ -17,6 +16,7 @@ from src.utils import text_files
 from src.utils.arguments import RunOptions
 from src.utils.errors import MassError, UsageError
 from src.utils.parallel import map_in_order
+from src.utils.recent_words import RecentWords
 
 nltk_tokens = partial(word_tokenize, preserve_line=True)
 
@@ -80,6 +80,16 @@ def test_what_is_remembered_is_bounded_and_does_not_show(monkeypatch):
         line = f"It's no. {number} of (some) lines, \"said {number} men.\""
         assert tokenizer.tokenize(line + "\n")[0] == " ".join(nltk_tokens(line)) + "\n"
         assert len(tokenizer) <= 20 + len(line.split())
+
+
+def test_chunks_in_use_are_remembered():
+    words = RecentWords(4)
+    for number in range(100):
+        assert number == 0 or words["often"] == "kept"
+        words.update({"often": "kept", str(number): ""})
+        words.forget_old_words(["often", str(number)])
+        assert len(words) <= 4 and str(number) in words
+    assert "3" not in words
 
 
 def test_each_distinct_chunk_is_taken_to_nltk_once():
@@ -168,7 +178,7 @@ def test_an_undecodable_line_is_named_and_nothing_is_left(tmp_path, monkeypatch)
 
 
 def loses_a_line(text: str) -> ConvertedText:
-    return ConvertedText(text.partition("\n")[2], 1, Counter())
+    return ConvertedText(text.partition("\n")[2], 1)
 
 
 def test_a_conversion_that_loses_a_line_is_stopped(tmp_path):

@@ -1,6 +1,7 @@
 """Encoding a folder of tokenized text with BPE, and the vocabulary of the result."""
 import glob
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.files import list_files, make_output_folder, require_file
 from src.utils.finished_outputs import file_digest
+from src.utils.progress import say
 
 _FORMAT = 1  # to be raised when the same codes and text give another output
 
@@ -22,24 +24,31 @@ def encode_corpus(
 ) -> Iterator[FileSummary]:
     """Encode the files `<prefix>*.txt` of a folder into `<name>_bpe.txt` and count into `<name>.dict`.
 
-    The summary of a file is yielded when both are complete; its `counts` are the subword frequencies.
+    The summary of a file is yielded when both are complete; its `counts` are the subword frequencies. If no compiled
+    code encodes, a line on stderr says why.
 
     Raises:
         UsageError: the output folder is the source folder.
         MassError: the codes or a file are missing or bad, or the output cannot be written.
     """
-    _load_encoding(require_file(codes, "BPE codes"))  # bad codes are found here, and workers begin with good ones
+    # Bad codes are found here, and workers begin with good ones and the compiled encoder.
+    if note := _load_encoding(require_file(codes, "BPE codes")).note:
+        say(note, sys.stderr)
     sources = list_files(folder, f"{glob.escape(prefix)}*.txt", "source folder")
     settings = {"step": "apply BPE", "format": _FORMAT, "codes": file_digest(codes)}
-    conversion = Conversion("encode", partial(encode_text, codes), settings, "_bpe.txt", counts=True,
-                            keep_line_ends=True)  # fmt: skip
+    conversion = Conversion("encode", partial(encode_text, codes), settings, "_bpe.txt",
+                            take_counts=partial(take_counts, codes), keep_line_ends=True)  # fmt: skip
     return convert_files(sources, output_folder, conversion, options)
 
 
 def encode_text(codes: str, text: str) -> ConvertedText:
-    """Encode whole lines with the codes of that file; their tokens are counted when the encoded words are."""
-    encoded, words = _load_encoding(codes).encode_text(text)
-    return ConvertedText(encoded, 0, words)
+    """Encode whole lines with the codes of that file; their tokens are counted by `take_counts`."""
+    return ConvertedText(_load_encoding(codes).encode_text(text))
+
+
+def take_counts(codes: str) -> Counter[str]:
+    """The subwords of what this process has encoded since the last call."""
+    return _load_encoding(codes).take_counts()
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,6 @@ from itertools import chain, groupby
 from typing import NamedTuple
 
 from src.utils.arguments import RunOptions
-from src.utils.byte_pair_encoding import count_subwords
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
 from src.utils.files import atomic_output, make_output_folder
@@ -19,15 +18,14 @@ from src.utils.parallel import map_in_order
 from src.utils.progress import Progress
 from src.utils.text_files import FilePart, batches_of_parts, file_parts
 
-_MAX_WORDS = 1 << 15  # distinct words of a file that are kept before they are reduced to their subwords
+_COUNTED_BYTES = 1 << 21  # of a task that counts, as counts of much text are not much larger than those of little
 
 
 class ConvertedText(NamedTuple):
     """What a conversion made of text: as many lines as it was given."""
 
     text: str
-    tokens: int
-    encoded_words: Counter[str]  # their frequencies, for a conversion that counts its subwords
+    tokens: int = 0  # not needed if the conversion counts each of them
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ class Conversion:
     convert: Callable[[str], ConvertedText]  # of whole lines; importable by a worker
     settings: Mapping[str, object]  # all that the output depends on beside the text, as JSON knows it
     suffix: str  # of the outputs: `<name>.txt` becomes `<name><suffix>`
-    counts: bool = False  # write `<name>.dict` too
+    take_counts: Callable[[], Counter[str]] | None = None
+    """The frequency of each token converted since the last call, in this process; with it, `<name>.dict` is written."""
     keep_line_ends: bool = False  # \r\n, and a missing \n at the end; otherwise each line ends with \n
 
 
@@ -53,7 +52,7 @@ class FileSummary:
     damaged: int = 0  # lines with bytes that are not UTF-8
     seconds: float = 0.0
     skipped: int = 0  # files that an earlier run had finished
-    counts: Counter[str] = field(default_factory=Counter, repr=False)  # of subwords
+    counts: Counter[str] = field(default_factory=Counter, repr=False)  # of the tokens
 
     def add(self, other: "FileSummary") -> None:
         self.lines += other.lines
@@ -122,7 +121,8 @@ def _convert_planned(
     settings = {**conversion.settings, "errors": options.errors}
     tasks = [finished.task(os.path.basename(output), [source], settings) for source, output in plan]
     unfinished = [source for (source, _), task in zip(plan, tasks, strict=True) if task.summary is None]
-    batches = batches_of_parts(part for source in unfinished for part in file_parts(source))
+    parts = (part for source in unfinished for part in file_parts(source))
+    batches = batches_of_parts(parts, _COUNTED_BYTES if conversion.take_counts else None)
     convert = partial(_convert_parts, conversion, options.errors)
     with (
         closing(map_in_order(convert, batches, options.processes)) as results,
@@ -150,49 +150,51 @@ class _ConvertedPart(NamedTuple):
     lines: int
     damaged: int
     tokens: int
-    encoded_words: Counter[str]
+    counts: Counter[str]
 
 
 def _convert_parts(conversion: Conversion, errors: str, parts: Sequence[FilePart]) -> list[_ConvertedPart]:
-    return [_convert_part(conversion, errors, part) for part in parts]
+    """Convert parts in order; the counts of those of one file come with the last of them."""
+    converted = []
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
+        text, lines, damaged, tokens = _convert_part(conversion, errors, part)
+        last = following is None or following.path != part.path
+        counts = conversion.take_counts() if conversion.take_counts and last else Counter()
+        converted.append(_ConvertedPart(part, text, lines, damaged, tokens, counts))
+    return converted
 
 
-def _convert_part(conversion: Conversion, errors: str, part: FilePart) -> _ConvertedPart:
+def _convert_part(conversion: Conversion, errors: str, part: FilePart) -> tuple[bytes, int, int, int]:
+    """The converted text of a part, its lines, damaged lines and tokens."""
     source, damaged = part.decode(errors, conversion.keep_line_ends)
-    text, tokens, encoded_words = conversion.convert(source)
+    text, tokens = conversion.convert(source)
     if text.count("\n") != source.count("\n"):
         raise RuntimeError(f"{part}: {source.count(chr(10))} line ends became {text.count(chr(10))}")
     lines = source.count("\n") + bool(source and not source.endswith("\n"))
-    return _ConvertedPart(part, text.encode("utf-8"), lines, damaged, tokens, encoded_words)
+    return text.encode("utf-8"), lines, damaged, tokens
 
 
 def _write_file(summary: FileSummary, converted_parts: Iterator[_ConvertedPart], progress: Progress) -> FileSummary:
     """Write the parts of one file as they come, and sum up."""
-    words: Counter[str] = Counter()
     with atomic_output(summary.output) as temporary, open(temporary, "wb") as stream:
         for converted in converted_parts:
             stream.write(converted.text)
             summary.lines += converted.lines
             summary.damaged += converted.damaged
-            summary.tokens += converted.tokens
-            words.update(converted.encoded_words)
-            if len(words) > _MAX_WORDS:
-                summary.counts.update(count_subwords(words))
-                words.clear()
+            summary.tokens += converted.tokens + converted.counts.total()
+            summary.counts.update(converted.counts)
             progress.update(converted.part.size)
-    summary.counts.update(count_subwords(words))
     return summary
 
 
 def _finish(task: Task, summary: FileSummary, conversion: Conversion) -> None:
     """Write the counts if there are any, and note that the file is finished."""
     outputs, uncounted = [summary.output], Counter()
-    if conversion.counts:
+    if conversion.take_counts:
         vocabulary = Dictionary.from_counts(summary.counts)
         outputs.append(_counts_path(summary.output, conversion))
         vocabulary.export(outputs[-1])
         uncounted = summary.counts - _word_counts(vocabulary)
-        summary.tokens = summary.counts.total()
     task.finish(outputs, {
         "lines": summary.lines, "tokens": summary.tokens, "damaged": summary.damaged, "not in .dict": uncounted,
     })  # fmt: skip
@@ -201,7 +203,7 @@ def _finish(task: Task, summary: FileSummary, conversion: Conversion) -> None:
 def _summary_of_finished(task: Task, summary: FileSummary, conversion: Conversion) -> FileSummary:
     noted = task.summary
     summary.lines, summary.tokens, summary.damaged = noted["lines"], noted["tokens"], noted["damaged"]
-    if conversion.counts:
+    if conversion.take_counts:
         summary.counts = _word_counts(Dictionary.load_from_text(_counts_path(summary.output, conversion)))
         summary.counts.update(noted["not in .dict"])
     return summary

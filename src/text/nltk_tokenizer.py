@@ -16,7 +16,7 @@ _CLOSERS = re.escape("])}>\"'»”’")  # what may follow the full stop that en
 _CLOSERS_AT_END = re.compile(f" [{_CLOSERS}][{_CLOSERS} ]*$", re.MULTILINE)
 _GLUE = "\x1f"  # stands for a space inside a chunk
 _NEIGHBOUR = "\ufdef"  # a chunk that no rule knows
-_MAX_CHUNKS = 150_000  # about 30 MB
+_MAX_CHUNKS = 40_000  # about 8 MB; most of a larger number would not come again soon
 _CHUNKS_A_CALL = 1000
 
 # No rule applies inside such a chunk, or between it and what follows, but for the contractions and the mark at its end.

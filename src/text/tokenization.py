@@ -1,7 +1,6 @@
 """Tokenizing text files: one line in, one line of tokens separated by single spaces out."""
 import re
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from importlib import import_module
@@ -88,7 +87,7 @@ def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
         text = _SPACES.sub(" ", text)
     text = text.replace(" \n", "\n").replace("\n ", "\n").removeprefix(" ")
     lines, tokens = _load(tokenizer)(text)
-    return ConvertedText(_STAND_IN_PATTERN.sub(lambda match: _SYMBOLS[match[0]], lines), tokens, Counter())
+    return ConvertedText(_STAND_IN_PATTERN.sub(lambda match: _SYMBOLS[match[0]], lines), tokens)
 
 
 @cache

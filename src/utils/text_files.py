@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 from src.utils.errors import MassError
 from src.utils.files import require_file
 
-PART_BYTES = 1 << 20  # well under a second of work, so that the last parts keep all processes busy
+PART_BYTES = 1 << 18  # well under a second of work, so that the last parts keep all processes busy
 MAX_LINE_BYTES = 1 << 22  # a file without line ends must not fill the memory
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NEWLINE = b"\n"
