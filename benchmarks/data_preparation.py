@@ -4,8 +4,9 @@
 
 The text is enlarged to --lines lines in one file (see enlarge_text.py). Each step is the command a user types, start-up
 included, with 1 and with 2 processes; beside them run `subword-nmt apply-bpe` on the same tokens and
-plain_preparation.py on the same text. All of them run in each round, in turns; times are medians of the rounds. Peak
-memory is also taken at a tenth of the lines. Prints the Markdown tables of benchmarks/README.md. Linux only.
+plain_preparation.py on the same text (without --whole_plain on a tenth of it). All of them run in each round, in turns;
+times are medians of the rounds. Peak memory is also taken at a tenth of the lines. Prints the Markdown tables of
+benchmarks/README.md. Linux only.
 """
 import argparse
 import filecmp
@@ -19,15 +20,20 @@ from preparation_report import report
 from preparation_runs import OTHERS, STEPS, Preparation, Run
 
 
-def runs_of_round(preparation: Preparation, chosen: list[str], number: int, learn_rounds: int) -> list[Run]:
-    """All runs of a round in their order, each other round with two processes first; memory in the first one only."""
+def runs_of_round(preparation: Preparation, chosen: list[str], number: int, learn_rounds: int,
+                  whole_plain: bool) -> list[Run]:
+    """All runs of a round in their order, each other round with two processes first; memory in the first one only.
+
+    The plain script is run on the smaller text, unless `whole_plain`; MindRecord, which one process writes
+    whatever we do, with two processes.
+    """
     runs = []
     for step in (*STEPS, *OTHERS):
         if step not in chosen or (step == "learn" and number >= learn_rounds):
             continue
-        processes = (1,) if step in OTHERS else (1, 2) if number % 2 == 0 else (2, 1)
-        sizes = [preparation.lines]
-        if "memory" in chosen and number == 0:
+        processes = (1,) if step in OTHERS else (2,) if step == "mindrecord" else (1, 2) if number % 2 == 0 else (2, 1)
+        sizes = [preparation.lines] if step != "plain" or whole_plain else [preparation.sample_lines]
+        if "memory" in chosen and number == 0 and preparation.sample_lines not in sizes:
             sizes.append(preparation.sample_lines)
         runs += [Run(step, count, lines) for lines in sizes for count in processes]
     return runs
@@ -60,6 +66,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--learn_rounds", type=int, default=1, help="rounds in which codes are learnt (default: 1)")
     parser.add_argument("--symbols", type=int, default=46000, help="BPE merges to learn (default: %(default)s)")
     parser.add_argument("--threshold", type=int, default=50, help="of the vocabulary (default: %(default)s)")
+    parser.add_argument("--whole_plain", action="store_true",
+                        help="run the plain script on all lines, not on a tenth (6 minutes for a million)")
     parser.add_argument("--only", nargs="+", choices=[*STEPS, *OTHERS, "memory"], default=[*STEPS, *OTHERS, "memory"],
                         help="what to measure (default: all); what these steps need is made, but not measured")
     parser.add_argument("--work", help="folder for text and outputs, kept for the next call (default: a temporary one)")
@@ -75,7 +83,7 @@ def main() -> None:
         growth = preparation.make_raw_text()
         done: dict[Run, list[Measurement]] = defaultdict(list)
         for number in range(args.rounds):
-            for run in runs_of_round(preparation, args.only, number, args.learn_rounds):
+            for run in runs_of_round(preparation, args.only, number, args.learn_rounds, args.whole_plain):
                 measured = preparation.measure(run)
                 done[run].append(measured)
                 print(f"round {number + 1}: {run.step}, {run.processes} processes, {run.lines:,} lines: "

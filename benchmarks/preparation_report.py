@@ -2,6 +2,7 @@
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from measure_process import Measurement
 from preparation_runs import OTHERS, STEPS, Run
@@ -12,6 +13,7 @@ NAMES = {
     "learn": "learn codes (`learn_subword.sh`)",
     "bpe": "apply BPE, count, vocabulary (`apply_bpe_encoding.py`)",
     "records": "write records (`news_crawl.py`)",
+    "mindrecord": "write MindRecord (`news_crawl.py --format mindrecord`)",
     "subword-nmt": "`subword-nmt apply-bpe`",
     "plain": "`plain_preparation.py`",
 }
@@ -21,7 +23,7 @@ MAX_GROWTH, MAX_MIB = 0.10, 600
 
 def report(done: Done, lines: int, sample_lines: int) -> str:
     """Speed, memory, and what of the targets is reached."""
-    tables = [_speed_table(done, lines), _memory_table(done, lines, sample_lines), _targets(done, lines, sample_lines)]
+    tables = [make(done, lines, sample_lines) for make in (_speed_table, _memory_table, _targets)]
     return "\n\n".join(table for table in tables if table)
 
 
@@ -40,12 +42,21 @@ def _road_seconds(done: Done, processes: int, lines: int, learn: bool) -> float 
     return statistics.median(sum(m.seconds for m in steps) for steps in zip(*rounds, strict=True)) + learning
 
 
-def _plain_seconds(done: Done, lines: int, step: str | None = None) -> float | None:
-    """Median seconds of plain_preparation.py, of the whole or of one of its own steps."""
-    found = done.get(Run("plain", 1, lines))
-    if not found:
-        return None
-    return statistics.median(json.loads(m.output)[step] if step else m.seconds for m in found)
+class _Other(NamedTuple):
+    """Another program beside a step of ours."""
+
+    lines: int
+    seconds: float
+    name: str
+
+
+def _plain(done: Done, sizes: Sequence[int], name: str, step: str | None = None) -> _Other | None:
+    """plain_preparation.py, the whole or one of its own steps, on the first of these numbers of lines it was run on."""
+    for lines in sizes:
+        if found := done.get(Run("plain", 1, lines)):
+            seconds = statistics.median(json.loads(m.output)[step] if step else m.seconds for m in found)
+            return _Other(lines, seconds, name if lines == sizes[0] else f"{name}, on {lines:,} lines")
+    return None
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -61,26 +72,29 @@ def _ratio(slow: float | None, fast: float | None) -> str:
     return "" if slow is None or fast is None else f"{slow / fast:.2f}"
 
 
-def _speed_table(done: Done, lines: int) -> str:
+def _speed_table(done: Done, lines: int, sample_lines: int) -> str:
     rows = []
-    for name, (one, two), other, other_name in [
-        *((NAMES[step], [_seconds(done, step, count, lines) for count in (1, 2)], *_other(done, step, lines))
+    sizes = (lines, sample_lines)
+    for name, (one, two), other in [
+        *((NAMES[step], [_seconds(done, step, count, lines) for count in (1, 2)], _other(done, step, sizes))
           for step in STEPS),
         ("raw text to records, codes given", [_road_seconds(done, count, lines, False) for count in (1, 2)],
-         _plain_seconds(done, lines), "plain script, no records"),
-        ("raw text to records, codes learnt", [_road_seconds(done, count, lines, True) for count in (1, 2)], None, ""),
+         _plain(done, sizes, "plain script, no records")),
+        ("raw text to records, codes learnt", [_road_seconds(done, count, lines, True) for count in (1, 2)], None),
     ]:  # fmt: skip
         if one is not None or two is not None:
-            beside = f"{_speed(lines, other)} {other_name}" if other is not None else ""
-            rows.append((name, _speed(lines, one), _speed(lines, two), _ratio(one, two), beside, _ratio(other, one)))
+            beside = f"{_speed(other.lines, other.seconds)} {other.name}" if other else ""
+            slower = _ratio(other.seconds * lines / other.lines, one) if other else ""
+            rows.append((name, _speed(lines, one), _speed(lines, two), _ratio(one, two), beside, slower))
     head = ("lines/s", "1 process", "2 processes", "2 against 1", "other program, 1 process", "1 process against it")
     return _table(head, rows) if rows else ""
 
 
-def _other(done: Done, step: str, lines: int) -> tuple[float | None, str]:
+def _other(done: Done, step: str, sizes: Sequence[int]) -> _Other | None:
     if step == "bpe":
-        return _seconds(done, "subword-nmt", 1, lines), NAMES["subword-nmt"]
-    return (_plain_seconds(done, lines, "tokenize"), "nltk in the plain script") if step == "tokenize" else (None, "")
+        seconds = _seconds(done, "subword-nmt", 1, sizes[0])
+        return None if seconds is None else _Other(sizes[0], seconds, NAMES["subword-nmt"])
+    return _plain(done, sizes, "nltk in the plain script", "tokenize") if step == "tokenize" else None
 
 
 def _memory_table(done: Done, lines: int, sample_lines: int) -> str:
@@ -89,10 +103,10 @@ def _memory_table(done: Done, lines: int, sample_lines: int) -> str:
         for processes in (1, 2):
             found = done.get(Run(step, processes, lines))
             sample = done.get(Run(step, processes, sample_lines))
-            if found:
+            if found or sample:
                 before = f"{sample[0].largest_mib:,.0f}" if sample else ""
-                rows.append((NAMES[step], str(processes), before, f"{_peak(found):,.0f}", _growth(sample, found),
-                             f"{max(m.total_mib for m in found):,.0f}"))
+                rows.append((NAMES[step], str(processes), before, f"{_peak(found):,.0f}" if found else "",
+                             _growth(sample, found), f"{max(m.total_mib for m in found):,.0f}" if found else ""))
     head = ("peak memory, MiB", "processes", f"largest process, {sample_lines:,} lines", f"{lines:,} lines", "growth",
             f"all processes, {lines:,} lines")
     return _table(head, rows) if rows else ""
@@ -102,8 +116,8 @@ def _peak(found: Sequence[Measurement]) -> float:
     return max(measured.largest_mib for measured in found)
 
 
-def _growth(sample: Sequence[Measurement] | None, found: Sequence[Measurement]) -> str:
-    return f"{_peak(found) / sample[0].largest_mib - 1:+.0%}" if sample else ""
+def _growth(sample: Sequence[Measurement] | None, found: Sequence[Measurement] | None) -> str:
+    return f"{_peak(found) / sample[0].largest_mib - 1:+.0%}" if sample and found else ""
 
 
 def _targets(done: Done, lines: int, sample_lines: int) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from measure_process import Measurement, measure
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STEPS = ("tokenize", "learn", "bpe", "records")
+STEPS = ("tokenize", "learn", "bpe", "records", "mindrecord")
 OTHERS = ("subword-nmt", "plain")
 SUBWORD_NMT = "from subword_nmt.subword_nmt import main; main()"
 
@@ -72,6 +72,7 @@ class Preparation:
         tokens = Run("tokenize", run.processes, run.lines)
         learnt = [] if os.path.exists(self.codes) else [Run("learn", 2, self.lines)]
         return {"learn": [tokens], "bpe": [*learnt, tokens], "records": [Run("bpe", run.processes, run.lines)],
+                "mindrecord": [Run("bpe", run.processes, run.lines)],
                 "subword-nmt": [*learnt, tokens], "plain": learnt}[run.step]  # fmt: skip
 
     def _command(self, run: Run, output: str) -> list[str]:
@@ -92,9 +93,11 @@ class Preparation:
                 return script("apply_bpe_encoding.py", "--codes", self.codes, "--src_folder", tokens,
                               "--output_folder", output, "--processes", run.processes, "--threshold", self._threshold,
                               "--vocab_path", os.path.join(output, "vocabulary.dict.bin"))
-            case "records":
-                return script("news_crawl.py", "--src_folder", encoded, "--output_folder", output, "--processes",
-                              run.processes, "--existed_vocab", os.path.join(encoded, "vocabulary.dict.bin"))
+            case "records" | "mindrecord":
+                kind = "tfrecord" if run.step == "records" else "mindrecord"
+                return script("news_crawl.py", "--src_folder", encoded, "--output_folder", output, "--format", kind,
+                              "--processes", run.processes, "--existed_vocab",
+                              os.path.join(encoded, "vocabulary.dict.bin"))
             case "subword-nmt":
                 return [sys.executable, "-c", SUBWORD_NMT, "apply-bpe", "--codes", self.codes, "--input",
                         os.path.join(tokens, "news_tokenized.txt"), "--output", os.path.join(output, "bpe.txt")]

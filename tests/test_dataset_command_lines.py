@@ -205,6 +205,13 @@ class TestNewsCrawl:
         assert "warning: out/one_bpe.tfrecord: 1 lines held undecodable bytes" in printed
         assert load_records(str(place / "out" / "one_bpe.tfrecord")).info.damaged == {"tokens": 1}
 
+    def test_much_text_becomes_many_mindrecord_files(self, place):
+        write(place / "news" / "one_bpe.txt", ["", *["the " * 1000] * 1100, "small cat", "big dog"])
+        run(place, "news_crawl.py", *self.ARGUMENTS, "--format", "mindrecord")
+        assert [name for name in files_of(place / "out") if name.endswith(".mindrecord")] == [
+            "one_bpe-00000-of-00002.mindrecord", "one_bpe-00001-of-00002.mindrecord", "two_bpe.mindrecord"]
+        assert load_records(str(place / "out" / "one_bpe.mindrecord")).info.kept == 2
+
     def test_quiet(self, place):
         printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--quiet")
         assert printed.splitlines() == ["2 data sets: 40 lines read, 40 kept, 189 symbols"]

@@ -13,8 +13,9 @@ from src.dataset import tfrecord
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.mindrecord import MindRecordWriter, read_mindrecord
 from src.dataset.mono_data_loader import MonoLingualDataLoader
-from src.dataset.record_files import RECORD_FORMATS, info_path
+from src.dataset.record_files import MAX_SHARDS, RECORD_FORMATS, info_path
 from src.dataset.record_info import RecordInfo, percentile_lengths
+from src.dataset.record_options import RecordOptions
 from src.dataset.records import load_records, write_records
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
@@ -509,3 +510,11 @@ def test_shards_of_an_earlier_run_among_them(tmp_path, sentences):
     shutil.copy(tmp_path / "x-00000-of-00002.tfrecord", tmp_path / "x-00000-of-00003.tfrecord")
     with pytest.raises(MassError, match="is there in 2 and in 3 shards"):
         load_records(str(tmp_path))
+
+
+def test_files_of_a_data_set():
+    size = 1 << 22
+    assert [RecordOptions(format="mindrecord").shards_for(total) for total in (0, size - 1, size, size * 10**6)] == [
+        1, 1, 2, MAX_SHARDS]
+    assert RecordOptions().shards_for(size * 10**6) == 1
+    assert RecordOptions(shards=3, format="mindrecord").shards_for(0) == RecordOptions(shards=3).shards_for(size) == 3

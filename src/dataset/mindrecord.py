@@ -4,7 +4,8 @@ A MindRecord file `name` has an index `name.db` beside it that remembers the nam
 must stay together and keep that name; the folder they are in may change.
 
 MindSpore takes seconds and 0.5 GB to import, so it is imported when such a file is first written or read. To make
-the index of a file, it then takes another 1.4 KB for each of its examples at a time: large data sets want many shards.
+the index of a file, it then takes another 1.4 KB for each of its examples at a time: large data sets are written in
+many shards.
 """
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice

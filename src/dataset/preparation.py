@@ -160,12 +160,13 @@ def _make(requests: Sequence[_Request], output_folder: str, vocabulary_path: str
     for request in requests:
         path = os.path.join(output_folder, f"{request.name}.{options.format}")
         inputs = [require_file(file, "text file") for file in request.inputs]
+        shards = options.shards_for(sum(map(os.path.getsize, inputs)))
         tasks[path] = finished.task(os.path.basename(path), inputs, {
             "records": FORMAT_VERSION, "vocabulary": digest, "split": request.split, "masking": request.masking,
-            "max_len": options.max_len, "min_len": options.min_len, "shards": options.shards, "errors": run.errors,
+            "max_len": options.max_len, "min_len": options.min_len, "shards": shards, "errors": run.errors,
         })  # fmt: skip
         if tasks[path].summary is None:
-            plans[path] = DataSetPlan(path, request.make_loader(), request.split, request.masking, options.shards)
+            plans[path] = DataSetPlan(path, request.make_loader(), request.split, request.masking, shards)
     infos = write_data_sets(list(plans.values()), run.processes, run.quiet)
     for path, task in tasks.items():
         if path not in plans:

@@ -14,6 +14,7 @@ from crc32c import crc32c
 from src.utils.errors import MassError
 
 RECORD_FORMATS = ("tfrecord", "mindrecord")
+MAX_SHARDS = 512  # each is an open file while records are written
 _ENDINGS = tuple("." + name for name in RECORD_FORMATS)
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<shards>\d{5})")
 

@@ -2,7 +2,9 @@
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
-from src.dataset.record_files import RECORD_FORMATS
+from src.dataset.record_files import MAX_SHARDS, RECORD_FORMATS
+
+_MINDRECORD_BYTES = 1 << 22  # of text a file: some 30,000 examples, whose index takes 1.4 KB of memory each
 
 
 @dataclass(frozen=True)
@@ -11,8 +13,17 @@ class RecordOptions:
 
     max_len: int = 64
     min_len: int = 1
-    shards: int = 1
+    shards: int | None = None  # None: as many as the format is best written in
     format: str = "tfrecord"
+
+    def shards_for(self, text_bytes: int) -> int:
+        """The number of files for a data set made of so much text.
+
+        One, unless it is given; but several of MindRecord, as MindSpore makes the index of a file in memory.
+        """
+        if self.shards is not None or self.format != "mindrecord":
+            return 1 if self.shards is None else self.shards
+        return min(1 + text_bytes // _MINDRECORD_BYTES, MAX_SHARDS)
 
 
 def add_record_flags(parser: ArgumentParser) -> None:
@@ -26,10 +37,11 @@ def add_record_flags(parser: ArgumentParser) -> None:
                             "ones always are")  # fmt: skip
     group.add_argument("--shards", metavar="N", type=int, default=RecordOptions.shards,
                        help="number of files for each data set, <name>-00000-of-0000N.<format> and so on: example i "
-                            "is in file i mod N")  # fmt: skip
+                            "is in file i mod N (default: 1; of mindrecord one for each 4 MiB of text, up to "
+                            f"{MAX_SHARDS})")  # fmt: skip
     group.add_argument("--format", choices=RECORD_FORMATS, default=RecordOptions.format,
-                       help="format of the record files; writing mindrecord takes 0.5 GB and 1.4 KB for each example "
-                            "of a file, so give a large data set --shards")  # fmt: skip
+                       help="format of the record files; writing mindrecord takes 0.5 GB of memory, and 1.4 KB for "
+                            "each example of a file")  # fmt: skip
 
 
 def record_options(arguments: Namespace) -> RecordOptions:

@@ -13,6 +13,7 @@ import numpy as np
 from src.dataset.example_loader import EncodingSettings, ExampleLoader, Examples, LineCounts, TokenIds
 from src.dataset.mindrecord import MindRecordWriter
 from src.dataset.record_files import (
+    MAX_SHARDS,
     data_set_of,
     earlier_files,
     file_checksum,
@@ -30,8 +31,6 @@ from src.utils.errors import MassError, UsageError
 from src.utils.files import atomic_outputs
 from src.utils.parallel import map_in_order
 from src.utils.progress import Progress
-
-MAX_SHARDS = 512  # each is an open file while records are written
 
 
 @dataclass(frozen=True)
