@@ -74,7 +74,7 @@ def convert_command(args: argparse.Namespace) -> None:
         print(f"all {len(vocabulary):,} symbols have the ids they had in {args.old}")
     else:
         print(f"the ids are new ({len(old.symbols):,} symbols before, {len(vocabulary):,} now): records must be made "
-              f"anew, and checkpoints trained with {args.old} do not go with this vocabulary")  # fmt: skip
+              f"anew, and checkpoints trained with {args.old} do not go with this vocabulary")
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -43,7 +43,7 @@ def identities(preparation: Preparation, done: dict[Run, list[Measurement]]) -> 
     """Whether outputs that must be equal are, as lines to print."""
     lines = []
     for step, ending in (("tokenize", ".txt"), ("learn", "codes"), ("bpe", (".txt", ".dict", ".bin")),
-                         ("records", ".tfrecord")):  # fmt: skip
+                         ("records", ".tfrecord")):
         one, two = (Run(step, processes, preparation.lines) for processes in (1, 2))
         if one in done and two in done:
             folders = preparation.output(one), preparation.output(two)

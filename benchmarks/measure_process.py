@@ -33,7 +33,7 @@ def measure(command: Sequence[str], cores: int | None = None) -> Measurement:
     chosen = sorted(os.sched_getaffinity(0))[:cores]
     begin = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               preexec_fn=partial(os.sched_setaffinity, 0, chosen))  # fmt: skip
+                               preexec_fn=partial(os.sched_setaffinity, 0, chosen))
     sampler = _Sampler(process.pid)
     sampler.start()
     output = process.stdout.read()

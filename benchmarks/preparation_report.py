@@ -81,7 +81,7 @@ def _speed_table(done: Done, lines: int, sample_lines: int) -> str:
         ("raw text to records, codes given", [_road_seconds(done, count, lines, False) for count in (1, 2)],
          _plain(done, sizes, "plain script, no records")),
         ("raw text to records, codes learnt", [_road_seconds(done, count, lines, True) for count in (1, 2)], None),
-    ]:  # fmt: skip
+    ]:
         if one is not None or two is not None:
             beside = f"{_speed(other.lines, other.seconds)} {other.name}" if other else ""
             slower = _ratio(other.seconds * lines / other.lines, one) if other else ""
@@ -142,5 +142,5 @@ def _targets(done: Done, lines: int, sample_lines: int) -> str:
                 limit = "as distinct words may" if step == "learn" else f"under {MAX_GROWTH:.0%}"
                 found.append((peak < MAX_MIB and (step == "learn" or growth < MAX_GROWTH),
                               f"memory of {step}, {processes} processes: {growth:+.0%} ({limit}), {peak:,.0f} MiB "
-                              f"(under {MAX_MIB})"))  # fmt: skip
+                              f"(under {MAX_MIB})"))
     return "\n".join(f"- {'reached' if good else 'MISSED'}: {text}" for good, text in found)

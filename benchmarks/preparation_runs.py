@@ -73,7 +73,7 @@ class Preparation:
         learnt = [] if os.path.exists(self.codes) else [Run("learn", 2, self.lines)]
         return {"learn": [tokens], "bpe": [*learnt, tokens], "records": [Run("bpe", run.processes, run.lines)],
                 "mindrecord": [Run("bpe", run.processes, run.lines)],
-                "subword-nmt": [*learnt, tokens], "plain": learnt}[run.step]  # fmt: skip
+                "subword-nmt": [*learnt, tokens], "plain": learnt}[run.step]
 
     def _command(self, run: Run, output: str) -> list[str]:
         def script(name: str, *arguments: object) -> list[str]:

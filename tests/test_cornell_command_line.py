@@ -19,7 +19,7 @@ SPLITS = {"train": 80, "valid": 10, "test": 10}  # pairs
 def run(folder, *arguments, code=0):
     """Run cornell_dialog.py in `folder`; returns its standard output and error as one text."""
     done = subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], cwd=folder, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)  # fmt: skip
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     assert done.returncode == code, done.stdout
     assert "Traceback" not in done.stdout
     return done.stdout
@@ -32,7 +32,7 @@ def publish(folder, films, utterances=6):
     for film in range(films):
         ids = [f"L{film}_{number}" for number in range(utterances)]
         rows += [f"{line} +++$+++ u0 +++$+++ m{film} +++$+++ ANN +++$+++ film {film} says caf\xe9 {number} \x97 yes"
-                 for number, line in enumerate(ids)]  # fmt: skip
+                 for number, line in enumerate(ids)]
         conversations.append(f"u0 +++$+++ u1 +++$+++ m{film} +++$+++ {ids}")
     (folder / "movie_lines.txt").write_bytes(("\r\n".join(rows) + "\r\n").encode("iso-8859-1"))
     (folder / "movie_conversations.txt").write_text("\n".join(conversations))
@@ -97,7 +97,7 @@ def test_pair_files_beside_the_corpus_are_not_read_in_silence(place):
     (("--codes", "codes", "--existed_vocab", "v.bin", "--src_folder", "pairs"), 2, "--codes is for the corpus"),
     (("--src_folder", "unpaired"), 1, "no conversation of two or more utterances"),
     (("--src_folder", "small"), 1, "no film is left for"),
-])  # fmt: skip
+])
 def test_bad_input(place, changes, code, complaint):
     publish(place / "unpaired", films=1, utterances=1)
     publish(place / "small", films=2)

@@ -184,7 +184,7 @@ def test_a_split_without_films(tmp_path):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.lists(st.integers(0, 5), min_size=3, max_size=3),
-       st.integers(0, 9))  # fmt: skip
+       st.integers(0, 9))
 def test_cuts_are_within_half_a_film_of_the_shares(sizes, weights, seed):
     pairs = {f"m{number}": size for number, size in enumerate(sizes)}
     weights = weights if any(weights) else [1, 0, 0]
@@ -228,7 +228,7 @@ def test_a_bare_empty_text_without_its_last_space(tmp_path):
     ("movie_conversations.txt", "u1 +++$+++ u2 +++$+++ m0", "movie_conversations.txt, line 2: 3 fields instead of 4"),
     ("movie_conversations.txt", "u1 +++$+++ u2 +++$+++ m0 +++$+++ L0 L1", "line 2: 'L0 L1' is not a list"),
     ("movie_conversations.txt", "u1 +++$+++ u2 +++$+++ m0 +++$+++ ['L0', 'L99']", "no utterance 'L99'"),
-])  # fmt: skip
+])
 def test_bad_lines(tmp_path, name, line, complaint):
     folder = write_corpus(tmp_path / "c", {"m0": [["a", "b"]]})
     with open(os.path.join(folder, name), "a") as stream:

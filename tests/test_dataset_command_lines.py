@@ -20,7 +20,7 @@ WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "mat", "road", "small", "
 def run(folder, script, *arguments, code=0):
     """Run a script in `folder`; returns its standard output and error as one text."""
     done = subprocess.run([sys.executable, str(REPOSITORY / script), *map(str, arguments)], cwd=folder, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)  # fmt: skip
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     assert done.returncode == code, done.stdout
     assert "Traceback" not in done.stdout
     return done.stdout
@@ -74,7 +74,7 @@ class TestNewsCrawl:
             ".finished", "one_bpe_short.tfrecord", "one_bpe_short.tfrecord.index", "one_bpe_short.tfrecord.json",
             "two_bpe_short.tfrecord", "two_bpe_short.tfrecord.index", "two_bpe_short.tfrecord.json",
             f"vocabulary-{fingerprint[:12]}.dict.bin",
-        ]  # fmt: skip
+        ]
         records = load_records(str(place / "out"))
         assert (records.info.split, records.info.masking) == ("pretrain", {"fragment_ratio": 0.3})
         assert len(records) == 30 and records.info.longest == {"tokens": 6}
@@ -125,7 +125,7 @@ class TestNewsCrawl:
         (("--format", "csv"), 2, "invalid choice: 'csv'"),
         (("--output_folder", "v.bin"), 2, "output folder 'v.bin' is a file"),
         (("--output_folder", "v.bin/out"), 1, "cannot be made"),
-    ])  # fmt: skip
+    ])
     def test_bad_input(self, place, changes, code, complaint):
         write(place / "pictures" / "x.png", b"")
         write(place / "dicts" / "bad.dict", ["the 5", "cat many"])
@@ -136,7 +136,7 @@ class TestNewsCrawl:
     @pytest.mark.parametrize("content, complaint", [
         (b"", "bad.txt"), (b"\n\n", "bad.tfrecord: nothing to write: of 2 lines read none was kept (dropped: empty 2"),
         (b"the cat\nthe \xff cat\n", "bad.txt, line 2: not UTF-8"),
-    ])  # fmt: skip
+    ])
     @pytest.mark.parametrize("processes", [1, 2])
     def test_a_bad_file_among_good_ones(self, place, processes, content, complaint):
         write(place / "news" / "bad.txt", content)
@@ -227,7 +227,7 @@ class TestNewsCrawl:
     @pytest.mark.parametrize("flags, code, complaint", [
         (("--inspect",), 2, "expected one argument"), (("--inspect", "nowhere"), 1, "'nowhere' does not exist"),
         (("--inspect", "v.bin"), 1, "name ends with"), (("--inspect", "v.bin", "--count", "0"), 2, "--count 0"),
-    ])  # fmt: skip
+    ])
     def test_inspection_of_nothing(self, place, flags, code, complaint):
         assert complaint in run(place, "news_crawl.py", *flags, code=code)
 
@@ -235,7 +235,7 @@ class TestNewsCrawl:
 class TestGigaword:
     ARGUMENTS = ("--train_src", "pairs/train.src_bpe.txt", "--train_ref", "pairs/train.tgt_bpe.txt",
                  "--test_src", "pairs/test.src_bpe.txt", "--test_ref", "pairs/test.tgt_bpe.txt",
-                 "--existed_vocab", "v.bin", "--output_folder", "out")  # fmt: skip
+                 "--existed_vocab", "v.bin", "--output_folder", "out")
 
     @pytest.mark.parametrize("record_format", ["tfrecord", "mindrecord"])
     def test_data_sets(self, place, record_format):
@@ -294,7 +294,7 @@ class TestGigaword:
         (("--existed_vocab", "latin1.txt"), 1, "not a vocabulary"),
         (("--format", "json"), 2, "invalid choice: 'json'"),
         (("--train_src", "empty.txt", "--train_ref", "none.txt"), 1, "of 0 lines read none was kept"),
-    ])  # fmt: skip
+    ])
     def test_bad_input(self, place, changes, code, complaint):
         write(place / "latin1.txt", "é\n".encode("iso-8859-1") * 10)
         write(place / "empty.txt", b"")
@@ -339,7 +339,7 @@ class TestCornellDialog:
         (("--test_prefix", "train"), 2, "belongs to train and to test"),
         (("--existed_vocab", ""), 2, "give --existed_vocab"),
         (("--noise_prob", "2"), 2, "--noise_prob 2.0"),
-    ])  # fmt: skip
+    ])
     def test_bad_input(self, place, changes, code, complaint):
         for folder in ("lone_source", "lone_target", "uneven"):
             for name in ("train.src", "train.tgt", "valid.src", "valid.tgt", "test.src", "test.tgt"):

@@ -28,7 +28,7 @@ def test_ids_follow_falling_frequency_then_spelling(vocabulary):
     assert [vocabulary[i] for i in [1, 2, 3, 4, 5]] == ["<s>", "</s>", "<unk>", "<mask>", "a"]
     assert [
         vocabulary.pad_index, vocabulary.bos_index, vocabulary.eos_index, vocabulary.unk_index, vocabulary.mask_index
-    ] == [0, 1, 2, 3, 4]  # fmt: skip
+    ] == [0, 1, 2, 3, 4]
 
 
 def test_an_empty_dictionary_holds_the_special_symbols():

@@ -45,7 +45,7 @@ def write(path, thing, protocol=4) -> str:
     {"index": {symbol: index for index, symbol in enumerate(SYMBOLS)}, "count": dict(enumerate(FREQUENCIES))},
     {"_Dictionary__symbols": dict(enumerate(SYMBOLS)), "freq": dict(zip(SYMBOLS, FREQUENCIES, strict=True))},
     {"symbols": SYMBOLS, "counts": {"<unk>": 7, "the": 9, "Paris": 3, "a@@": 5, "é": 1}},
-], ids=["lists", "other names", "by id", "by symbol", "special symbols not counted"])  # fmt: skip
+], ids=["lists", "other names", "by id", "by symbol", "special symbols not counted"])
 def test_forms(tmp_path, old_class, attributes, protocol):
     old = read_pickled_dictionary(write(tmp_path / "v.bin", make(old_class, **attributes), protocol))
     assert (old.symbols, old.frequencies) == (SYMBOLS, FREQUENCIES)
@@ -99,7 +99,7 @@ def test_renumbering_completes_and_cleans():
     ({"symbols": SYMBOLS, "count": FREQUENCIES[:-1]}, "no frequency"),
     ({"symbols": SYMBOLS, "count": {"the": 1}}, "no frequency"),
     ({"symbols": SYMBOLS, "count": [0.5] * 9}, "no frequency"),
-])  # fmt: skip
+])
 def test_attributes_that_are_no_vocabulary(tmp_path, old_class, attributes, complaint):
     with pytest.raises(MassError, match=complaint):
         read_pickled_dictionary(write(tmp_path / "v.bin", make(old_class, **attributes)))

@@ -21,7 +21,7 @@ SCRIPTS = [
      "--existed_vocab", "v.bin"),
     ("cornell_dialog.py", "--src_folder", "text", "--existed_vocab", "v.bin", "--valid_prefix", "", "--test_prefix",
      ""),
-]  # fmt: skip
+]
 
 
 @pytest.fixture

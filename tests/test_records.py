@@ -311,7 +311,7 @@ class TestDescription:
             "longest": {"source": 5, "target": 5}, "masking": {"noise_prob": 0.1},
             "vocabulary": {"file": f"vocabulary-{fingerprint[:12]}.dict.bin", "size": 10, "fingerprint": fingerprint},
             "format_version": 2,
-        }  # fmt: skip
+        }
 
     @given(st.lists(st.integers(0, 9), min_size=1, max_size=50))
     def test_percentiles(self, lengths):
@@ -326,7 +326,7 @@ class TestDescription:
     @pytest.mark.parametrize("content, complaint", [
         ("{", "not a description"), ("[]", "format version None"), ('{"format_version": 3}', "format version 3"),
         ('{"format_version": 1}', "wrong: checksums"),
-    ])  # fmt: skip
+    ])
     def test_damaged(self, tmp_path, sentences, content, complaint):
         path = str(tmp_path / "x.tfrecord")
         write_records(path, sentences, "pretrain", RATIO)
@@ -399,7 +399,7 @@ class TestDataSetsOfSeveralFiles:
     @pytest.mark.parametrize("spec, complaint", [
         ("", "no record file is named"), (" , ", "no record file is named"), ("no/such", "'no/such' does not exist"),
         ("*.nothing", "does not exist"),
-    ])  # fmt: skip
+    ])
     def test_nothing_there(self, spec, complaint):
         with pytest.raises(MassError, match=complaint):
             load_records(spec, "dataset_config.test_dataset")

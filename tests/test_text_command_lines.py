@@ -33,7 +33,7 @@ def run(*command, cwd, **environment) -> subprocess.CompletedProcess:
         [*program, str(ROOT / script), *arguments],
         cwd=cwd, env={**os.environ, "PYTHON": sys.executable, **environment},
         capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    )
 
 
 def succeeds(*command, cwd, **environment) -> str:
@@ -408,7 +408,7 @@ def test_a_killed_run_leaves_no_incomplete_file_and_the_next_one_cleans_up(folde
     (folder / "tokens" / "test.txt").write_text("low lower lowest\n" * 300_000)
     arguments = encode("--processes", 2)
     process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:])], cwd=folder,
-                               stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+                               stdout=subprocess.PIPE, start_new_session=True)
     assert b"a_bpe.txt" in process.stdout.readline()
     os.kill(process.pid, signal.SIGKILL)
     process.stdout.read()  # until the workers have ended too
@@ -431,7 +431,7 @@ def test_a_killed_run_leaves_no_incomplete_file_and_the_next_one_cleans_up(folde
 def test_no_dirt_shifts_a_line(folder, processes):
     """Windows line ends, a byte-order mark, separators and control characters inside lines, a megabyte line, no end."""
     source = ["\ufefffirst\r", "", "a\u2028b\x85c\x0bd\x1ce\rf", "\x00\x07", " " * 50, "x" * 500_000 + " y" * 250_000,
-              "\u3000\r", "<unk>\tUNK</s>", "\ufeff", "last"]  # fmt: skip
+              "\u3000\r", "<unk>\tUNK</s>", "\ufeff", "last"]
     for name in ("test", "train"):
         (folder / "raw" / f"{name}.txt").write_bytes("\n".join(source).encode())
     succeeds(*tokenize(folder, "--pool_size", processes, output="t"), cwd=folder)

@@ -20,7 +20,7 @@ COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 500), max
 def run(folder, *arguments, code=0):
     """Run vocabulary.py in `folder`; returns its standard output and error as one text."""
     done = subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], cwd=folder, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)  # fmt: skip
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     assert done.returncode == code, done.stdout
     assert "Traceback" not in done.stdout
     return done.stdout
@@ -147,7 +147,7 @@ def test_another_file_is_not_replaced_unasked(place):
     (("show",), 2, "required"),
     (("unknown",), 2, "invalid choice"),
     ((), 2, "required: COMMAND"),
-])  # fmt: skip
+])
 def test_bad_input(place, arguments, code, complaint):
     (place / "empty").mkdir()
     (place / "bad.dict").write_text("no number\n")

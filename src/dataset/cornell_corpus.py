@@ -56,7 +56,7 @@ def read_pairs(folder: str, counts: CorpusCounts) -> Iterator[Pair]:
             file and line.
     """
     utterances = {line_id: (film, " ".join(text.split())) for _, (line_id, _, film, _, text)
-                  in _read_fields(os.path.join(folder, LINES_FILE), 5, counts)}  # fmt: skip
+                  in _read_fields(os.path.join(folder, LINES_FILE), 5, counts)}
     counts.utterances += len(utterances)
     path = os.path.join(folder, CONVERSATIONS_FILE)
     for number, (_, _, film, line_ids) in _read_fields(path, 4, counts):

@@ -46,7 +46,7 @@ def find_pair_files(folder: str, prefixes: Mapping[str, str]) -> list[PairFiles]
 def other_pair_files(folder: str, prefixes: Mapping[str, str]) -> list[str]:
     """The pair files that lie beside the corpus as published, which takes precedence."""
     patterns = (os.path.join(glob.escape(folder), f"{glob.escape(prefix)}*{side}*.txt")
-                for prefix in prefixes.values() if prefix for side in ("src", "tgt"))  # fmt: skip
+                for prefix in prefixes.values() if prefix for side in ("src", "tgt"))
     return sorted({path for pattern in patterns for path in glob.glob(pattern)})
 
 
@@ -72,7 +72,7 @@ def encode_published_corpus(
         return os.path.join(encoded, f"{plan.prefixes[split]}.{side}_tokenized_bpe.txt")
 
     return [PairFiles(f"cornell_{split}_dataset", split, (path(split, "src"),), (path(split, "tgt"),))
-            for split in plan.splits]  # fmt: skip
+            for split in plan.splits]
 
 
 def _report(summaries: Iterator[FileSummary], options: RunOptions) -> None:

@@ -69,7 +69,7 @@ class SplitSummary:
             f"  left out    {left_out}",
             f"  encoding    {read.lines - read.latin1_lines:,} lines of UTF-8, {read.latin1_lines:,} of ISO-8859-1",
             f"  characters  {read.repaired:,} of Windows-1252 repaired, {read.lost:,} had been lost before (U+FFFD)",
-        ))  # fmt: skip
+        ))
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -81,7 +81,7 @@ def parse_shares(text: str) -> dict[str, float]:
     good = len(shares) == len(SPLIT_SHARES) and all(0 <= share <= 1 for share in shares)
     if not good or not math.isclose(sum(shares), 1, abs_tol=1e-6):
         raise UsageError(f"--split {text}: give the shares of {', '.join(SPLIT_SHARES)}, which add up to 1, such as "
-                         f"{','.join(map(str, SPLIT_SHARES.values()))}")  # fmt: skip
+                         f"{','.join(map(str, SPLIT_SHARES.values()))}")
     return dict(zip(SPLIT_SHARES, shares, strict=True))
 
 

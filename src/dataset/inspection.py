@@ -23,7 +23,7 @@ def inspection_flags() -> ArgumentParser:
     group = parser.add_argument_group("to look at a data set instead of making one")
     group.add_argument("--inspect", metavar="FILE",
                        help="print the first examples of a data set (a record file or a folder) as text, with a fresh "
-                            "mask for pre-training; no other flag is needed then")  # fmt: skip
+                            "mask for pre-training; no other flag is needed then")
     group.add_argument("--count", metavar="N", type=int, default=5, help="how many examples")
     return parser
 

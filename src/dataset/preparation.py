@@ -164,7 +164,7 @@ def _make(requests: Sequence[_Request], output_folder: str, vocabulary_path: str
         tasks[path] = finished.task(os.path.basename(path), inputs, {
             "records": FORMAT_VERSION, "vocabulary": digest, "split": request.split, "masking": request.masking,
             "max_len": options.max_len, "min_len": options.min_len, "shards": shards, "errors": run.errors,
-        })  # fmt: skip
+        })
         if tasks[path].summary is None:
             plans[path] = DataSetPlan(path, request.make_loader(), request.split, request.masking, shards)
     infos = write_data_sets(list(plans.values()), run.processes, run.quiet)

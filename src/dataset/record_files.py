@@ -56,7 +56,7 @@ def earlier_files(path: str) -> list[str]:
     stem, ending = os.path.splitext(path)
     found = [path, *glob.glob(f"{glob.escape(stem)}-[0-9]*-of-[0-9]*{ending}")]
     return [file + extra for file in found if data_set_of(file) == path for extra in ("", ".db")
-            if os.path.isfile(file + extra)]  # fmt: skip
+            if os.path.isfile(file + extra)]
 
 
 def data_set_of(path: str) -> str:

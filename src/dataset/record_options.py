@@ -31,17 +31,17 @@ def add_record_flags(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the records")
     group.add_argument("--max_len", type=int, default=RecordOptions.max_len,
                        help="longest sentence (of pairs: source or target) in symbols with </s>; longer ones are "
-                            "dropped and counted")  # fmt: skip
+                            "dropped and counted")
     group.add_argument("--min_len", type=int, default=RecordOptions.min_len,
                        help="shortest sentence in symbols with </s>; shorter ones are dropped and counted, as empty "
-                            "ones always are")  # fmt: skip
+                            "ones always are")
     group.add_argument("--shards", metavar="N", type=int, default=RecordOptions.shards,
                        help="number of files for each data set, <name>-00000-of-0000N.<format> and so on: example i "
                             "is in file i mod N (default: 1; of mindrecord one for each 4 MiB of text, up to "
-                            f"{MAX_SHARDS})")  # fmt: skip
+                            f"{MAX_SHARDS})")
     group.add_argument("--format", choices=RECORD_FORMATS, default=RecordOptions.format,
                        help="format of the record files; writing mindrecord takes 0.5 GB of memory, and 1.4 KB for "
-                            "each example of a file")  # fmt: skip
+                            "each example of a file")
 
 
 def record_options(arguments: Namespace) -> RecordOptions:

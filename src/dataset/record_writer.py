@@ -238,4 +238,4 @@ class _Statistics:
             percentiles={name: percentile_lengths(counts) for name, counts in histograms.items()},
             vocabulary={"file": f"vocabulary-{vocabulary.fingerprint[:12]}.dict.bin", "size": len(vocabulary),
                         "fingerprint": vocabulary.fingerprint},
-        )  # fmt: skip
+        )

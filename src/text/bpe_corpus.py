@@ -37,7 +37,7 @@ def encode_corpus(
     sources = list_files(folder, f"{glob.escape(prefix)}*.txt", "source folder")
     settings = {"step": "apply BPE", "format": _FORMAT, "codes": file_digest(codes)}
     conversion = Conversion("encode", partial(encode_text, codes), settings, "_bpe.txt",
-                            take_counts=partial(take_counts, codes), keep_line_ends=True)  # fmt: skip
+                            take_counts=partial(take_counts, codes), keep_line_ends=True)
     return convert_files(sources, output_folder, conversion, options)
 
 

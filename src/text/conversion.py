@@ -197,7 +197,7 @@ def _finish(task: Task, summary: FileSummary, conversion: Conversion) -> None:
         uncounted = summary.counts - _word_counts(vocabulary)
     task.finish(outputs, {
         "lines": summary.lines, "tokens": summary.tokens, "damaged": summary.damaged, "not in .dict": uncounted,
-    })  # fmt: skip
+    })
 
 
 def _summary_of_finished(task: Task, summary: FileSummary, conversion: Conversion) -> FileSummary:

@@ -48,7 +48,7 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     if os.path.isdir(output):
         raise MassError(f"--output {output!r} is a folder")
     settings = {"step": "learn BPE", "format": _FORMAT, "symbols": symbols, "errors": options.errors,
-                "subword-nmt": version("subword-nmt")}  # fmt: skip
+                "subword-nmt": version("subword-nmt")}
     paths = list_files(folder, "*.txt", "source folder")
     finished = FinishedOutputs(os.path.dirname(output) or ".", options.overwrite)
     task = finished.task(os.path.basename(output), paths, settings)
@@ -124,7 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     codes = learn_codes(arguments.folder, arguments.output, arguments.symbols, run_options(arguments))
     print(f"{arguments.output}: {codes.merges} merges learnt from {codes.words} distinct words"
-          + (", unchanged and skipped" if codes.skipped else ""))  # fmt: skip
+          + (", unchanged and skipped" if codes.skipped else ""))
 
 
 if __name__ == "__main__":

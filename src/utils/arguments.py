@@ -29,13 +29,13 @@ def add_run_flags(parser: ArgumentParser, processes_flag: str = "--processes", p
     """Add the flags behind `RunOptions`, in a group of their own; `processes` is the default of `processes_flag`."""
     group = parser.add_argument_group("how it runs")
     group.add_argument(processes_flag, dest="processes", metavar="N", type=int, default=processes,
-                       help="number of processes; the output is the same for any number")  # fmt: skip
+                       help="number of processes; the output is the same for any number")
     group.add_argument("--errors", choices=DECODING_ERRORS, default="strict",
                        help="undecodable bytes: strict stops with file and line, replace makes them U+FFFD and "
-                            "counts the lines")  # fmt: skip
+                            "counts the lines")
     group.add_argument("--overwrite", action="store_true",
                        help="make everything anew; otherwise what an earlier run finished is skipped, unless its "
-                            "inputs or the settings have changed")  # fmt: skip
+                            "inputs or the settings have changed")
     group.add_argument("--quiet", action="store_true", help="no progress and no line for each file: only the totals")
 
 

@@ -40,7 +40,7 @@ class _SubwordCounts(ctypes.Structure):
     """As in native/bpe.c."""
 
     _fields_ = [("names", ctypes.c_void_p), ("names_size", ctypes.c_size_t),
-                ("counts", ctypes.POINTER(ctypes.c_uint64)), ("distinct", ctypes.c_size_t)]  # fmt: skip
+                ("counts", ctypes.POINTER(ctypes.c_uint64)), ("distinct", ctypes.c_size_t)]
 
 
 class CompiledEncoder:
@@ -51,7 +51,7 @@ class CompiledEncoder:
         self._library, self.note = build_library(_SOURCE, _load, cache_folder)[1:]
         numbers = codes.number_symbols()
         symbols = np.array([(numbers[left], numbers[right], numbers[left + right]) for left, right in codes.pairs],
-                           np.uint32).T.copy()  # fmt: skip
+                           np.uint32).T.copy()
         characters, last_characters = np.zeros((2, sys.maxunicode + 1), np.uint32)
         for symbol, number in numbers.items():
             bare = symbol.removesuffix(END)
@@ -62,7 +62,7 @@ class CompiledEncoder:
         self._encoder = self._library.bpe_new(
             len(codes.pairs), *(array.ctypes.data for array in (*symbols, characters, last_characters)), end_symbol,
             names, len(names),
-        )  # fmt: skip
+        )
         if not self._encoder:
             raise MemoryError
 
@@ -132,4 +132,4 @@ class LibraryEncoder:
         self._bpe.cache.clear()  # which is not bounded
         pieces = word.splitlines(keepends=True)
         return "".join(piece if piece.rstrip("\r") in self._whole else self._bpe.process_line(piece)
-                       for piece in pieces)  # fmt: skip
+                       for piece in pieces)

@@ -51,7 +51,7 @@ def read_pickled_dictionary(path: str) -> PickledDictionary:
     frequencies = _first(attributes, _FREQUENCY_NAMES, lambda value: _frequencies_by_id(value, symbols))
     if frequencies is None:
         raise MassError(f"{path}: no frequency for each of the {len(symbols)} symbols in this Dictionary; it has "
-                        f"{_describe(attributes)}")  # fmt: skip
+                        f"{_describe(attributes)}")
     return PickledDictionary(path, symbols, frequencies)
 
 
@@ -67,7 +67,7 @@ def convert_dictionary(old: PickledDictionary, renumber: bool = False) -> Dictio
     path, symbols, frequencies = old
     if renumber:
         pairs = [(symbol, frequency) for symbol, frequency in zip(symbols, frequencies, strict=True)
-                 if symbol not in SPECIAL_SYMBOLS and symbol and set(" \n").isdisjoint(symbol)]  # fmt: skip
+                 if symbol not in SPECIAL_SYMBOLS and symbol and set(" \n").isdisjoint(symbol)]
         symbols = [*SPECIAL_SYMBOLS, *(symbol for symbol, _ in pairs)]
         frequencies = [0] * len(SPECIAL_SYMBOLS) + [frequency for _, frequency in pairs]
     try:
@@ -94,7 +94,7 @@ class _StandIn:
         state = getattr(self, "_state", None)
         parts = state if isinstance(state, tuple) else (state,)
         return {name: value for part in parts if isinstance(part, dict)
-                for name, value in part.items() if isinstance(name, str)}  # fmt: skip
+                for name, value in part.items() if isinstance(name, str)}
 
 
 class _Reconstructor:

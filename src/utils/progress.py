@@ -28,7 +28,7 @@ class Progress:
         self._bar = tqdm(
             total=total, desc=label, unit=unit if unit == "B" else f" {unit}", unit_scale=True, leave=False,
             file=self._stream, disable=quiet or not terminal, dynamic_ncols=True,
-        )  # fmt: skip
+        )
         self._done = 0
         self._begin = time.monotonic()
         self._next_line = float("inf") if quiet or terminal else self._begin + LOG_SECONDS

@@ -18,7 +18,7 @@ def build(sources: Sequence[str], threshold: int | None = None) -> Dictionary:
         MassError: a file is missing or bad, or there is no word.
     """
     paths = [path for source in sources
-             for path in (list_files(source, "*.dict", "folder") if os.path.isdir(source) else [source])]  # fmt: skip
+             for path in (list_files(source, "*.dict", "folder") if os.path.isdir(source) else [source])]
     if len(set(map(os.path.realpath, paths))) < len(paths):
         raise MassError(f"a file is given twice, so its words would count twice: {', '.join(sorted(paths))}")
     vocabulary = Dictionary.load_from_text(paths)
@@ -73,7 +73,7 @@ def describe_change(before: Dictionary, after: Dictionary) -> str:
     known, total = sum(after.frequencies), sum(before.frequencies)
     share = 100 * known / total if total else 100.0
     return (f"{len(before) - len(after):,} of {len(before):,} symbols dropped; the other ones are {share:.3f}% of the "
-            f"{total:,} tokens counted")  # fmt: skip
+            f"{total:,} tokens counted")
 
 
 def describe(path: str, vocabulary: Dictionary, count: int) -> str:
@@ -108,7 +108,7 @@ def compare(first_path: str, second_path: str) -> Comparison:
     first, second = map(Dictionary.load_from_persisted_dict, (first_path, second_path))
     same = first.symbols == second.symbols
     lines = [f"first   {first_path}: {len(first):,} symbols, fingerprint {first.fingerprint}",
-             f"second  {second_path}: {len(second):,} symbols, fingerprint {second.fingerprint}"]  # fmt: skip
+             f"second  {second_path}: {len(second):,} symbols, fingerprint {second.fingerprint}"]
     if same:
         note = "" if first.frequencies == second.frequencies else "; their frequencies differ, which records do not see"
         lines.append(f"the same symbols with the same ids{note}")

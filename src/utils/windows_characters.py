@@ -1,7 +1,7 @@
 """Characters of Windows-1252 in text that was read as ISO-8859-1: the U+0092 that was meant as an apostrophe."""
 
 _REPAIRED = {0x80 + number: character for number, character in enumerate(
-    bytes(range(0x80, 0xA0)).decode("cp1252", errors="replace")) if character != "\ufffd"}  # fmt: skip
+    bytes(range(0x80, 0xA0)).decode("cp1252", errors="replace")) if character != "\ufffd"}
 
 
 def repair_windows_characters(text: str) -> tuple[str, int]:
