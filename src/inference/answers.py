@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from src.dataset.records import RecordSet
-from src.transformer.beam_search import Hypothesis
+from src.transformer.search.hypotheses import Hypothesis
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import Dictionary
 from src.utils.rouge_score import rouge_scores

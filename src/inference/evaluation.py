@@ -13,6 +13,7 @@ from src.inference.generation import generate
 from src.inference.output import check_output, write_answers, write_metrics
 from src.inference.scoring import target_log_probs
 from src.transformer.operators.choice import choose_operators
+from src.transformer.search.options import SearchOptions
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import load_into
@@ -68,9 +69,9 @@ def _rouge(config: Config, network: TransformerForTrain, records: RecordSet, sou
     if records.info.kind != "pairs":
         raise UsageError("--metric rouge answers pairs, but dataset_config.test_dataset holds sentences")
     model = config.model_config
-    infer = TransformerForInfer(network.transformer, config.dataset_config.eval_batch_size, model.beam_width,
-                                model.max_decode_length)
-    answers = list(best_answers(records, generate(infer, source, model), vocabulary))
+    infer = TransformerForInfer(network.transformer, config.dataset_config.eval_batch_size,
+                                SearchOptions.from_config(model))
+    answers = list(best_answers(records, generate(infer, source), vocabulary))
     write_answers(output, answers)
     return {"rouge": score_answers(answers),
             "unknown_in_references": sum(answer["target"].count("<unk>") for answer in answers),
