@@ -26,7 +26,7 @@ class MultiHeadAttention(nn.Cell):
         self.value = Dense(hidden, hidden, operators, seed + 2)
         self.output = Dense(hidden, hidden, operators, seed + 3)
         self.attention = operators.attention(self.num_heads, model.attention_dropout_prob, causal)
-        self.dot_product = DotProductAttention(0.0, mstype.float32)  # of single steps
+        self.dot_product = DotProductAttention(mstype.float32)  # of single steps
 
     def construct(self, x: Tensor, memory: Tensor, query_segments: Tensor, key_segments: Tensor,
                   seed: Tensor) -> Tensor:
@@ -49,5 +49,5 @@ class MultiHeadAttention(nn.Cell):
         `bias` broadcasts to [batch, num_heads, query_len, key_len], the shape of the weights that are returned besides.
         """
         queries = split_heads(self.query(x), keys.shape[0], self.num_heads)
-        mixed, weights = self.dot_product(queries, keys, values, bias)
-        return self.output.product(mixed), weights
+        weights = self.dot_product.weights(queries, keys, bias)
+        return self.output.product(self.dot_product.mixed(weights, values)), weights

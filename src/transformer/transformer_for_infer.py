@@ -2,6 +2,8 @@
 import numpy as np
 
 from src.transformer.graph_steps import GraphSteps
+from src.transformer.kernel_steps import KernelSteps
+from src.transformer.operators.native import NativeOperators
 from src.transformer.search.constraints import candidates_needed
 from src.transformer.search.options import SearchOptions
 from src.transformer.search.step_result import StepResult
@@ -19,8 +21,7 @@ class TransformerForInfer:
 
     def __init__(self, transformer: Transformer, batch: int, options: SearchOptions):
         self.batch, self.options = batch, options
-        candidates = candidates_needed(options, transformer.embedding.table.shape[0])
-        self._steps = GraphSteps(transformer, batch, options.width, options.max_length, candidates, options.attention)
+        self._steps = _make_steps(transformer, batch, options)
 
     def refresh(self) -> None:
         """Take up the network's weights, which may have changed since this was made."""
@@ -34,3 +35,12 @@ class TransformerForInfer:
     def step(self, position: int, sentences: np.ndarray, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
         """See Step."""
         return self._steps.step(position, sentences, last_ids, ancestors)
+
+
+def _make_steps(transformer: Transformer, batch: int, options: SearchOptions) -> GraphSteps | KernelSteps:
+    """In the form of the network's operators."""
+    sizes = (batch, options.width, options.max_length,
+             candidates_needed(options, transformer.embedding.table.shape[0]), options.attention)
+    if isinstance(transformer.operators, NativeOperators):
+        return KernelSteps(transformer.operators.library, transformer, *sizes)
+    return GraphSteps(transformer, *sizes)

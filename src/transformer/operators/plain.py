@@ -105,26 +105,27 @@ class Activation(nn.Cell):
 
 
 class DotProductAttention(nn.Cell):
-    """softmax(q k^T / sqrt(head_size) + bias) v for each head (Vaswani et al., 2017, 3.2).
+    """softmax(q k^T / sqrt(head_size) + bias) v for each head (Vaswani et al., 2017, 3.2), in two halves.
 
-    Takes q [batch, num_heads, query_len, head_size], k and v [batch, num_heads, key_len, head_size], and a float32 bias
-    that broadcasts to [batch, num_heads, query_len, key_len] and hides some keys. Returns the mixed values
-    [batch * query_len, hidden] and the weights [batch, num_heads, query_len, key_len], both float32.
+    Queries are [batch, num_heads, query_len, head_size], keys and values [batch, num_heads, key_len, head_size].
     """
 
-    def __init__(self, dropout: float, compute_type: mstype.Type):
+    def __init__(self, compute_type: mstype.Type):
         super().__init__()
         self.compute_type = compute_type
-        self.dropout = nn.Dropout(p=dropout)
         self.scores = ops.BatchMatMul(transpose_b=True)
         self.mix = ops.BatchMatMul()
 
-    def construct(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        batch, num_heads, query_len, size = q.shape
-        scores = self.scores(q * (1.0 / math.sqrt(size)), k)
-        weights = self.dropout(ops.softmax(ops.cast(scores, mstype.float32) + bias, -1))
+    def weights(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
+        """[batch, num_heads, query_len, key_len] float32, the shape that the bias, which hides keys, broadcasts to."""
+        scores = self.scores(q * (1.0 / math.sqrt(q.shape[3])), k)
+        return ops.softmax(ops.cast(scores, mstype.float32) + bias, -1)
+
+    def mixed(self, weights: Tensor, v: Tensor) -> Tensor:
+        """[batch * query_len, hidden] float32."""
+        batch, num_heads, _, size = v.shape
         mixed = ops.cast(self.mix(ops.cast(weights, self.compute_type), v), mstype.float32)
-        return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (batch * query_len, num_heads * size)), weights
+        return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, num_heads * size))
 
 
 class Attention(nn.Cell):
@@ -141,15 +142,16 @@ class Attention(nn.Cell):
         self.num_heads = num_heads
         self.causal = causal
         self.add_bias = AddBias()
-        self.dot_product = DotProductAttention(dropout, compute_type)
+        self.dropout = nn.Dropout(p=dropout)
+        self.dot_product = DotProductAttention(compute_type)
 
     def construct(self, queries: Tensor, keys: Tensor, values: Tensor, query_bias: Tensor, key_bias: Tensor,
                   value_bias: Tensor, query_segments: Tensor, key_segments: Tensor, seed: Tensor) -> Tensor:
         batch = query_segments.shape[0]
         q, k, v = [split_heads(ops.cast(self.add_bias(x, b), self.compute_type), batch, self.num_heads)
                    for x, b in ((queries, query_bias), (keys, key_bias), (values, value_bias))]
-        mixed, _ = self.dot_product(q, k, v, segment_bias(query_segments, key_segments, self.causal))
-        return mixed
+        weights = self.dot_product.weights(q, k, segment_bias(query_segments, key_segments, self.causal))
+        return self.dot_product.mixed(self.dropout(weights), v)
 
 
 def split_heads(x: Tensor, batch: int, num_heads: int) -> Tensor:
