@@ -30,14 +30,14 @@ def answer(infer: TransformerForInfer, source_ids: np.ndarray, source_positions:
     return found
 
 
-def generate(infer: TransformerForInfer, source: BatchSource) -> list[list[Hypothesis]]:
+def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False) -> list[list[Hypothesis]]:
     """The n best hypotheses of each example, in the order of the records; none for those of other ranks.
 
-    The source has one example a row (dataset_config.pack_sentences off).
+    The source has one example a row (dataset_config.pack_sentences off). Progress is shown on a terminal, if not quiet.
     """
     infer.refresh()
     answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
-    with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
+    with tqdm(total=len(source), desc="search", unit="sentence", disable=quiet or None) as progress:
         for indices, batch in source.in_order():
             present = indices >= 0
             sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)
