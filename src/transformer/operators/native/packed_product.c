@@ -8,7 +8,8 @@ enum { LANES = 16, MOST_ROWS = 12 };
 #else
 enum { LANES = 8, MOST_ROWS = 4 };
 #endif
-enum { PANEL = 2 * LANES, ROWS_AT_ONCE = 8 * MOST_ROWS }; /* so many rows stay in the cache beside a panel */
+enum { PANEL = 2 * LANES };
+enum { INPUTS_AT_ONCE = 1 << 18 }; /* floats of x, a part of which meets all panels: it should stay in the cache */
 
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
 
@@ -105,11 +106,12 @@ static void times_panels(const float *x, i64 rows, const Dense *dense, i64 panel
 
 void packed_product(Member me, const float *x, i64 rows, const Dense *dense, Finish finish, float *out) {
   const i64 panels = panels_of(dense->out);
-  const i64 parts = (rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, part = parts ? (rows + parts - 1) / parts : 0;
+  const i64 parts = (rows * dense->in + INPUTS_AT_ONCE - 1) / INPUTS_AT_ONCE;
+  const i64 part = parts ? round_up((rows + parts - 1) / parts, MOST_ROWS) : 0;
   const int most = rows > 4 ? 1 : rows > 2 ? 2 : 4;
   const Share mine = share(me, parts * panels);
   for (i64 at = mine.first; at < mine.last;) {
-    const i64 first = at / panels * part, count = min_of(part, rows - first);
+    const i64 first = min_of(at / panels * part, rows), count = min_of(part, rows - first);
     const int width = min_of(mine.last, (at / panels + 1) * panels) - at >= most ? most : 1;
     times_panels(x + first * dense->in, count, dense, at % panels, width, finish, out + first * dense->out);
     at += width;
