@@ -33,12 +33,10 @@ class CrossAttentionWeights(nn.Cell):
         """The weights in one layer, whose input is x [batch * target_len, hidden_size]."""
         branch = layer.attention(layer.attention_frame(x), segments, segments, NO_SEED)
         x = layer.attention_frame.join(x, branch, layer.attention.output.bias, NO_SEED)
-        attention = layer.cross_attention
-        batch = segments.shape[0]
-        queries = attention.split_heads(attention.query(layer.cross_attention_frame(x)) * attention.scale, batch)
-        keys = attention.split_heads(attention.key(memory), batch)
-        scores = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))  # [batch, num_heads, target_len, source_len]
-        return ops.mean(ops.softmax(scores + segment_bias(segments, visible, False), -1), 1)
+        keys, values = layer.cross_attention.keys_values(memory, segments.shape[0])
+        _, weights = layer.cross_attention.attend(layer.cross_attention_frame(x), keys, values,
+                                                  segment_bias(segments, visible, False))
+        return ops.mean(weights, 1)
 
 
 def attention_picture(weights: np.ndarray, source: Sequence[str], target: Sequence[str]) -> bytes:

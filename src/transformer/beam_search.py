@@ -30,7 +30,7 @@ def beam_search(step: Step, batch: int, options: SearchOptions) -> list[list[Hyp
     """
     beam_width, weight, max_length = options.beam_width, options.length_penalty_weight, options.max_length
     constraints = constraints_of(options)
-    finished = [FinishedHypotheses(options.n_best) for _ in range(batch)]
+    finished = FinishedHypotheses(batch, options.n_best)
     live = LiveHypotheses(batch, beam_width, max_length, first=1)
     for position in range(max_length):
         result = step(position, live.sentences, live.last_ids, live.ancestors)
@@ -44,10 +44,11 @@ def beam_search(step: Step, batch: int, options: SearchOptions) -> list[list[Hyp
         if ends[:, :beam_width].any():
             live.close(finished, _at_parents(log_probs, parents, ends[:, :beam_width]), weight)
         live.advance(*_best_unfinished(log_probs, parents, symbols, ends, beam_width))
-        live.keep(~_done(finished, live, length_penalty(max_length, weight)))
+        bounds = live.log_probs.max(axis=1) / length_penalty(max_length, weight)
+        live.keep(~finished.cannot_improve(live.sentences, bounds))
         if not len(live.sentences):
             break
-    return [kept.kept for kept in finished]
+    return finished.kept
 
 
 def _best_unfinished(log_probs: np.ndarray, parents: np.ndarray, symbols: np.ndarray, ends: np.ndarray,
@@ -65,10 +66,3 @@ def _at_parents(log_probs: np.ndarray, parents: np.ndarray, ends: np.ndarray) ->
     rows, columns = np.nonzero(ends)
     closed[rows, parents[rows, columns]] = log_probs[rows, columns]
     return closed
-
-
-def _done(finished: list[FinishedHypotheses], live: LiveHypotheses, largest_penalty: float) -> np.ndarray:
-    """[sentences] bool: whether no live hypothesis can change the result."""
-    bounds = live.log_probs.max(axis=1) / largest_penalty
-    return np.array([bound == -np.inf or finished[sentence].cannot_improve(bound)
-                     for sentence, bound in zip(live.sentences, bounds, strict=True)], bool)

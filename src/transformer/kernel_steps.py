@@ -114,7 +114,7 @@ class PackedWeights:
         return _Dense(_pointer(self._packed[name]), None if bias is None else self._pointer(bias), inputs, outputs)
 
     def _pointer(self, array: np.ndarray) -> _Floats:
-        array = np.array(array, np.float32)
+        array = np.ascontiguousarray(array, np.float32)
         self._held.append(array)
         return _pointer(array)
 

@@ -23,21 +23,25 @@ def length_penalty(length: int | np.ndarray, weight: float) -> float | np.ndarra
     return ((5.0 + length) / 6.0) ** weight
 
 
-@dataclass
 class FinishedHypotheses:
-    """The best finished hypotheses of one sentence, best first."""
+    """The best finished hypotheses of each sentence of a batch, best first, `capacity` at most."""
 
-    capacity: int
-    kept: list[Hypothesis] = field(default_factory=list)
+    def __init__(self, batch: int, capacity: int):
+        self.kept: list[list[Hypothesis]] = [[] for _ in range(batch)]
+        self._capacity = capacity
+        self._least = np.full(batch, -np.inf)  # what a score must exceed to be kept
 
-    def add(self, hypothesis: Hypothesis) -> None:
-        self.kept.append(hypothesis)
-        self.kept.sort(key=lambda kept: -kept.score)
-        del self.kept[self.capacity :]
+    def add(self, sentence: int, hypothesis: Hypothesis) -> None:
+        kept = self.kept[sentence]
+        kept.append(hypothesis)
+        kept.sort(key=lambda one: -one.score)
+        del kept[self._capacity :]
+        if len(kept) == self._capacity:
+            self._least[sentence] = kept[-1].score
 
-    def cannot_improve(self, best_score: float) -> bool:
-        """Whether a hypothesis of at most `best_score` would change nothing."""
-        return len(self.kept) == self.capacity and best_score <= self.kept[-1].score
+    def cannot_improve(self, sentences: np.ndarray | int, best_scores: np.ndarray | float) -> np.ndarray:
+        """Whether hypotheses of at most these scores, -inf for none, would change nothing; both [sentences]."""
+        return best_scores <= self._least[sentences]
 
 
 class LiveHypotheses:
@@ -94,22 +98,22 @@ class LiveHypotheses:
             whole[self.sentences] = attention
             self._attention.append(whole)
 
-    def close(self, finished: list[FinishedHypotheses], log_probs: np.ndarray, weight: float) -> None:
+    def close(self, finished: FinishedHypotheses, log_probs: np.ndarray, weight: float) -> None:
         """Add </s> to some of them, which are finished then.
 
         Args:
-            finished: those of each sentence of the batch.
+            finished: takes them up.
             log_probs: [sentences, width], with </s>; -inf for those that are not closed.
             weight: of the length penalty.
         """
         penalty = length_penalty(self._length, weight)
         for row, place in zip(*np.nonzero(log_probs > -np.inf), strict=True):
             sentence, log_prob = self.sentences[row], float(log_probs[row, place])
-            if finished[sentence].cannot_improve(log_prob / penalty):
+            if finished.cannot_improve(sentence, log_prob / penalty):
                 continue
             attention = None
             if self._attention:
                 attention = np.stack([step[sentence, ancestor] for step, ancestor in
                                       zip(self._attention, self.ancestors[row, place], strict=True)])
             ids = (*map(int, self.ids[row, place, 1:]), EOS_INDEX)
-            finished[sentence].add(Hypothesis(ids, log_prob, log_prob / penalty, attention))
+            finished.add(sentence, Hypothesis(ids, log_prob, log_prob / penalty, attention))

@@ -72,7 +72,7 @@ def sample(step: Step, keys: np.ndarray, options: SearchOptions) -> list[list[Hy
         keys: [batch] uint64, from which (and options.sampling.seed) the random numbers of each sentence follow.
     """
     batch, samples, constraints = len(keys), options.n_best, constraints_of(options)
-    finished = [FinishedHypotheses(samples) for _ in range(batch)]
+    finished = FinishedHypotheses(batch, samples)
     live = LiveHypotheses(batch, samples, options.max_length, samples)
     places = np.arange(samples)
     uniform = ExampleRandom(random_key(options.sampling.seed), keys)
@@ -93,7 +93,7 @@ def sample(step: Step, keys: np.ndarray, options: SearchOptions) -> list[list[Hy
         live.keep((live.log_probs > -np.inf).any(axis=1))
         if not len(live.sentences):
             break
-    return [kept.kept for kept in finished]
+    return finished.kept
 
 
 def _proportional(log_probs: np.ndarray) -> np.ndarray:
