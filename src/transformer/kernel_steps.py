@@ -1,6 +1,6 @@
 """Cached single steps in C (operators/native/inference.c), for the CPU. See graph_steps.py for the other form."""
 import ctypes
-from ctypes import POINTER, Structure, c_float, c_int32, c_int64
+from ctypes import POINTER, Structure, c_float, c_int, c_int64, c_void_p
 
 import numpy as np
 from mindspore import nn
@@ -12,7 +12,7 @@ from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 from src.utils.errors import MassError
 
-_Floats, _Ints, _Longs = POINTER(c_float), POINTER(c_int32), POINTER(c_int64)
+_Floats = _Ints = _Longs = c_void_p  # addresses: to make a typed pointer takes longer than a small product
 _ALIGNMENT = 64  # bytes: a cache line, and a vector
 _FAILURES = {1: "there is not enough memory", 2: "a symbol or position is out of range (see above)",
              4: "the network's outputs are not finite numbers: its weights are damaged, or training has diverged"}
@@ -71,7 +71,7 @@ class PackedWeights:
         self.network = _Network(
             model.hidden_size, model.num_attention_heads, model.intermediate_size, len(table), len(position_table),
             len(transformer.encoder.layers), len(transformer.decoder.layers), model.hidden_act == "gelu",
-            transformer.decoder.norm.epsilon, embedding.scale, self._pointer(table), self._pointer(position_table),
+            transformer.decoder.norm.epsilon, embedding.scale, self._hold(table), self._hold(position_table),
             self._layers("encoder", transformer.encoder.layers), self._layers("decoder", transformer.decoder.layers),
             self._norm(transformer.encoder.norm), self._norm(transformer.decoder.norm),
             self._pack("logits", table, None))
@@ -98,7 +98,7 @@ class PackedWeights:
         return layer
 
     def _norm(self, norm: LayerNorm) -> _Norm:
-        return _Norm(self._pointer(norm.gamma.asnumpy()), self._pointer(norm.beta.asnumpy()))
+        return _Norm(self._hold(norm.gamma.asnumpy()), self._hold(norm.beta.asnumpy()))
 
     def _dense(self, name: str, *cells: Dense) -> _Dense:
         """Several projections of the same input become one product."""
@@ -108,15 +108,16 @@ class PackedWeights:
     def _pack(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> _Dense:
         outputs, inputs = weight.shape
         if name not in self._packed:
-            self._packed[name] = aligned_floats(self._library.packed_size(c_int64(outputs), c_int64(inputs)))
+            self._packed[name] = aligned_floats(self._library.packed_size(outputs, inputs))
         weight = np.ascontiguousarray(weight)
-        self._library.pack_weight(_pointer(weight), c_int64(outputs), c_int64(inputs), _pointer(self._packed[name]))
-        return _Dense(_pointer(self._packed[name]), None if bias is None else self._pointer(bias), inputs, outputs)
+        self._library.pack_weight(_address(weight), outputs, inputs, _address(self._packed[name]))
+        return _Dense(_address(self._packed[name]), None if bias is None else self._hold(bias), inputs, outputs)
 
-    def _pointer(self, array: np.ndarray) -> _Floats:
+    def _hold(self, array: np.ndarray) -> int:
+        """The address of an array, as float32, that stays as long as this."""
         array = np.ascontiguousarray(array, np.float32)
         self._held.append(array)
-        return _pointer(array)
+        return _address(array)
 
 
 class KernelSteps:
@@ -131,8 +132,7 @@ class KernelSteps:
 
     def __init__(self, library: str, transformer: Transformer, batch: int, width: int, max_length: int,
                  candidates: int, attention: bool):
-        self._library = ctypes.CDLL(library)
-        self._library.packed_size.restype = self._library.work_size.restype = c_int64
+        self._library = _load(library)
         self._width, self._max_length, self._candidates = width, max_length, candidates
         self._attention = attention
         self._weights = PackedWeights(self._library, transformer)
@@ -157,14 +157,14 @@ class KernelSteps:
                                    for array in (source_ids, source_positions, source_mask))
         network = self._weights.network
         memory = aligned_floats(network.decoder_layers * len(ids) * 2 * network.hidden)
-        self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), _pointer(starts, c_int64),
-                               _pointer(ids, c_int32), _pointer(positions, c_int32), _pointer(visible, c_int32),
-                               _pointer(memory))
+        self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), _address(starts),
+                               _address(ids), _address(positions), _address(visible),
+                               _address(memory))
         self._held = (starts, ids, positions, visible, memory)
         self._present, self._lengths = present, lengths
         if self._work.size < self._work_size(len(ids), False):
             self._work = aligned_floats(self._work_size(len(ids), False))
-        self._check(self._library.encode(ctypes.byref(network), ctypes.byref(self._source), _pointer(self._work)))
+        self._check(self._library.encode(ctypes.byref(network), ctypes.byref(self._source), _address(self._work)))
 
     def step(self, position: int, sentences: np.ndarray, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
         """See Step."""
@@ -174,11 +174,11 @@ class KernelSteps:
         eos_log_probs = np.empty((count, width), np.float32)
         attention = np.zeros((count, width, self._source.longest), np.float32) if self._attention else None
         step = _Step(count, width, position, self._max_length, candidates, EOS_INDEX,
-                     *(_pointer(array, c_int32) for array in inputs), _pointer(self._cache), _pointer(log_probs),
-                     _pointer(ids, c_int32), _pointer(eos_log_probs),
-                     None if attention is None else _pointer(attention))
+                     *(_address(array) for array in inputs), _address(self._cache), _address(log_probs),
+                     _address(ids), _address(eos_log_probs),
+                     None if attention is None else _address(attention))
         self._check(self._library.decode_step(ctypes.byref(self._weights.network), ctypes.byref(self._source),
-                                              ctypes.byref(step), _pointer(self._work)))
+                                              ctypes.byref(step), _address(self._work)))
         return StepResult(log_probs, ids, eos_log_probs, self._with_padding(sentences, attention))
 
     def _with_padding(self, sentences: np.ndarray, attention: np.ndarray | None) -> np.ndarray | None:
@@ -193,7 +193,7 @@ class KernelSteps:
         return padded
 
     def _work_size(self, rows: int, step: bool) -> int:
-        return self._library.work_size(ctypes.byref(self._weights.network), c_int64(rows), int(step))
+        return self._library.work_size(ctypes.byref(self._weights.network), rows, int(step))
 
     def _check(self, code: int) -> None:
         if code:
@@ -207,5 +207,18 @@ def aligned_floats(count: int) -> np.ndarray:
     return raw[first : first + 4 * count].view(np.float32)
 
 
-def _pointer(array: np.ndarray, kind: type = c_float) -> ctypes._Pointer:
-    return array.ctypes.data_as(POINTER(kind))
+def _address(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def _load(path: str) -> ctypes.CDLL:
+    library = ctypes.CDLL(path)
+    network, source, step = POINTER(_Network), POINTER(_Source), POINTER(_Step)
+    for name, result, arguments in (("packed_size", c_int64, (c_int64, c_int64)),
+                                    ("pack_weight", None, (_Floats, c_int64, c_int64, _Floats)),
+                                    ("work_size", c_int64, (network, c_int64, c_int)),
+                                    ("encode", c_int, (network, source, _Floats)),
+                                    ("decode_step", c_int, (network, source, step, _Floats))):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library

@@ -174,7 +174,7 @@ int encode(const Network *n, const Source *source, float *work) {
       !all_below(source->positions, source->symbols, n->positions, "position"))
     return OUT_OF_RANGE;
   Work w = make_work(n, source->symbols, work);
-  Team team = {1, 0, 0};
+  Team team = {0};
   int failed = 0;
 #pragma omp parallel
   {
@@ -261,7 +261,7 @@ static void decoder_layer(Member me, const Network *n, i64 number, const Step *s
 int decode_step(const Network *n, const Source *source, const Step *step, float *work) {
   Work w = make_work(n, step->count * step->width, work);
   if (!all_below(step->last_ids, w.rows, n->symbols, "symbol")) return OUT_OF_RANGE;
-  Team team = {1, 0, 0};
+  Team team = {0};
   int failed = 0;
 #pragma omp parallel
   {

@@ -13,12 +13,12 @@
 enum { SPINS = 1 << 14 }; /* looks at a neighbour's progress before the processor is offered to others */
 
 typedef struct {
-  int threads, waiting, round;
+  int waiting, round;
 } Team;
 
 typedef struct {
   Team *team;
-  int thread;
+  int thread, threads;
 } Member;
 
 /* Part of a count that falls to one member. */
@@ -27,16 +27,16 @@ typedef struct {
 } Share;
 
 static inline Share share(Member me, i64 count) {
-  const i64 threads = me.team->threads;
+  const i64 threads = me.threads;
   return (Share){count * me.thread / threads, count * (me.thread + 1) / threads};
 }
 
 /* Wait until all members have come here; what each wrote before is seen by all after. */
 static inline void meet(Member me) {
   Team *team = me.team;
-  if (team->threads == 1) return;
+  if (me.threads == 1) return;
   const int round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
-  if (__atomic_add_fetch(&team->waiting, 1, __ATOMIC_ACQ_REL) == team->threads) {
+  if (__atomic_add_fetch(&team->waiting, 1, __ATOMIC_ACQ_REL) == me.threads) {
     __atomic_store_n(&team->waiting, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&team->round, round + 1, __ATOMIC_RELEASE);
     return;
@@ -49,13 +49,11 @@ static inline void meet(Member me) {
   }
 }
 
-/* To be called by every thread of a parallel region, with the team that they share. */
+/* To be called by every thread of a parallel region, with the team that they share, {0} at first. */
 static inline Member join_team(Team *team) {
-  Member me = {team, 0};
+  Member me = {team, 0, 1};
 #ifdef _OPENMP
-  me.thread = omp_get_thread_num();
-#pragma omp single
-  team->threads = omp_get_num_threads();
+  me.thread = omp_get_thread_num(), me.threads = omp_get_num_threads();
 #endif
   return me;
 }
