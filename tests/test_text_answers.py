@@ -10,17 +10,21 @@ from tiny_model import TEXT, make_model_folder
 
 from src.inference.answerer import Answerer, best_texts
 from src.inference.answers import answer_symbols
+from src.inference.attention import attention_picture
 from src.inference.conversation import Conversation
 from src.inference.evaluation import EvaluationOptions, count_words, evaluate, signature
+from src.inference.examples import text_examples, text_of
+from src.inference.generation import generate
 from src.inference.model import load_model
-from src.inference.scoring import target_log_probs
-from src.inference.text_input import TextFlags, TextInput, find_text, pairs_of_text
+from src.inference.text_input import TextFlags, TextInput, find_text
+from src.text.text_processing import ProcessedLines
 from src.transformer.search.hypotheses import Hypothesis
 from src.transformer.search.options import Sampling, SearchOptions
 from src.utils.dictionary import Dictionary
 from src.utils.ragged import RaggedArray
 
 LINES = ["The cat sat on the mat.", "", "Who let 12 dogs out?", "  ", "A dog ate the cat's food!", "The mat"]
+OWN = (0, 1)  # the lines of TEXT whose target is the model's answer
 
 
 @pytest.fixture(scope="module")
@@ -54,24 +58,6 @@ def test_line_i_answers_line_i(bench, together):
                                    [answer.score for answer in together[index]], atol=1e-4)
 
 
-def test_the_score_of_an_answer_is_the_score_of_that_target(bench):
-    """What the search says of its answers, teacher forcing says too."""
-    vocabulary = bench.files.vocabulary
-    reader = TextInput(bench.files, bench.text)
-    source = reader.read(TEXT, "the text")
-    from src.inference.examples import text_examples
-    from src.inference.generation import generate
-
-    found = generate(bench.answerer._infer, text_examples(bench.files, (), *source).batches(
-        bench.files.config, bench.answerer._shapes), quiet=True)
-    ids = RaggedArray.from_sequences([hypotheses[0].ids for hypotheses in found])
-    targets = type(source.processed)(*[[" ".join(vocabulary.decode(row)) for row in ids]] * 2)
-    scores = target_log_probs(bench.model.network,
-                              text_examples(bench.files, (), *source, targets, ids).batches(bench.files.config))
-    np.testing.assert_allclose(scores.log_probs, [hypotheses[0].log_prob for hypotheses in found], atol=1e-4)
-    assert scores.symbols.tolist() == [len(hypotheses[0].ids) for hypotheses in found]
-
-
 def test_a_turn_is_answered_with_those_before_it(bench):
     def begin(turns):
         return Conversation(TextInput(bench.files, bench.text), bench.answerer, turns)
@@ -98,37 +84,59 @@ def test_turns_that_do_not_fit_are_left_out(bench, capsys):
 
 @pytest.fixture(scope="module")
 def evaluated(bench):
-    """What evaluate() writes for each metric, with the answers of this very model as targets of some lines."""
-    source, target = bench.folder / "source.txt", bench.folder / "target.txt"
-    source.write_text("\n".join(TEXT) + "\n")
-    answers = best_texts(answers_to(bench, TEXT))
-    target.write_text("\n".join([*answers[:2], "The new mat.", "Dogs <b>eat</b> | 3 €"]) + "\n")
-    examples = pairs_of_text(bench.files, bench.text, str(source), str(target), False, "strict")
-    results = {}
-    for metric, ending in (("rouge", "html"), ("ppl", "md")):
-        options = EvaluationOptions(str(bench.folder / f"{metric}.jsonl"), metric, confidence=True,
-                                    report=str(bench.folder / f"{metric}.{ending}"))
-        options.check()
-        results[metric] = evaluate(bench.files, examples, options)
-    return results
+    """What evaluate() makes for each metric, and the attention it pictures; two targets are the model's answers."""
+    source = TextInput(bench.files, bench.text).read(TEXT, "the text")
+    found = generate(bench.answerer._infer, text_examples(bench.files, (), *source).batches(
+        bench.files.config, bench.answerer._shapes), quiet=True)
+    vocabulary = bench.files.vocabulary
+    target = TextInput(bench.files, bench.text).read(["-", "-", "The new mat.", "Dogs <b>eat</b> | 3 €"], "answers")
+    ids = RaggedArray.from_sequences([*(found[line][0].ids for line in OWN), target.ids[2], target.ids[3]])
+    words = [*(text_of(ids[line], vocabulary) for line in OWN), *target.processed.tokens[2:]]
+    examples = text_examples(bench.files, ("source", "target"), *source, ProcessedLines(words, words), ids)
+    results, seen = {}, []
+
+    def draw(weights, source, target):
+        seen.append((weights, source, target))
+        return attention_picture(weights, source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.inference.report.attention_picture", draw)
+        for metric, ending in (("rouge", "html"), ("ppl", "md")):
+            options = EvaluationOptions(str(bench.folder / f"{metric}.jsonl"), metric, confidence=True,
+                                        report=str(bench.folder / f"{metric}.{ending}"))
+            options.check()
+            results[metric] = evaluate(bench.files, examples, options)
+    return {**results, "attention": seen}
+
+
+def written(bench, metric):
+    return [json.loads(line) for line in (bench.folder / f"{metric}.jsonl").read_text().splitlines()]
+
+
+def test_the_score_of_an_answer_is_the_score_of_that_target(bench, evaluated):
+    """What the search says of its answers, teacher forcing says too."""
+    for line in OWN:
+        answer, given = written(bench, "rouge")[line], written(bench, "ppl")[line]
+        assert answer["prediction"] == given["target"]
+        assert answer["log_prob"] == pytest.approx(given["log_prob"], abs=1e-4)
 
 
 def test_rouge_of_text_is_of_words_as_they_were(bench, evaluated):
     metrics = evaluated["rouge"]
-    answers = [json.loads(line) for line in (bench.folder / "rouge.jsonl").read_text().splitlines()]
+    answers = written(bench, "rouge")
     assert [answer["source"] for answer in answers] == bench.text.encode(TEXT).tokens
     assert answers[3]["target"].endswith("# €")  # a reference keeps what the vocabulary lacks
     low, high = metrics["rouge_interval"]["rouge-1"]
     assert 0 <= low <= metrics["rouge"]["rouge-1"] <= high <= 100 and low < high
     assert "bootstrap" in metrics["signature"] and "no 1-gram twice" in metrics["signature"]
     assert metrics["checkpoint_step"] == 7 and metrics["sentences"] == 4
-    written = json.loads((bench.folder / "metrics.json").read_text())
-    assert written["rouge"] == metrics["rouge"] and written["ppl"] == evaluated["ppl"]["ppl"]
+    both = json.loads((bench.folder / "metrics.json").read_text())
+    assert both["rouge"] == metrics["rouge"] and both["ppl"] == evaluated["ppl"]["ppl"]
 
 
 def test_perplexity_of_text(bench, evaluated):
     metrics = evaluated["ppl"]
-    answers = [json.loads(line) for line in (bench.folder / "ppl.jsonl").read_text().splitlines()]
+    answers = written(bench, "ppl")
     nll, symbols = -sum(answer["log_prob"] for answer in answers), sum(answer["symbols"] for answer in answers)
     assert metrics["ppl"]["subword"] == pytest.approx(np.exp(nll / symbols))
     low, high = metrics["ppl_interval"]["subword"]
@@ -140,7 +148,7 @@ def test_perplexity_of_text(bench, evaluated):
 def test_the_html_report_is_one_file_that_shows_all(bench, evaluated):
     page = (bench.folder / "rouge.html").read_text()
     assert f"{evaluated['rouge']['rouge']['rouge-l']:.2f}" in page
-    assert "&lt;b&gt;" in page and "<b>" not in page  # text is text
+    assert "&lt; b &gt;" in page and "<b>" not in page  # text is text
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert len(pictures) == 3 and all(base64.b64decode(data).startswith(b"\x89PNG") for data in pictures)
     assert not re.search(r'(src|href)="(?!data:)', page)
@@ -157,15 +165,11 @@ def test_the_markdown_report_has_its_pictures_beside_it(bench, evaluated):
     assert all(row.replace(r"\|", "").endswith(" |") for row in rows)
 
 
-def test_attention_sums_to_one_and_sees_no_padding(bench):
-    from src.inference.report import _attention
-
-    sources, targets = [[5, 6, 7, 2], [9, 2]], [[8, 2], [10, 11, 12, 2]]
-    weights = _attention(bench.model, sources, targets)
-    assert weights.shape == (2, 4, 4)
-    for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        np.testing.assert_allclose(weights[index, : len(target), : len(source)].sum(-1), 1, atol=1e-5)
-        assert np.abs(weights[index, : len(target), len(source) :]).max(initial=0) < 1e-6
+def test_attention_sums_to_one_and_sees_no_padding(evaluated):
+    assert len(evaluated["attention"]) == 6
+    for weights, source, target in evaluated["attention"]:
+        assert weights.shape == (len(target), len(source)) and target[-1] == source[-1] == "</s>"
+        np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)  # nothing is left for the padding
 
 
 def test_unknown_symbols_are_copied_from_where_the_answer_looked():
@@ -182,11 +186,8 @@ def test_unknown_symbols_are_copied_from_where_the_answer_looked():
     assert answer_symbols(hypothesis, [], vocabulary) == ["the", "<unk>", "<unk>"]
 
 
-def test_words_of_each_sentence():
-    vocabulary = Dictionary.from_counts({"c@@": 3, "at": 2, "the": 1})
-    sequences = RaggedArray.from_sequences(
-        [vocabulary.encode(line.split()) for line in ("the c@@ at", "", "c@@ c@@ at at")])
-    assert count_words(sequences, vocabulary).tolist() == [3, 1, 3]
+def test_words_of_a_text():
+    assert [count_words(text) for text in ("the cat", "", "a\u00a0b c")] == [3, 1, 3]
 
 
 def test_the_signature_names_what_changes_the_answers():

@@ -25,13 +25,14 @@ class Conversation:
         Raises:
             MassError: the line is too long (--strict), or has no answer; the conversation is as it was before.
         """
+        if self._reader.symbols(line) == 1:  # </s> alone
+            return []
         turns = [*self._said, line][-self._turns :]
         while len(turns) > 1 and not self._reader.fits(" ".join(turns)):
             del turns[0]
         (answers,) = self._answerer.answer(self._reader.read([" ".join(turns)], "this sentence"))
         self._reader.warn()
-        if answers:
-            self._said = [*turns, answers[0].text]
+        self._said = [*turns, answers[0].text]
         return answers
 
     def begin_anew(self) -> None:

@@ -19,7 +19,6 @@ from src.utils.bootstrap import SAMPLES, Interval, bootstrap_intervals
 from src.utils.dictionary import Dictionary
 from src.utils.errors import UsageError
 from src.utils.ppl_score import perplexities
-from src.utils.ragged import Ragged
 from src.utils.rouge_score import ROUGE_METRICS, rouge_signature
 
 
@@ -91,7 +90,6 @@ def signature(search: SearchOptions, vocabulary: Dictionary, options: Evaluation
 
 
 def _ppl(model: Model, examples: Examples, options: EvaluationOptions) -> Measured:
-    records, vocabulary = examples.records, model.files.vocabulary
     scores = target_log_probs(model.network, examples.batches(model.files.config))
     answers = [{**{name: text(index) for name, text in examples.texts.items()}, "log_prob": float(log_prob),
                 "symbols": int(symbols)}
@@ -100,7 +98,7 @@ def _ppl(model: Model, examples: Examples, options: EvaluationOptions) -> Measur
     figures: dict[str, Any] = {"nll": nll, "target_symbols": subwords}
     counts = [scores.symbols]  # by which perplexity is counted
     if examples.pairs:  # a fragment has no whole words to count
-        counts.append(count_words(records.columns["target"], vocabulary))
+        counts.append(np.array([count_words(answer["target"]) for answer in answers]))
         figures["target_words"] = int(counts[1].sum())
     names = ("subword", "word")[: len(counts)]
     both = perplexities(nll, subwords, figures.get("target_words", subwords))
@@ -111,17 +109,12 @@ def _ppl(model: Model, examples: Examples, options: EvaluationOptions) -> Measur
         with np.errstate(over="ignore"):
             figures["ppl_interval"] = _named(
                 names, bootstrap_intervals(values, lambda sums: np.exp(sums[:, :1] / sums[:, 1:])))
-    return Measured(answers, figures, scores.log_probs / scores.symbols, _target_ids(records))
+    return Measured(answers, figures, scores.log_probs / scores.symbols, _target_ids(examples.records))
 
 
-def count_words(sequences: Ragged, vocabulary: Dictionary) -> np.ndarray:
-    """[n] int64: words of each sequence after BPE is joined, each </s> counted as one.
-
-    Those are the symbols that no other one continues.
-    """
-    ends_word = np.array([not symbol.endswith("@@") for symbol in vocabulary.symbols])
-    starts = np.concatenate([[0], np.cumsum(sequences.lengths)[:-1]])
-    return np.add.reduceat(ends_word[sequences.values].astype(np.int64), starts)
+def count_words(text: str) -> int:
+    """Words of a text, between spaces, and one for </s>."""
+    return 1 + sum(map(bool, text.split(" ")))
 
 
 def _target_ids(records: RecordSet) -> list[tuple[int, ...]]:

@@ -85,9 +85,13 @@ class TextInput:
         self._cut += len(long)
         return EncodedLines(processed, ids)
 
+    def symbols(self, line: str) -> int:
+        """How many symbols a line has, </s> included."""
+        return int(self._encoder.ids(self._text.encode([line])).lengths[0])
+
     def fits(self, line: str) -> bool:
         """Whether the network reads all of a line."""
-        return self._encoder.ids(self._text.encode([line])).lengths[0] <= self._limit
+        return self.symbols(line) <= self._limit
 
     def warn(self) -> None:
         """Say on stderr how many lines were cut since the last call, if any were."""
