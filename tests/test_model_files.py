@@ -1,6 +1,7 @@
 """A model is found from its folder; what is missing is named."""
 import dataclasses
 import os
+import types
 
 import numpy as np
 import pytest
@@ -173,3 +174,34 @@ def test_outputs_that_exist_are_not_replaced_unasked(tmp_path):
     TextTask("in.txt", text, overwrite=True).check()
     with pytest.raises(UsageError, match="is the input"):
         TextTask(text, text, overwrite=True).check()
+
+
+def test_training_says_how_its_text_was_made(tmp_path):
+    """As the configuration says, or else what stands beside the weights to start from."""
+    from src.training.training_data import text_processing
+
+    (tmp_path / "codes").write_text("#version: 0.2\na t\n")
+    vocabulary = Dictionary.from_counts({"c@@": 1, "at": 1})
+    vocabulary.persistence(str(tmp_path / "words.bin"))
+    records = types.SimpleNamespace(vocabulary_path=str(tmp_path / "words.bin"))
+
+    def said(existed="", **data):
+        return text_processing(config_from_dict({"dataset_config": data,
+                                                 "checkpoint_options": {"existed_ckpt": existed}}), records)
+
+    codes = str(tmp_path / "codes")
+    assert said() is None
+    assert said(tokenizer="nltk", lower_case=True, bpe_codes=codes) == TextProcessing("nltk", True, False, codes)
+    with pytest.raises(UsageError, match="set dataset_config.bpe_codes"):
+        said(tokenizer="nltk")
+    with pytest.raises(MassError, match="BPE codes.*does not exist"):
+        said(tokenizer="nltk", bpe_codes="nowhere")
+    with pytest.raises(UsageError, match="dataset_config.tokenizer is empty"):
+        said(bpe_codes=codes)
+    (tmp_path / "earlier").mkdir()
+    path = str(tmp_path / "earlier" / "best.safetensors")
+    save_weights(path, {"a": np.zeros(1)}, {})
+    assert said(existed=path) is None
+    TextProcessing("jieba").save(str(tmp_path / "earlier"))
+    assert said(existed=path) == TextProcessing("jieba")
+    assert said(existed=path, tokenizer="none", bpe_codes=codes).tokenizer == "none"

@@ -13,7 +13,6 @@ from src.inference.text_input import EncodedLines
 from src.text.text_processing import ProcessedLines, TextProcessing
 from src.transformer.search.options import SearchOptions
 from src.transformer.transformer_for_infer import TransformerForInfer
-from src.utils.device import restore_interrupts
 
 _SHORTEST = 16  # symbols; shorter sources are padded to it
 
@@ -53,7 +52,6 @@ class Answerer:
         files = self._model.files
         examples = text_examples(files, (), processed, lines.ids.take(present))
         found = generate(self._infer, examples.batches(files.config, self._shapes), self._quiet)
-        restore_interrupts()
         copy_unk = files.config.model_config.copy_unk
         for number, (index, hypotheses) in enumerate(zip(present, found, strict=True)):
             source = examples.source_symbols(number) if copy_unk else None

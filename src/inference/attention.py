@@ -1,5 +1,6 @@
 """What the decoder looks at in the source while it predicts a target: weights and their picture."""
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,7 +45,7 @@ def attention_picture(weights: np.ndarray, source: Sequence[str], target: Sequen
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.0 + 0.28 * len(source), 1.6 + 0.28 * len(target)), dpi=90)
+    figure = Figure(figsize=(2.0 + 0.28 * len(source), 1.6 + 0.28 * len(target)), dpi=90, layout="tight")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(weights, cmap="Greys", aspect="auto", vmin=0.0)
@@ -52,8 +53,8 @@ def attention_picture(weights: np.ndarray, source: Sequence[str], target: Sequen
     axes.set_yticks(range(len(target)), [_plain(symbol) for symbol in target], fontsize=8)
     axes.set_xlabel("source")
     axes.set_ylabel("predicted")
-    figure.tight_layout()
-    with io.BytesIO() as stream:
+    with io.BytesIO() as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of characters that matplotlib's font lacks: they are drawn as boxes
         figure.savefig(stream, format="png")
         return stream.getvalue()
 

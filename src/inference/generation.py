@@ -7,6 +7,7 @@ from src.transformer.beam_search import beam_search
 from src.transformer.search.hypotheses import Hypothesis
 from src.transformer.search.sampling import sample, sentence_keys
 from src.transformer.transformer_for_infer import TransformerForInfer
+from src.utils.device import restore_interrupts
 from src.utils.errors import MassError
 
 
@@ -45,4 +46,5 @@ def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = Fals
             for index, hypotheses in zip(indices[present], found, strict=True):
                 answers[index] = hypotheses
             progress.update(int(np.count_nonzero(present)))
+            restore_interrupts()
     return answers

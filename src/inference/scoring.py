@@ -8,6 +8,7 @@ from mindspore import Tensor, mutable
 from src.dataset.batch_source import BatchSource
 from src.transformer.transformer import NO_SEED
 from src.transformer.transformer_for_train import TransformerForScoring, TransformerForTrain
+from src.utils.device import restore_interrupts
 from src.utils.progress import Progress
 
 
@@ -33,6 +34,7 @@ def target_log_probs(network: TransformerForTrain, source: BatchSource) -> Targe
             log_probs[indices[present]] = sums[present]
             counts[indices[present]] = np.count_nonzero(batch.labels, axis=1)[present]
             progress.update(int(np.count_nonzero(present)))
+            restore_interrupts()
     return TargetScores(log_probs, counts)
 
 
