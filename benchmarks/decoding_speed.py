@@ -8,68 +8,32 @@ again at each step. Each has a process of its own; they take turns. Prints a Mar
 """
 import argparse
 import os
-import statistics
 import sys
 import time
 from contextlib import ExitStack
-from typing import NamedTuple
 
 ENVIRONMENT = dict(os.environ)  # the peer's process gets it as it was before src/__init__.py adds to it
 # In place of this folder, whose kernels.py would pass for a package that transformers looks for.
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from benchmarks.engines.processes import EngineProcess, Round  # noqa: E402
+from benchmarks.engines.search_report import FORMER, OURS, PEER, Measured, table  # noqa: E402
 from benchmarks.engines.search_workload import Cell, Sources, random_sources, search_model  # noqa: E402
 from benchmarks.engines.workload import SIZES  # noqa: E402
 from src.utils.arguments import HelpFormatter  # noqa: E402
 from src.utils.errors import MassError, UsageError, run  # noqa: E402
 
-OURS, PEER, FORMER = "search", "pytorch search", "prefix search"
-_HEADER = ("size", "beam", "batch", "ours, sentences/s", "generate, sentences/s", "ratio", "ratio by rounds",
-           "former way, sentences/s", "ours, ms/step", "generate, ms/step", "former way, ms/step")
-
-
-class Measured(NamedTuple):
-    """Seconds of each round, by engine."""
-
-    seconds: dict[str, list[float]]
-    sentences: int  # of a round
-    steps: int  # of a sentence
-
-    def speed(self, engine: str) -> float:
-        """Sentences a second, the median over the rounds."""
-        return self.sentences / statistics.median(self.seconds[engine])
-
-    def step(self, engine: str) -> float:
-        """Milliseconds of a step of the whole batch, the encoder's work included."""
-        return 1000 * statistics.median(self.seconds[engine]) / self.steps
-
-    @property
-    def ratios(self) -> list[float]:
-        """Our speed over the peer's, of each round."""
-        return [peer / ours for ours, peer in zip(self.seconds[OURS], self.seconds[PEER], strict=True)]
-
-    def cells(self) -> list[str]:
-        """What the table says."""
-        ratios = self.ratios
-        former = FORMER in self.seconds
-        return [f"{self.speed(OURS):.1f}", f"{self.speed(PEER):.1f}", f"{self.speed(OURS) / self.speed(PEER):.2f}",
-                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-                f"{self.speed(FORMER):.1f}" if former else "-", f"{self.step(OURS):.2f}", f"{self.step(PEER):.2f}",
-                f"{self.step(FORMER):.1f}" if former else "-"]
-
 
 def main() -> None:
     arguments = _arguments()
-    lines = [_HEADER, ("---", *["---:"] * (len(_HEADER) - 1))]
     print(f"load before the start: {os.getloadavg()[0]:.1f} (above 0.5, ratios mean little)", flush=True)
+    results: dict[Cell, Measured] = {}
     for size in arguments.sizes:
         cells = [Cell(size, beam, batch) for beam in arguments.beams for batch in arguments.batches]
-        for cell, measured in _measure_size(size, cells, arguments).items():
-            lines.append((*map(str, cell), *measured.cells()))
+        results |= _measure_size(size, cells, arguments)
     print(f"\n{arguments.rounds} rounds, {os.cpu_count()} processors, source {arguments.source_len} symbols, answers "
           f"{arguments.answer_len}\n")
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    print(table(results))
 
 
 def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace) -> dict[Cell, Measured]:

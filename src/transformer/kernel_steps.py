@@ -141,7 +141,9 @@ class KernelSteps:
         entry = 2 * self._weights.network.hidden
         self._cache = aligned_floats(layers * batch * max_length * width * entry)
         self._work = aligned_floats(self._work_size(batch * width, True))
-        self._source, self._source_len, self._held = _Source(), 0, ()
+        self._memory = aligned_floats(0)
+        self._source, self._held = _Source(), ()
+        self._present = self._lengths = np.zeros(0)
 
     def refresh(self) -> None:
         """See TransformerForInfer."""
@@ -156,14 +158,13 @@ class KernelSteps:
         ids, positions, visible = (np.ascontiguousarray(array[present], np.int32)
                                    for array in (source_ids, source_positions, source_mask))
         network = self._weights.network
-        memory = aligned_floats(network.decoder_layers * len(ids) * 2 * network.hidden)
+        self._memory = _at_least(self._memory, network.decoder_layers * len(ids) * 2 * network.hidden)
         self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), _address(starts),
                                _address(ids), _address(positions), _address(visible),
-                               _address(memory))
-        self._held = (starts, ids, positions, visible, memory)
+                               _address(self._memory))
+        self._held = (starts, ids, positions, visible)
         self._present, self._lengths = present, lengths
-        if self._work.size < self._work_size(len(ids), False):
-            self._work = aligned_floats(self._work_size(len(ids), False))
+        self._work = _at_least(self._work, self._work_size(len(ids), False))
         self._check(self._library.encode(ctypes.byref(network), ctypes.byref(self._source), _address(self._work)))
 
     def step(self, position: int, sentences: np.ndarray, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
@@ -205,6 +206,11 @@ def aligned_floats(count: int) -> np.ndarray:
     raw = np.empty(4 * count + _ALIGNMENT, np.uint8)
     first = -raw.ctypes.data % _ALIGNMENT
     return raw[first : first + 4 * count].view(np.float32)
+
+
+def _at_least(array: np.ndarray, count: int) -> np.ndarray:
+    """The array if it is large enough, else a new one: memory that has been used before is faster."""
+    return array if array.size >= count else aligned_floats(count)
 
 
 def _address(array: np.ndarray) -> int:
