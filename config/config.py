@@ -44,6 +44,14 @@ class DatasetConfig:
     fragment_ratio: float = key(0.0, "share of a sentence that is masked; 0 takes the records' own (--mask_ratio)",
                                 minimum=0.0, maximum=1.0)
     attend_to_masks: bool = key(False, "let the network attend to encoder positions that hold <mask>")
+    tokenizer: str = key("", "how raw text became the words of the records: nltk, jieba, or none (it came tokenized). "
+                             "This and the next three keys are kept beside the checkpoints, so that eval.py can read "
+                             "raw text; empty: as beside existed_ckpt, if it says so there",
+                         choices=("", "nltk", "jieba", "none"))
+    lower_case: bool = key(False, "the words of the records are in lower case")
+    digits_to_hash: bool = key(False, "the digits in the records are #, as in Gigaword")
+    bpe_codes: str = key("", "BPE codes the words of the records were encoded with (a copy is kept beside the "
+                             "checkpoints); empty: the symbols are whole words")
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,22 @@ class ModelConfig:
     length_penalty_weight: float = key(1.0, "exponent of ((5 + length) / 6) that divides a hypothesis' log-probability",
                                        minimum=0.0)
     max_decode_length: int = key(64, "longest answer, in BPE symbols with </s>", minimum=1)
+    min_decode_length: int = key(1, "shortest answer, in BPE symbols with </s>", minimum=1)
+    n_best: int = key(1, "answers returned for a sentence, best first; with beam search no more than beam_width",
+                      minimum=1)
+    no_repeat_ngram_size: int = key(0, "no answer holds the same sequence of this many symbols twice; 0 allows it",
+                                    minimum=0)
+    ban_unk: bool = key(False, "no answer holds <unk>")
+    copy_unk: bool = key(False, "where an answer holds <unk>, the source word attended to most is put into its text")
+    decode_strategy: str = key("beam", "beam searches the most probable answers, sample draws answers at random",
+                               choices=("beam", "sample"))
+    temperature: float = key(1.0, "log-probabilities are divided by it before a symbol is drawn: below 1 favours the "
+                                  "probable ones", above=0.0)
+    top_k: int = key(0, "draw among this many most probable symbols; 0 = all", minimum=0)
+    top_p: float = key(1.0, "draw among the fewest most probable symbols whose probabilities sum to this (after "
+                            "temperature and top_k)", above=0.0, maximum=1.0)
+    sampling_seed: int = key(0, "seed of the draws: the same sentence gets the same answers again, in whatever batch",
+                             minimum=0, maximum=2**31 - 1)
     compute_type: str = key("float32", "number format of the matrix products; weights, norms, softmax, loss and "
                                        "optimizer stay in float32. A format the device has no kernels for is refused",
                             choices=("float32", "float16", "bfloat16"))
@@ -156,6 +180,7 @@ class Config:
             for entry in fields(getattr(self, node.name)):
                 check_limits(f"{node.name}.{entry.name}", getattr(getattr(self, node.name), entry.name), entry.metadata)
         self._check_relations()
+        self._check_search()
 
     def _check_relations(self) -> None:
         """What must hold between keys; each message names the keys, their values and what is allowed."""
@@ -180,9 +205,28 @@ class Config:
         if data.max_tokens and data.max_tokens < model.seq_length:
             raise UsageError(f"dataset_config.max_tokens is {data.max_tokens}: a sentence of seq_length "
                              f"({model.seq_length}) must fit, or 0 to count sentences by batch_size")
+        if not data.tokenizer and (data.bpe_codes or data.lower_case or data.digits_to_hash):
+            raise UsageError("dataset_config.tokenizer is empty, but bpe_codes, lower_case or digits_to_hash say how "
+                             "text was processed: set it to nltk, jieba or none")
         if data.dataset_sink_mode and self.loss_scale_config.loss_scale_mode == "dynamic":
             raise UsageError("dataset_config.dataset_sink_mode is true: dynamic loss scaling looks at every step; "
                              "set loss_scale_config.loss_scale_mode to static")
+
+    def _check_search(self) -> None:
+        """What must hold between the keys of the search."""
+        model = self.model_config
+        if model.min_decode_length > model.max_decode_length:
+            raise UsageError(f"model_config.min_decode_length is {model.min_decode_length}: it must not exceed "
+                             f"max_decode_length ({model.max_decode_length})")
+        if model.decode_strategy == "beam" and model.n_best > model.beam_width:
+            raise UsageError(f"model_config.n_best is {model.n_best}: a beam of {model.beam_width} finds no more than "
+                             f"beam_width answers; raise beam_width, or set decode_strategy to sample")
+        if model.decode_strategy == "beam" and 0 < model.vocab_size < model.beam_width:
+            raise UsageError(f"model_config.beam_width is {model.beam_width}: it must not exceed the size of the "
+                             f"vocabulary ({model.vocab_size})")
+        if model.ban_unk and model.copy_unk:
+            raise UsageError("model_config.ban_unk and copy_unk are both true: an answer without <unk> has nothing to "
+                             "copy; choose one")
 
 
 def check_limits(name: str, value: Any, limits: Any) -> None:

@@ -33,18 +33,18 @@ def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8") from error
     try:
-        checked = _checked_nodes(nodes)
-        for override in overrides:
-            node, name, value = _parse_override(override)
-            checked.setdefault(node, {})[name] = value
-        return Config(**{node: NODES[node](**keys) for node, keys in checked.items()})
+        return config_from_dict(nodes, overrides)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
 
 
-def config_from_dict(nodes: Mapping[str, Any]) -> Config:
-    """A checked Config from what `dataclasses.asdict` made of one."""
-    return Config(**{node: NODES[node](**keys) for node, keys in _checked_nodes(nodes).items()})
+def config_from_dict(nodes: Mapping[str, Any], overrides: Iterable[str] = ()) -> Config:
+    """A checked Config from what `dataclasses.asdict` made of one, and overrides as `load_config` takes them."""
+    checked = _checked_nodes(nodes)
+    for override in overrides:
+        node, name, value = _parse_override(override)
+        checked.setdefault(node, {})[name] = value
+    return Config(**{node: NODES[node](**keys) for node, keys in checked.items()})
 
 
 def save_config(config: Config, path: str) -> None:

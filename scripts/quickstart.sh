@@ -102,14 +102,15 @@ step records_pairs "$run/records/pairs" "$python" gigaword.py \
 # 4. Training: pre-training, then fine-tuning of the pre-trained weights and of new ones with the same settings.
 step pretrain "$run/pretrain" "$python" train.py --config "$config" \
     --set "dataset_config.pre_train_dataset=$run/records/pretrain" \
-    --set "dataset_config.valid_dataset=$run/records/pretrain_valid" --set "checkpoint_options.ckpt_path=$run/pretrain"
+    --set "dataset_config.valid_dataset=$run/records/pretrain_valid" --set "dataset_config.bpe_codes=$codes" \
+    --set "checkpoint_options.ckpt_path=$run/pretrain"
 fine_tune() { # fine_tune MODEL [ARGUMENTS]
     model=$1
     shift
     # The configuration is that of pre-training; a shorter training with a lower rate is what fine-tuning changes.
     step "finetune_$model" "$run/finetune_$model" "$python" train.py --config "$config" \
         --set "dataset_config.fine_tune_dataset=${pairs}_train_dataset.tfrecord" \
-        --set "dataset_config.valid_dataset=${pairs}_valid_dataset.tfrecord" \
+        --set "dataset_config.valid_dataset=${pairs}_valid_dataset.tfrecord" --set "dataset_config.bpe_codes=$codes" \
         --set "checkpoint_options.ckpt_path=$run/finetune_$model" --set "training_config.max_steps=$fine_tune_steps" \
         --set "learn_rate_config.decay_steps=$fine_tune_steps" --set learn_rate_config.lr=1e-3 \
         --set "training_config.valid_steps=$((fine_tune_steps / 3))" "$@"
@@ -133,4 +134,5 @@ printf '\n+ %s\n' "$*"
 ended=$(date +%s)
 minutes() { echo "$(($1 / 60)) min $(($1 % 60)) s"; }
 echo
+echo "Type a description, read a summary: $python eval.py --ckpt $run/finetune_mass --interactive"
 echo "installation $(minutes $((installed - started))), everything else $(minutes $((ended - installed)))"

@@ -6,54 +6,21 @@ import numpy as np
 import pytest
 
 from src.transformer import beam_search as searching
-from src.transformer.beam_search import FinishedHypotheses, Hypothesis, LiveHypotheses, beam_search, length_penalty
-from src.transformer.transformer_for_infer import NEVER_ANSWERED, StepResult
-from src.utils.dictionary import BOS_INDEX, EOS_INDEX
+from src.transformer.beam_search import beam_search
+from src.transformer.search.constraints import NEVER_ANSWERED
+from src.transformer.search.hypotheses import FinishedHypotheses, Hypothesis, LiveHypotheses, length_penalty
+from src.transformer.search.options import SearchOptions
+from src.transformer.search.step_result import StepResult
+from src.utils.dictionary import EOS_INDEX
+from tests.toy_language import WORDS, ToyLanguage, ToyStep
 
-VOCAB = 7  # <unk> and two words may be answered beside </s>
-WORDS = [symbol for symbol in range(VOCAB) if symbol not in (*NEVER_ANSWERED, EOS_INDEX)]
 WEIGHTS = [0.0, 0.6, 1.0, 2.0]
 
 
-class ToyLanguage:
-    """Random log-probabilities of the next symbol that depend on the whole prefix."""
-
-    def __init__(self, seed: int, eos_bonus: float = 0.0, spread: float = 1.5):
-        self.seed, self.eos_bonus, self.spread = seed, eos_bonus, spread
-
-    def next(self, prefix: tuple[int, ...]) -> np.ndarray:
-        """[VOCAB] log-probabilities, as a network would give them: <pad>, <s> and <mask> have some as well."""
-        logits = self.spread * np.random.default_rng([self.seed, *prefix]).normal(size=VOCAB)
-        logits[EOS_INDEX] += self.eos_bonus
-        return logits - np.log(np.exp(logits).sum())
-
-    def log_prob(self, ids: tuple[int, ...]) -> float:
-        return sum(self.next(ids[:i])[symbol] for i, symbol in enumerate(ids))
-
-
-class ToyStep:
-    """A batch of languages as the search's `step`: knows of each prefix only what was given to it, as a cache does."""
-
-    def __init__(self, languages: list[ToyLanguage]):
-        self.languages = languages
-        self.given: list[np.ndarray] = []  # for each position, the symbols [batch, beam_width]
-
-    def __call__(self, position: int, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
-        assert position == len(self.given) and ancestors.shape == (*last_ids.shape, position + 1)
-        self.given.append(last_ids.copy())
-        log_probs = np.empty((*last_ids.shape, VOCAB))
-        for row, beam in np.ndindex(last_ids.shape):
-            ids = [int(given[row, ancestor]) for given, ancestor in zip(self.given, ancestors[row, beam], strict=True)]
-            assert ids[0] == BOS_INDEX
-            log_probs[row, beam] = self.languages[row].next(tuple(ids[1:]))
-        eos = log_probs[..., EOS_INDEX].copy()
-        log_probs[..., list(NEVER_ANSWERED)] = -np.inf
-        order = np.argsort(-log_probs, axis=-1)
-        return StepResult(np.take_along_axis(log_probs, order, axis=-1), order.astype(np.int32), eos)
-
-
-def search(languages: list[ToyLanguage], *arguments, **options) -> list[list[Hypothesis]]:
-    return beam_search(ToyStep(languages), len(languages), *arguments, **options)
+def search(languages: list[ToyLanguage], beam_width: int, max_length: int, weight: float, n_best: int = 1,
+           step: ToyStep | None = None) -> list[list[Hypothesis]]:
+    options = SearchOptions(max_length, beam_width, n_best, length_penalty_weight=weight)
+    return beam_search(step or ToyStep(languages), len(languages), options)
 
 
 def score(log_prob: float, length: int, weight: float) -> float:
@@ -118,18 +85,19 @@ def test_beam_of_one_without_length_penalty_is_greedy_decoding():
 def test_ending_early_changes_nothing(monkeypatch, weight, n_best):
     languages = [ToyLanguage(seed, eos_bonus=1.0, spread=2.5) for seed in range(40, 56)]
     for beam_width in (1, 2, 4):
-        step = ToyStep(languages)
-        found = beam_search(step, len(languages), beam_width, 7, weight, n_best)
-        alone = [ToyStep([language]) for language in languages]
-        for one in alone:
-            beam_search(one, 1, beam_width, 7, weight, n_best)
+        step, whole = ToyStep(languages), ToyStep(languages)
+        found = search(languages, beam_width, 7, weight, n_best, step)
         with monkeypatch.context() as patch:
-            patch.setattr(FinishedHypotheses, "cannot_improve", lambda self, best_score: False)
-            whole = ToyStep(languages)
-            assert found == beam_search(whole, len(languages), beam_width, 7, weight, n_best)
+            patch.setattr(FinishedHypotheses, "cannot_improve",
+                          lambda self, sentences, best_scores: np.zeros(np.shape(best_scores), bool))
+            assert found == search(languages, beam_width, 7, weight, n_best, whole)
+        steps = [step.steps_of(sentence) for sentence in range(len(languages))]
         assert len(whole.given) == 7
-        assert len(step.given) == max(len(one.given) for one in alone)
-        assert n_best > beam_width or min(len(one.given) for one in alone) < 7  # some do end early
+        assert n_best > beam_width or min(steps) < max(steps)  # some leave the batch before others
+        for sentence, language in enumerate(languages):
+            alone = ToyStep([language])
+            search([language], beam_width, 7, weight, n_best, alone)
+            assert len(alone.given) == steps[sentence]
 
 
 def test_sentences_of_a_batch_are_searched_independently():
@@ -176,13 +144,13 @@ def test_live_hypotheses_remember_their_ancestors():
     """Followed backwards, ancestors name the beams in which a hypothesis' symbols were given."""
     generator = np.random.default_rng(70)
     batch, beam_width = 3, 4
-    live = LiveHypotheses(batch, beam_width)
-    given = [live.ids[:, :, -1]]
+    live = LiveHypotheses(batch, beam_width, 7, first=1)
+    given = [live.last_ids]
     for _ in range(6):
         parents, symbols = generator.integers(0, beam_width, (2, batch, beam_width))
-        before = live.ids
+        before = live.ids.copy()
         live.advance(parents, symbols.astype(np.int32), np.zeros((batch, beam_width)))
-        given.append(live.ids[:, :, -1])
+        given.append(live.last_ids)
         for row, beam in np.ndindex(batch, beam_width):
             assert live.ids[row, beam].tolist() == [*before[row, parents[row, beam]], symbols[row, beam]]
             assert live.ancestors[row, beam, -1] == beam
@@ -192,7 +160,7 @@ def test_live_hypotheses_remember_their_ancestors():
 
 def test_ranking_goes_over_all_beams():
     log_probs = np.array([[[-1.0, -2.0], [-0.5, -9.0]]])
-    result = StepResult(log_probs, np.array([[[5, 6], [6, 2]]]), np.zeros((1, 2)))
+    result = StepResult(log_probs, np.array([[[5, 6], [6, 2]]]), np.zeros((1, 2)), None)
     totals, parents, symbols = searching.rank_candidates(np.array([[-1.0, -2.0]]), result, 3)
     assert totals.tolist() == [[-2.0, -2.5, -3.0]]
     assert parents.tolist() == [[0, 1, 0]] and symbols.tolist() == [[5, 6, 6]]

@@ -7,6 +7,9 @@ import pytest
 from config.loading import config_from_dict
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records import write_records
+from src.inference.examples import test_set as the_test_set  # pytest would take it for a test
+from src.inference.model_files import find_model
+from src.inference.options import EvaluationOptions
 from src.utils.dictionary import Dictionary
 
 WORDS = [f"w{i}" for i in range(12)]
@@ -51,12 +54,18 @@ def reversal(tmp_path_factory):
     return folder, nodes, vocabulary_path
 
 
-def test_learns_to_reverse(reversal):
+def evaluated(nodes, vocabulary_path, options):
     from src.inference.evaluation import evaluate
 
+    options.check()
+    files = find_model(config_from_dict(nodes), vocabulary=vocabulary_path)
+    return evaluate(files, the_test_set(files), options)
+
+
+def test_learns_to_reverse(reversal):
     folder, nodes, vocabulary_path = reversal
     output = folder / "answers" / "reversed.jsonl"
-    metrics = evaluate(config_from_dict(nodes), vocabulary_path, str(output), "rouge")
+    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), "rouge"))
     answers = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(answers) == metrics["sentences"] == 200
     exact = sum(answer["prediction"].split() == answer["source"].split()[::-1] for answer in answers)
@@ -65,11 +74,9 @@ def test_learns_to_reverse(reversal):
 
 
 def test_perplexity_of_what_was_learnt_is_near_one(reversal):
-    from src.inference.evaluation import evaluate
-
     folder, nodes, vocabulary_path = reversal
     output = folder / "scores" / "scores.jsonl"
-    metrics = evaluate(config_from_dict(nodes), vocabulary_path, str(output), "ppl")
+    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), "ppl"))
     assert 1.0 <= metrics["ppl"]["subword"] < 1.2
     log_probs = [json.loads(line)["log_prob"] for line in output.read_text().splitlines()]
     assert len(log_probs) == 200

@@ -9,6 +9,7 @@ import pytest
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records import write_records
 from src.inference.output import write_metrics
+from src.text.text_processing import find_text_processing
 from src.utils.dictionary import Dictionary
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -33,9 +34,11 @@ def road(tmp_path_factory):
     (folder / "tgt.txt").write_text("paper sells\nnews@@ paper\nwell well\n")
     loader = BiLingualDataLoader(str(folder / "src.txt"), str(folder / "tgt.txt"), vocabulary, max_len=16)
     write_records(str(folder / "pairs.tfrecord"), loader, "train", {"noise_prob": 0.0}, progress=False)
+    (folder / "some.codes").write_text("#version: 0.2\nn e\nne w\nnew s\np a\npa p\npap e\npape r</w>\n")
     (folder / "config.json").write_text(json.dumps({
         "dataset_config": {"epochs": 2, "batch_size": 2, "num_buckets": 1, "fine_tune_dataset": "pairs.tfrecord",
-                           "test_dataset": "pairs.tfrecord", "valid_dataset": "pairs.tfrecord"},
+                           "test_dataset": "pairs.tfrecord", "valid_dataset": "pairs.tfrecord",
+                           "tokenizer": "none", "bpe_codes": "some.codes"},
         "model_config": MODEL, "checkpoint_options": {"save_ckpt_steps": 2}, "training_config": {"log_steps": 1}}))
     printed = {"train": run_script(folder, "train.py", "--config", "config.json"),
                "average": run_script(folder, "weights_average.py", "--input_folder", "train_mass_cpu", "--output_file",
@@ -54,6 +57,13 @@ def test_training_prints_what_it_does_and_leaves_checkpoints(road):
     names = {path.name for path in (folder / "train_mass_cpu").iterdir()}
     assert {"ckpt-2.safetensors", "ckpt-4.safetensors", "best.safetensors", "latest.safetensors"} < names
     assert "mean of 2 checkpoints" in printed["average"]
+
+
+def test_how_text_becomes_symbols_is_known_beside_the_weights(road):
+    folder, _ = road
+    for weights in ("train_mass_cpu/best.safetensors", "mean/model.npz"):
+        text = find_text_processing(str(folder / weights))
+        assert text.encode(["newspaper"]).encoded == ["news@@ paper"] and text.codes != "some.codes"
 
 
 def test_answers_are_text_and_complete(road):

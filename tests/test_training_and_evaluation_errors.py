@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from config.loading import config_from_dict
@@ -11,8 +12,12 @@ from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.data_sources import batch_source
 from src.dataset.mono_data_loader import MonoLingualDataLoader
 from src.dataset.records import load_records, write_records
+from src.inference.examples import test_set as the_test_set  # pytest would take it for a test
+from src.inference.model_files import find_model
+from src.inference.options import EvaluationOptions
 from src.utils.dictionary import Dictionary
 from src.utils.errors import MassError, UsageError
+from src.utils.load_weights import save_weights
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TINY = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
@@ -112,11 +117,10 @@ def test_devices_that_are_not_there(tmp_path, data):
     assert "device_target is Ascend" in message
 
 
-def refused_evaluation(data, error, output, vocabulary="vocabulary", metric="rouge", **nodes):
-    from src.inference.evaluation import evaluate
-
+def refused_evaluation(data, error, output, vocabulary="vocabulary", **nodes):
     with pytest.raises(error) as caught:
-        evaluate(config_from_dict({"model_config": TINY, **nodes}), data[vocabulary], str(output), metric)
+        EvaluationOptions(str(output)).check()
+        the_test_set(find_model(config_from_dict({"model_config": TINY, **nodes}), vocabulary=data[vocabulary]))
     assert not os.path.exists(output)
     return str(caught.value)
 
@@ -124,10 +128,11 @@ def refused_evaluation(data, error, output, vocabulary="vocabulary", metric="rou
 def test_evaluation_needs_data_weights_and_one_vocabulary(tmp_path, data):
     output = tmp_path / "out" / "answers.jsonl"
     test = {"dataset_config": {"test_dataset": data["pairs"]}}
-    weights = {"checkpoint_options": {"existed_ckpt": str(tmp_path / "none.safetensors")}}
-    assert "test_dataset is empty" in refused_evaluation(data, UsageError, output, **weights)
+    weights = {"checkpoint_options": {"existed_ckpt": str(tmp_path / "weights.safetensors")}}
     assert "existed_ckpt is empty" in refused_evaluation(data, UsageError, output, **test)
-    assert "none.safetensors" in refused_evaluation(data, MassError, output, **test, **weights)
+    assert "weights.safetensors" in refused_evaluation(data, MassError, output, **test, **weights)
+    save_weights(weights["checkpoint_options"]["existed_ckpt"], {"one": np.ones(1)}, {})
+    assert "test_dataset is empty" in refused_evaluation(data, UsageError, output, **weights)
     message = refused_evaluation(data, MassError, output, "other_vocabulary", **test, **weights)
     assert data["other_vocabulary"] in message and "'c'" in message and "'x'" in message
 

@@ -96,7 +96,7 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
         {layout: padding(batches[layout]) for layout in engines},
         {layout: [count / part.seconds for count, part in zip(tokens[layout], rounds[layout], strict=True)]
          for layout in engines},
-        {layout: (first[layout].losses[0], rounds[layout][-1].losses[-1]) for layout in engines},
+        {layout: (first[layout].results[0], rounds[layout][-1].results[-1]) for layout in engines},
         {"ours": rounds[OURS][-1].peak_memory, "peer": max(rounds[layout][-1].peak_memory for layout in peer_batches)},
         first_step, {"ours": ours.description, "peer": peer.description})
 
@@ -116,13 +116,13 @@ def _rounds(name: str, engines: Mapping[str, EngineProcess], plan: Plan) -> dict
 
 def _repeated(name: str, again: Round, first: Round) -> float:
     """Seconds of a first step that used the compile cache; it must have computed the same."""
-    if not math.isclose(again.losses[0], first.losses[0], rel_tol=1e-4):
-        raise MassError(f"{name}: the loss of the first step is {first.losses[0]}, but {again.losses[0]} from the "
+    if not math.isclose(again.results[0], first.results[0], rel_tol=1e-4):
+        raise MassError(f"{name}: the loss of the first step is {first.results[0]}, but {again.results[0]} from the "
                         f"compile cache: run with --no_compile_cache, and report this")
     return again.seconds
 
 
 def _require_finite(name: str, rounds: Mapping[str, list[Round]]) -> None:
     for layout, parts in rounds.items():
-        if not all(math.isfinite(loss) for part in parts for loss in part.losses):
+        if not all(math.isfinite(loss) for part in parts for loss in part.results):
             raise MassError(f"{name}: a loss is not finite with {layout} batches: the speed would mean nothing")

@@ -1,4 +1,5 @@
 """An engine in a process of its own, which uses the processor only while it is asked to."""
+import importlib
 import multiprocessing
 import os
 import resource
@@ -7,31 +8,34 @@ import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from benchmarks.engines.workload import Training
-from src.dataset.batch import Batch
 from src.utils.errors import MassError
 
-ENGINES = ("mindspore", "pytorch")
+# Made with (settings, seed). Each engine's libraries are loaded only where they are used.
+ENGINES = {"mindspore": "mindspore_engine.MindSporeEngine", "pytorch": "pytorch_engine.PyTorchEngine",
+           "search": "mindspore_search.CachedSearch", "prefix search": "mindspore_search.PrefixSearch",
+           "pytorch search": "pytorch_search.PyTorchSearch"}
 
 
 class Engine(Protocol):
     """What a process runs."""
 
     description: str
-    weights: int  # numbers that are trained
+    weights: int  # numbers of the network
 
-    def step(self, batch: Batch) -> float: ...
+    def step(self, batch: Any) -> float:
+        """Work through a batch, and give a figure that shows that it was done."""
 
-    def wait(self) -> None: ...
+    def wait(self) -> None:
+        """Return when all is done."""
 
 
 class Round(NamedTuple):
     """Some steps in a row."""
 
     seconds: float
-    losses: list[float]  # of each step, the mean over its target symbols
+    results: list[float]  # of each step: in training the loss, in search the length of the answers
     peak_memory: int  # bytes that the process has held at most so far
 
 
@@ -40,6 +44,7 @@ class EngineProcess:
 
     Args:
         name: one of ENGINES.
+        settings: what the engine must know beside its batches.
         batches: by layout; a round names the layout and which of its batches it takes.
         environment: of the process. It is set before the engine's libraries are loaded.
 
@@ -47,13 +52,13 @@ class EngineProcess:
         MassError: the process has ended; its own words are on stderr.
     """
 
-    def __init__(self, name: str, training: Training, batches: Mapping[str, Sequence[Batch]], seed: int,
+    def __init__(self, name: str, settings: Any, batches: Mapping[str, Sequence[Any]], seed: int,
                  environment: Mapping[str, str]):
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._name = name
         self._process = context.Process(target=_serve, daemon=True,
-                                        args=(other, name, training, dict(batches), seed, dict(environment)))
+                                        args=(other, name, settings, dict(batches), seed, dict(environment)))
         self._process.start()
         other.close()
         self.description, self.weights = self._receive()
@@ -83,12 +88,13 @@ class EngineProcess:
             self._process.join()
 
 
-def _serve(connection: Connection, name: str, training: Training, batches: dict[str, Sequence[Batch]], seed: int,
+def _serve(connection: Connection, name: str, settings: Any, batches: dict[str, Sequence[Any]], seed: int,
            environment: dict[str, str]) -> None:
     """The process: build the engine, then run what is asked for until the other end is closed."""
     os.environ.clear()
     os.environ.update(environment)
-    engine = _engine(name, training, seed)
+    module, _, engine_class = ENGINES[name].partition(".")
+    engine: Engine = getattr(importlib.import_module(f"benchmarks.engines.{module}"), engine_class)(settings, seed)
     connection.send((engine.description, engine.weights))
     while True:
         try:
@@ -96,18 +102,9 @@ def _serve(connection: Connection, name: str, training: Training, batches: dict[
         except EOFError:
             return
         start = time.perf_counter()
-        losses = [engine.step(batches[layout][number]) for number in numbers]
+        results = [engine.step(batches[layout][number]) for number in numbers]
         engine.wait()
-        connection.send(Round(time.perf_counter() - start, losses, _peak_memory()))
-
-
-def _engine(name: str, training: Training, seed: int) -> Engine:
-    """Each engine's libraries are loaded only where they are used."""
-    if name == "mindspore":
-        from benchmarks.engines.mindspore_engine import MindSporeEngine
-        return MindSporeEngine(training, seed)
-    from benchmarks.engines.pytorch_engine import PyTorchEngine
-    return PyTorchEngine(training, seed)
+        connection.send(Round(time.perf_counter() - start, results, _peak_memory()))
 
 
 def _peak_memory() -> int:

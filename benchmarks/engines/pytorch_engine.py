@@ -5,6 +5,7 @@ import transformers
 from transformers import BartConfig, BartForConditionalGeneration
 
 from benchmarks.engines.workload import Training
+from config.config import ModelConfig
 from src.dataset.batch import Batch
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX
 
@@ -20,7 +21,7 @@ class PyTorchEngine:
     def __init__(self, training: Training, seed: int):
         torch.manual_seed(seed)
         model = training.model
-        self._network = BartForConditionalGeneration(_bart(training))
+        self._network = BartForConditionalGeneration(bart_config(model))
         self._network.train()
         self._optimizer = torch.optim.Adam(self._network.parameters(), training.learn_rate.lr, betas=BETAS, fused=True)
         self._clip_norm = training.learn_rate.clip_norm
@@ -48,8 +49,8 @@ class PyTorchEngine:
         """Nothing to wait for: PyTorch on the CPU returns when it has done its work."""
 
 
-def _bart(training: Training) -> BartConfig:
-    model = training.model
+def bart_config(model: ModelConfig) -> BartConfig:
+    """BART of our network's dimensions."""
     dropout = model.hidden_dropout_prob
     return BartConfig(
         vocab_size=model.vocab_size, d_model=model.hidden_size, max_position_embeddings=model.seq_length,

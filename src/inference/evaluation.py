@@ -1,101 +1,128 @@
-"""From a configuration to answers and scores of a test set."""
-import dataclasses
-from typing import Any
+"""Answers and scores of a test set: what stands in metrics.json, and what a report shows."""
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from config.config import Config
-from src.dataset.batch_source import BatchSource
-from src.dataset.data_sources import batch_source, with_vocabulary_size
-from src.dataset.records import RecordSet, load_records
-from src.inference.answers import best_answers, score_answers, text_of
+from src.dataset.records import RecordSet
+from src.inference.answers import best_answers, scores_of_answers
+from src.inference.examples import Examples
 from src.inference.generation import generate
-from src.inference.output import check_output, write_answers, write_metrics
+from src.inference.model import Model, load_model
+from src.inference.model_files import ModelFiles
+from src.inference.options import EvaluationOptions
+from src.inference.output import write_answers, write_metrics
 from src.inference.scoring import target_log_probs
-from src.transformer.operators.choice import choose_operators
+from src.transformer.search.options import SearchOptions
 from src.transformer.transformer_for_infer import TransformerForInfer
-from src.transformer.transformer_for_train import TransformerForTrain
-from src.transformer.weights import load_into
-from src.utils.device import require_compute_type, set_up_device
+from src.utils.bootstrap import SAMPLES, Interval, bootstrap_intervals
 from src.utils.dictionary import Dictionary
-from src.utils.errors import MassError, UsageError
+from src.utils.errors import UsageError
 from src.utils.ppl_score import perplexities
-from src.utils.rouge_score import rouge_signature
+from src.utils.rouge_score import ROUGE_METRICS, rouge_signature
 
 
-def evaluate(config: Config, vocabulary_path: str, output: str, metric: str) -> dict[str, Any]:
-    """Answer (`rouge`) or score (`ppl`) all of dataset_config.test_dataset; returns what metrics.json holds."""
-    check_output(output)
-    vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
-    records = _test_records(config, vocabulary, vocabulary_path)
-    config = with_vocabulary_size(config, records)
-    data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size, max_tokens=0,
-                               accumulate_batches=1, pack_sentences=False)
-    config = dataclasses.replace(config, dataset_config=data)
-    source = batch_source(records, config, noisy=False)
-    set_up_device(config)
-    require_compute_type(config)
-    choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
-                              config.model_config.compute_type)
-    print(f"operators: {choice.reason}", flush=True)
-    network = TransformerForTrain(config.model_config, choice.operators)
-    checkpoint = config.checkpoint_options.existed_ckpt
-    weights = load_into(network, checkpoint, config.model_config, records.info.vocabulary, vocabulary_path)
-    measure = {"rouge": _rouge, "ppl": _ppl}[metric]
-    figures = measure(config, network, records, source, vocabulary, output)
-    metrics = {**figures, "sentences": len(records), "test_dataset": list(records.paths),
-               "checkpoint": checkpoint, "checkpoint_step": weights.metadata.get("step"),
-               "vocabulary_fingerprint": vocabulary.fingerprint}
-    write_metrics(output, metrics)
+class Measured(NamedTuple):
+    """What one metric found out."""
+
+    answers: list[dict[str, Any]]  # of each example, as the output file has them
+    figures: dict[str, Any]  # for metrics.json
+    sentence_scores: np.ndarray  # [n], higher is better: ROUGE-L in percent, or mean log-probability of a symbol
+    shown_ids: list[tuple[int, ...]]  # the symbols of each answer, or of the target: what attention is shown of
+
+
+def evaluate(files: ModelFiles, examples: Examples, options: EvaluationOptions) -> dict[str, Any]:
+    """Answer (`rouge`) or score (`ppl`) all examples; returns what metrics.json holds.
+
+    Call `options.check` first.
+
+    Raises:
+        UsageError: the examples are not of the kind that the metric needs.
+        MassError: the model cannot be loaded.
+    """
+    if options.metric == "rouge" and not examples.pairs:
+        raise UsageError("--metric rouge answers pairs, but dataset_config.test_dataset holds sentences")
+    model = load_model(files)
+    measured = _rouge(model, examples, options) if options.metric == "rouge" else _ppl(model, examples, options)
+    write_answers(options.output, measured.answers)
+    metrics = {**measured.figures, "sentences": len(examples), "test_dataset": list(examples.names),
+               "checkpoint": files.checkpoint, "checkpoint_step": files.step,
+               "vocabulary_fingerprint": files.vocabulary.fingerprint}
+    write_metrics(options.output, metrics)
+    if options.report:
+        from src.inference.report import write_report  # matplotlib takes a second to import
+
+        write_report(options.report, options.metric, model, examples, measured, metrics)
     return metrics
 
 
-def _test_records(config: Config, vocabulary: Dictionary, vocabulary_path: str) -> RecordSet:
-    if not config.dataset_config.test_dataset:
-        raise UsageError("dataset_config.test_dataset is empty: set it to the records to evaluate on")
-    if not config.checkpoint_options.existed_ckpt:
-        raise UsageError("checkpoint_options.existed_ckpt is empty: set it to the weights to evaluate")
-    records = load_records(config.dataset_config.test_dataset, "dataset_config.test_dataset")
-    if records.info.vocabulary["fingerprint"] != vocabulary.fingerprint:
-        own = Dictionary.load_from_persisted_dict(records.vocabulary_path)
-        raise MassError(f"{records.paths[0]!r} was made with the vocabulary {records.vocabulary_path!r}, not with "
-                        f"--vocab {vocabulary_path!r}: {own.describe_difference(vocabulary)}")
-    return records
+def _rouge(model: Model, examples: Examples, options: EvaluationOptions) -> Measured:
+    config, vocabulary = model.files.config, model.files.vocabulary
+    search = SearchOptions.from_config(config.model_config)
+    infer = TransformerForInfer(model.network.transformer, config.dataset_config.eval_batch_size, search)
+    found = generate(infer, examples.batches(config))
+    answers = list(best_answers(examples, found, vocabulary, config.model_config.copy_unk))
+    scores = scores_of_answers(answers, options.tool)
+    interval = None
+    if options.confidence:
+        interval = _named(ROUGE_METRICS, bootstrap_intervals(scores, lambda sums: sums / len(scores)))
+    figures = {"rouge": dict(zip(ROUGE_METRICS, map(float, scores.mean(0)), strict=True)), "rouge_interval": interval,
+               "unknown_in_references": sum(answer["target"].count("<unk>") for answer in answers),
+               "truncated_references": examples.records.info.flawed.get("target truncated", 0),
+               "signature": signature(search, vocabulary, options)}
+    return Measured(answers, figures, scores[:, -1], [hypotheses[0].ids for hypotheses in found])
 
 
-def _rouge(config: Config, network: TransformerForTrain, records: RecordSet, source: BatchSource,
-           vocabulary: Dictionary, output: str) -> dict[str, Any]:
-    if records.info.kind != "pairs":
-        raise UsageError("--metric rouge answers pairs, but dataset_config.test_dataset holds sentences")
-    model = config.model_config
-    infer = TransformerForInfer(network.transformer, config.dataset_config.eval_batch_size, model.beam_width,
-                                model.max_decode_length)
-    answers = list(best_answers(records, generate(infer, source, model), vocabulary))
-    write_answers(output, answers)
-    return {"rouge": score_answers(answers),
-            "unknown_in_references": sum(answer["target"].count("<unk>") for answer in answers),
-            "truncated_references": records.info.flawed.get("target truncated", 0),
-            "signature": f"{rouge_signature()}, beam {model.beam_width}, length penalty "
-                         f"{model.length_penalty_weight:g}, at most {model.max_decode_length} symbols, "
-                         f"vocabulary {vocabulary.fingerprint[:12]}"}
+def signature(search: SearchOptions, vocabulary: Dictionary, options: EvaluationOptions) -> str:
+    """All that ROUGE depends on beside model and data, to stand beside every score."""
+    parts = [rouge_signature(options.tool)]
+    if search.sampling:
+        parts.append("sampling: " + ", ".join(f"{name} {value:g}" for name, value in search.sampling._asdict().items()))
+    else:
+        parts += [f"beam {search.beam_width}", f"length penalty {search.length_penalty_weight:g}"]
+    parts += [f"at least {search.min_length} symbols"] * (search.min_length > 1)
+    parts.append(f"at most {search.max_length} symbols")
+    parts += [f"no {search.no_repeat_ngram_size}-gram twice"] * (search.no_repeat_ngram_size > 0)
+    parts += ["no <unk>"] * search.ban_unk + ["<unk> copied from the source"] * search.attention
+    parts.append(f"vocabulary {vocabulary.fingerprint[:12]}")
+    parts += [f"95% intervals from {SAMPLES} bootstrap samples"] * options.confidence
+    return ", ".join(parts)
 
 
-def _ppl(config: Config, network: TransformerForTrain, records: RecordSet, source: BatchSource,
-         vocabulary: Dictionary, output: str) -> dict[str, Any]:
-    log_probs, counts = target_log_probs(network, source)
-    columns = ("source", "target") if records.info.kind == "pairs" else ("tokens",)
-    write_answers(output, ({**{name: text_of(records.columns[name][index], vocabulary) for name in columns},
-                            "log_prob": float(log_probs[index]), "symbols": int(counts[index])}
-                           for index in range(len(records))))
-    subwords = int(counts.sum())
-    figures = {"nll": -float(log_probs.sum()), "target_symbols": subwords}
-    if records.info.kind == "sentences":  # a fragment has no whole words to count
-        return {"ppl": {"subword": perplexities(figures["nll"], subwords, subwords).subword}, **figures}
-    words = count_words(records.columns["target"].values, vocabulary)
-    return {"ppl": perplexities(figures["nll"], subwords, words)._asdict(), **figures, "target_words": words}
+def _ppl(model: Model, examples: Examples, options: EvaluationOptions) -> Measured:
+    scores = target_log_probs(model.network, examples.batches(model.files.config))
+    answers = [{**{name: text(index) for name, text in examples.texts.items()}, "log_prob": float(log_prob),
+                "symbols": int(symbols)}
+               for index, (log_prob, symbols) in enumerate(zip(*scores, strict=True))]
+    nll, subwords = -float(scores.log_probs.sum()), int(scores.symbols.sum())
+    figures: dict[str, Any] = {"nll": nll, "target_symbols": subwords}
+    counts = [scores.symbols]  # by which perplexity is counted
+    if examples.pairs:  # a fragment has no whole words to count
+        counts.append(np.array([count_words(answer["target"]) for answer in answers]))
+        figures["target_words"] = int(counts[1].sum())
+    names = ("subword", "word")[: len(counts)]
+    both = perplexities(nll, subwords, figures.get("target_words", subwords))
+    figures["ppl"] = {name: getattr(both, name) for name in names}
+    figures["ppl_interval"] = None
+    if options.confidence:
+        values = np.stack([-scores.log_probs, *counts], axis=1)
+        with np.errstate(over="ignore"):
+            figures["ppl_interval"] = _named(
+                names, bootstrap_intervals(values, lambda sums: np.exp(sums[:, :1] / sums[:, 1:])))
+    return Measured(answers, figures, scores.log_probs / scores.symbols, _target_ids(examples.records))
 
 
-def count_words(ids: np.ndarray, vocabulary: Dictionary) -> int:
-    """Words among ids after BPE is joined: symbols that no other one continues; each </s> counts as one."""
-    ends_word = np.array([not symbol.endswith("@@") for symbol in vocabulary.symbols])
-    return int(np.count_nonzero(ends_word[ids]))
+def count_words(text: str) -> int:
+    """Words of a text, between spaces, and one for </s>."""
+    return 1 + sum(map(bool, text.split(" ")))
+
+
+def _target_ids(records: RecordSet) -> list[tuple[int, ...]]:
+    if "target" not in records.columns:
+        return []
+    target = records.columns["target"]
+    return [tuple(target[index].tolist()) for index in range(len(target))]
+
+
+def _named(names: Iterable[str], intervals: list[Interval]) -> dict[str, list[float]]:
+    return {name: list(interval) for name, interval in zip(names, intervals, strict=True)}

@@ -1,30 +1,50 @@
-"""Answers of the search for a whole data set."""
+"""Answers of the search, for a batch or a whole data set."""
 import numpy as np
 from tqdm import tqdm
 
-from config.config import ModelConfig
 from src.dataset.batch_source import BatchSource
-from src.transformer.beam_search import Hypothesis, beam_search
+from src.transformer.beam_search import beam_search
+from src.transformer.search.hypotheses import Hypothesis
+from src.transformer.search.sampling import sample, sentence_keys
 from src.transformer.transformer_for_infer import TransformerForInfer
+from src.utils.device import restore_interrupts
+from src.utils.errors import MassError
 
 
-def generate(infer: TransformerForInfer, source: BatchSource, model: ModelConfig,
-             n_best: int = 1) -> list[list[Hypothesis]]:
+def answer(infer: TransformerForInfer, source_ids: np.ndarray, source_positions: np.ndarray,
+           source_segments: np.ndarray, source_mask: np.ndarray) -> list[list[Hypothesis]]:
+    """The n best hypotheses of each sentence of a batch, by the options that `infer` was made with.
+
+    Arrays [sentences, source_len] int32 as in Batch, one sentence a row, of at most infer.batch rows.
+
+    Raises:
+        MassError: the constraints leave a sentence no answer.
+    """
+    infer.start(source_ids, source_positions, source_segments, source_mask)
+    if infer.options.sampling:
+        found = sample(infer.step, sentence_keys(source_ids), infer.options)
+    else:
+        found = beam_search(infer.step, len(source_ids), infer.options)
+    if not all(found):
+        raise MassError(f"no answer of at least {infer.options.min_length} symbols is left to some sentence: lower "
+                        f"model_config.min_decode_length or raise no_repeat_ngram_size")
+    return found
+
+
+def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False) -> list[list[Hypothesis]]:
     """The n best hypotheses of each example, in the order of the records; none for those of other ranks.
 
-    The source has one example a row (dataset_config.pack_sentences off).
+    The source has one example a row (dataset_config.pack_sentences off). Progress is shown on a terminal, if not quiet.
     """
-    rows = infer.batch
+    infer.refresh()
     answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
-    with tqdm(total=len(source), desc="search", unit="sentence", disable=None) as progress:
+    with tqdm(total=len(source), desc="search", unit="sentence", disable=quiet or None) as progress:
         for indices, batch in source.in_order():
-            missing = rows - len(indices)
+            present = indices >= 0
             sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)
-            infer.start(*(np.pad(array, ((0, missing), (0, 0))) for array in sources))
-            found = beam_search(infer.step, rows, model.beam_width, model.max_decode_length,
-                                model.length_penalty_weight, n_best)
-            for index, hypotheses in zip(indices, found, strict=False):
-                if index >= 0:
-                    answers[index] = hypotheses
-            progress.update(int(np.count_nonzero(indices >= 0)))
+            found = answer(infer, *(array[present] for array in sources)) if present.any() else []
+            for index, hypotheses in zip(indices[present], found, strict=True):
+                answers[index] = hypotheses
+            progress.update(int(np.count_nonzero(present)))
+            restore_interrupts()
     return answers

@@ -1,6 +1,7 @@
-"""What eval.py writes: one JSON object a line, the same for readers, and metrics.json."""
+"""What eval.py writes: one JSON object a line, the same for readers, and metrics.json; or plain lines."""
 import json
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,18 +17,25 @@ def readable_path(path: str) -> str:
     return os.path.splitext(path)[0] + ".txt"
 
 
-def check_output(path: str) -> None:
+def check_output(path: str, overwrite: bool = False) -> None:
     """Refuse, before any work is done, an output that cannot be written or would be its own readable file."""
     if readable_path(path) == path:
         raise UsageError(f"--output {path!r} must not end in .txt: the readable text goes beside it under that ending; "
                          f"end it in .jsonl")
     if os.path.basename(path) == METRICS_FILE:
         raise UsageError(f"--output {path!r}: the scores go into a file of that name beside it; choose another")
-    if os.path.isdir(path):
-        raise UsageError(f"--output {path!r} is a folder; give a file")
     if os.path.exists(readable_path(path)) and not os.path.exists(path):
         raise UsageError(f"--output {path!r}: the readable text would replace {readable_path(path)!r}, which is not of "
                          f"an earlier output; choose another name")
+    check_file(path, "--output", overwrite)
+
+
+def check_file(path: str, flag: str, overwrite: bool) -> None:
+    """Refuse an output file that cannot be written, or exists and shall not be replaced."""
+    if os.path.isdir(path):
+        raise UsageError(f"{flag} {path!r} is a folder; give a file")
+    if os.path.exists(path) and not overwrite:
+        raise UsageError(f"{flag} {path!r} exists: give --overwrite to replace it, or choose another name")
     make_output_folder(os.path.dirname(path) or ".")
 
 
@@ -38,6 +46,18 @@ def write_answers(path: str, answers: Iterable[dict[str, Any]]) -> None:
         for number, answer in enumerate(answers, start=1):
             lines.write(json.dumps(answer, ensure_ascii=False) + "\n")
             text.write(f"[{number}]\n" + "".join(f"{key:>10}: {value}\n" for key, value in answer.items()) + "\n")
+
+
+def write_lines(path: str | None, batches: Iterable[Iterable[str]]) -> None:
+    """Write lines as UTF-8 text, to stdout if there is no path: those of a batch when it is there, not later."""
+    if path is None:
+        for batch in batches:
+            sys.stdout.buffer.write("".join(f"{line}\n" for line in batch).encode("utf-8"))
+            sys.stdout.buffer.flush()
+        return
+    with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+        for batch in batches:
+            stream.writelines(f"{line}\n" for line in batch)
 
 
 def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:

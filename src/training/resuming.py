@@ -15,8 +15,11 @@ from src.utils.load_weights import load_weights
 # What may change between a run and its continuation; all else must be as it was.
 MAY_CHANGE = {
     "dataset_config": {"epochs", "pre_train_dataset", "fine_tune_dataset", "test_dataset", "valid_dataset",
-                       "dataset_sink_mode", "dataset_sink_step", "eval_batch_size", "accumulate_batches"},
-    "model_config": {"save_graphs", "beam_width", "length_penalty_weight", "max_decode_length"},
+                       "dataset_sink_mode", "dataset_sink_step", "eval_batch_size", "accumulate_batches", "tokenizer",
+                       "lower_case", "digits_to_hash", "bpe_codes"},
+    "model_config": {"save_graphs", "beam_width", "length_penalty_weight", "max_decode_length", "min_decode_length",
+                     "n_best", "no_repeat_ngram_size", "ban_unk", "copy_unk", "decode_strategy", "temperature",
+                     "top_k", "top_p", "sampling_seed"},
     "checkpoint_options": {field.name for field in dataclasses.fields(Config().checkpoint_options)},
     "training_config": {field.name for field in dataclasses.fields(Config().training_config)},
 }

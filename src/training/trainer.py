@@ -8,6 +8,7 @@ from config.config import Config
 from config.loading import save_config
 from src.dataset.data_sources import with_vocabulary_size
 from src.dataset.records import RecordSet
+from src.text.text_processing import TextProcessing
 from src.training.checkpoints import (
     LATEST,
     SET_ASIDE,
@@ -26,6 +27,7 @@ from src.training.start_summary import StartSummary, start_text
 from src.training.train_step import TrainStep
 from src.training.training_data import (
     identify,
+    text_processing,
     training_records,
     training_source,
     validation_records,
@@ -57,6 +59,7 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     records = training_records(config)
     config = with_vocabulary_size(config, records)
     valid_records = validation_records(config, records)
+    text = text_processing(config, records) if ranks.main else None
     source = training_source(records, config, ranks)
     valid_source = validation_source(valid_records, config, ranks, source.plan.shapes)
     require_compute_type(config)
@@ -76,7 +79,7 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     if config.training_config.valid_rouge_sentences:
         rouge_sample = RougeSample(network, valid_records, config, ranks)
     data = TrainingData(source, valid_source, rouge_sample, identity, records.info.vocabulary, records.vocabulary_path)
-    checkpoints = _prepare_folder(folder, config, records, resumed) if ranks.main else None
+    checkpoints = _prepare_folder(folder, config, records, text, resumed) if ranks.main else None
     if ranks.main:
         print(start_text(_summary(config, network, data, records, valid_records, ranks, state, weights_from, folder,
                                   chosen.reason)),
@@ -133,7 +136,8 @@ def _load(config: Config, network: TransformerForTrain, optimizer_memory: Sequen
     return f"{path} (step {step}; this run begins at step 0 with a fresh optimizer)"
 
 
-def _prepare_folder(folder: str, config: Config, records: RecordSet, resumed: Resumed | None) -> Checkpoints:
+def _prepare_folder(folder: str, config: Config, records: RecordSet, text: TextProcessing | None,
+                    resumed: Resumed | None) -> Checkpoints:
     """Make the run folder ready; what an earlier process left there of later steps is put aside."""
     make_output_folder(folder)
     if resumed and _continues_in(folder, resumed):
@@ -149,6 +153,8 @@ def _prepare_folder(folder: str, config: Config, records: RecordSet, resumed: Re
         if os.path.isfile(metrics):
             copy_atomically(metrics, os.path.join(folder, METRICS_FILE))
     save_config(config, os.path.join(folder, "config.json"))
+    if text:
+        text.save(folder)
     return Checkpoints(folder, config, records.info.vocabulary, records.vocabulary_path)
 
 

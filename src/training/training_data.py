@@ -7,8 +7,10 @@ from src.dataset.batch import Shape
 from src.dataset.batch_source import BatchSource
 from src.dataset.data_sources import batch_source, require_same_vocabulary
 from src.dataset.records import RecordSet, load_records
+from src.text.text_processing import TextProcessing, find_text_processing
 from src.training.distributed import Ranks
 from src.training.training_state import DataIdentity
+from src.utils.dictionary import Dictionary
 from src.utils.errors import UsageError
 
 
@@ -47,6 +49,22 @@ def validation_records(config: Config, records: RecordSet) -> RecordSet | None:
         raise UsageError("training_config.valid_rouge_sentences answers pairs, but the data holds sentences: set it to "
                          "0 in pre-training")
     return valid
+
+
+def text_processing(config: Config, records: RecordSet) -> TextProcessing | None:
+    """How raw text became the records, as the configuration says, or else what stands beside the weights to start from.
+
+    Raises:
+        UsageError: the vocabulary is of subwords, and no codes are named.
+        MassError: the codes, or what stands beside the weights, are missing or damaged.
+    """
+    data, existed = config.dataset_config, config.checkpoint_options.existed_ckpt
+    if not data.tokenizer:
+        return find_text_processing(existed) if existed else None
+    text = TextProcessing(data.tokenizer, data.lower_case, data.digits_to_hash, data.bpe_codes)
+    text.require_codes(Dictionary.load_from_persisted_dict(records.vocabulary_path), "dataset_config.bpe_codes")
+    text.check()
+    return text
 
 
 def training_source(records: RecordSet, config: Config, ranks: Ranks) -> BatchSource:

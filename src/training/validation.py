@@ -10,8 +10,10 @@ from src.dataset.batch_source import BatchSource
 from src.dataset.data_sources import batch_source
 from src.dataset.records import RecordSet
 from src.inference.answers import best_answers, score_answers
+from src.inference.examples import record_examples
 from src.inference.generation import generate
 from src.training.distributed import Ranks
+from src.transformer.search.options import SearchOptions
 from src.transformer.transformer import NO_SEED
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
@@ -48,21 +50,23 @@ class RougeSample:
 
     def __init__(self, network: TransformerForTrain, records: RecordSet, config: Config, ranks: Ranks):
         count = min(config.training_config.valid_rouge_sentences, len(records))
-        self._records = _some(records, count)
+        sample = _some(records, count)
         self._vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
-        data, model = config.dataset_config, config.model_config
+        self._examples = record_examples(sample, self._vocabulary)
+        data = config.dataset_config
         rows = min(data.eval_batch_size, -(-count // ranks.world_size))
         one_a_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, num_buckets=1, accumulate_batches=1,
                                         pack_sentences=False)
-        self._source = batch_source(self._records, dataclasses.replace(config, dataset_config=one_a_row), False,
+        self._source = batch_source(sample, dataclasses.replace(config, dataset_config=one_a_row), False,
                                     ranks.rank, ranks.world_size)
-        self._infer = TransformerForInfer(network.transformer, rows, model.beam_width, model.max_decode_length)
-        self._network, self._model, self._ranks = network, model, ranks
+        self._infer = TransformerForInfer(network.transformer, rows, SearchOptions.from_config(config.model_config))
+        self._network, self._ranks = network, ranks
 
     def measure(self) -> dict[str, float]:
         """F1 in percent, by name."""
         self._network.set_train(False)
-        answers = list(best_answers(self._records, generate(self._infer, self._source, self._model), self._vocabulary))
+        answers = list(best_answers(self._examples, generate(self._infer, self._source, quiet=True),
+                                    self._vocabulary, self._infer.options.attention))
         self._network.set_train(True)
         own = score_answers(answers) if answers else dict.fromkeys(ROUGE_METRICS, 0.0)
         *sums, count = self._ranks.sums([*(own[name] * len(answers) for name in ROUGE_METRICS), len(answers)])

@@ -36,16 +36,17 @@ class DecoderLayer(nn.Cell):
         return self.feed_forward_frame.join(x, branch, self.feed_forward.contract.bias, seed)
 
     def step(self, x: Tensor, history_bias: Tensor, rows: Tensor, caches: tuple[Tensor, Tensor],
-             memory: tuple[Tensor, Tensor], memory_bias: Tensor, seed: Tensor) -> Tensor:
+             memory: tuple[Tensor, Tensor], memory_bias: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
         """As `construct` for the newest symbols x [batch * beam_width, hidden_size]; see SelfAttention.step.
 
         The beams of a sentence are the queries of one attention, so its encoder keys and values
-        (`memory`, each [batch, num_heads, source_len, head_size]) exist once.
+        (`memory`, each [batch, num_heads, source_len, head_size]) exist once. Returns the weights of the attention to
+        them besides, [batch, num_heads, beam_width, source_len].
         """
         branch = self.attention.step(self.attention_frame(x), history_bias, rows, caches[0], caches[1])
         x = self.attention_frame.join(x, branch, self.attention.output.bias, seed)
-        branch = self.cross_attention.attend(self.cross_attention_frame(x), memory[0], memory[1], memory_bias)
-        return self.finish(x, branch, seed)
+        branch, weights = self.cross_attention.attend(self.cross_attention_frame(x), memory[0], memory[1], memory_bias)
+        return self.finish(x, branch, seed), weights
 
 
 class Decoder(nn.Cell):

@@ -21,9 +21,10 @@ class Embedding(nn.Cell):
         table = embedding_table(model.vocab_size, model.hidden_size, model.initializer_range, seed)
         self.table = Parameter(Tensor(table))
         self.positions = PositionalEmbedding(model.max_position_embeddings, model.hidden_size)
+        self.scale = math.sqrt(model.hidden_size)
         # One for each side, because an operator drops out the same entries whenever it is given the same seed.
         self.source_look_up, self.target_look_up = (
-            operators.embedding(math.sqrt(model.hidden_size), model.hidden_dropout_prob) for _ in range(2))
+            operators.embedding(self.scale, model.hidden_dropout_prob) for _ in range(2))
 
     def source(self, ids: Tensor, positions: Tensor, seed: Tensor) -> Tensor:
         """What the encoder reads: see `construct`."""

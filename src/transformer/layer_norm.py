@@ -12,6 +12,7 @@ class LayerNorm(nn.Cell):
         super().__init__()
         self.gamma = Parameter(initializer("ones", (hidden_size,)))
         self.beta = Parameter(initializer("zeros", (hidden_size,)))
+        self.epsilon = epsilon
         self.normalize = operators.layer_norm(epsilon)
 
     def construct(self, x: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
 """Scaled dot-product attention with several heads."""
-import math
-
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
+from mindspore import dtype as mstype
 
 from config.config import ModelConfig
 from src.transformer.dense import Dense
 from src.transformer.operators.choice import Operators
+from src.transformer.operators.plain import DotProductAttention, split_heads
 
 
 class MultiHeadAttention(nn.Cell):
@@ -21,14 +21,12 @@ class MultiHeadAttention(nn.Cell):
         hidden = model.hidden_size
         self.num_heads = model.num_attention_heads
         self.head_size = hidden // self.num_heads
-        self.scale = 1.0 / math.sqrt(self.head_size)
         self.query = Dense(hidden, hidden, operators, seed)
         self.key = Dense(hidden, hidden, operators, seed + 1)
         self.value = Dense(hidden, hidden, operators, seed + 2)
         self.output = Dense(hidden, hidden, operators, seed + 3)
         self.attention = operators.attention(self.num_heads, model.attention_dropout_prob, causal)
-        self.scores = ops.BatchMatMul(transpose_b=True)
-        self.mix = ops.BatchMatMul()
+        self.dot_product = DotProductAttention(mstype.float32)  # of single steps
 
     def construct(self, x: Tensor, memory: Tensor, query_segments: Tensor, key_segments: Tensor,
                   seed: Tensor) -> Tensor:
@@ -40,20 +38,16 @@ class MultiHeadAttention(nn.Cell):
                                self.query.bias, self.key.bias, self.value.bias, query_segments, key_segments, seed)
         return self.output.product(mixed)
 
-    def split_heads(self, x: Tensor, batch: int) -> Tensor:
-        """[batch * length, hidden_size] -> [batch, num_heads, length, head_size]."""
-        return ops.transpose(ops.reshape(x, (batch, -1, self.num_heads, self.head_size)), (0, 2, 1, 3))
-
     def keys_values(self, memory: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """[batch * key_len, hidden_size] -> keys and values, each [batch, num_heads, key_len, head_size]."""
-        return self.split_heads(self.key(memory), batch), self.split_heads(self.value(memory), batch)
+        return (split_heads(self.key(memory), batch, self.num_heads),
+                split_heads(self.value(memory), batch, self.num_heads))
 
-    def attend(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+    def attend(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """As `construct`, without dropout, for the search, which keeps keys and values; `bias` hides some of them.
 
-        `bias` broadcasts to [batch, num_heads, query_len, key_len].
+        `bias` broadcasts to [batch, num_heads, query_len, key_len], the shape of the weights that are returned besides.
         """
-        queries = self.split_heads(self.query(x) * self.scale, keys.shape[0])
-        weights = ops.softmax(self.scores(queries, keys) + bias, -1)
-        mixed = self.mix(weights, values)  # [batch, num_heads, query_len, head_size]
-        return self.output.product(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), x.shape))
+        queries = split_heads(self.query(x), keys.shape[0], self.num_heads)
+        weights = self.dot_product.weights(queries, keys, bias)
+        return self.output.product(self.dot_product.mixed(weights, values)), weights

@@ -24,4 +24,4 @@ class SelfAttention(MultiHeadAttention):
         keys = ops.scatter_update(key_cache, rows, ops.reshape(keys, entry))
         values = ops.scatter_update(value_cache, rows, ops.reshape(values, entry))
         history = (batch, self.num_heads, -1, self.head_size)
-        return self.attend(x, ops.reshape(keys, history), ops.reshape(values, history), bias)
+        return self.attend(x, ops.reshape(keys, history), ops.reshape(values, history), bias)[0]

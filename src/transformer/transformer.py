@@ -22,6 +22,7 @@ class Transformer(nn.Cell):
     def __init__(self, model: ModelConfig, operators: Operators):
         super().__init__()
         seeds = np.random.SeedSequence(model.random_seed).generate_state(3).tolist()
+        self.model, self.operators = model, operators
         self.embedding = Embedding(model, operators, seeds[0])
         self.encoder = Encoder(model, operators, seeds[1])
         self.decoder = Decoder(model, operators, seeds[2])

@@ -1,5 +1,6 @@
 """The network's weights against files: what belongs together is checked by name, shape and vocabulary."""
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def check_vocabulary(weights: Weights, vocabulary: dict[str, Any], vocabulary_pa
     """Raise a MassError naming both files, both sizes and the first symbol that differs, unless they are the same."""
     trained = weights.metadata.get("vocabulary")
     if trained is None:
-        print(f"warning: {weights.path} does not say which vocabulary it was trained with; only shapes are checked")
+        print(f"warning: {weights.path} does not say which vocabulary it was trained with; only shapes are checked",
+              file=sys.stderr)
     elif trained["fingerprint"] != vocabulary["fingerprint"]:
         own_path = os.path.join(os.path.dirname(weights.path), trained["file"])
         detail = f"its size is {trained['size']}, the other's {vocabulary['size']}"

@@ -1,5 +1,6 @@
 """MindSpore set up for a device."""
 import os
+import signal
 
 import numpy as np
 
@@ -32,6 +33,15 @@ def set_up_device(config: Config) -> None:
     if model.save_graphs:
         mindspore.set_context(save_graphs=1, save_graphs_path="graphs")
     mindspore.set_seed(model.random_seed)
+
+
+def restore_interrupts() -> None:
+    """Let Ctrl-C be Python's KeyboardInterrupt again.
+
+    When MindSpore compiles a graph, it puts its own handler in that place, which ends the process as SIGTERM does. To
+    be called between two pieces of work, in the main thread.
+    """
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
 
 
 def seed_dropout(random_seed: int, rank: int, first_step: int) -> None:

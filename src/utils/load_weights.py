@@ -35,11 +35,24 @@ def load_weights(path: str) -> Weights:
         MassError: missing, damaged or not a weights file.
         UsageError: an ending that is none of the three.
     """
-    require_file(path, "checkpoint")
-    ending = os.path.splitext(path)[1]
-    if ending not in READERS:
-        raise UsageError(f"checkpoint {path!r} must end in one of {', '.join(READERS)}")
-    return READERS[ending](path)
+    return READERS[_ending(path)](path)
+
+
+def read_metadata(path: str) -> dict[str, Any]:
+    """The metadata of a weights file, without its arrays; empty for a `.ckpt`.
+
+    Raises:
+        MassError: missing, damaged or not a weights file.
+        UsageError: an ending that is none of the three.
+    """
+    reader = METADATA_READERS[_ending(path)]
+    return reader(path) if reader else {}
+
+
+def vocabulary_path(path: str, metadata: dict[str, Any]) -> str | None:
+    """Where the vocabulary of a weights file should stand; None if its metadata names none."""
+    vocabulary = metadata.get("vocabulary")
+    return os.path.join(os.path.dirname(path), vocabulary["file"]) if vocabulary else None
 
 
 def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
@@ -55,6 +68,15 @@ def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, A
                       metadata={METADATA_ENTRY: json.dumps(metadata)})
 
 
+def _ending(path: str) -> str:
+    """The ending of a weights file that exists, one of READERS."""
+    require_file(path, "checkpoint")
+    ending = os.path.splitext(path)[1]
+    if ending not in READERS:
+        raise UsageError(f"checkpoint {path!r} must end in one of {', '.join(READERS)}")
+    return ending
+
+
 def _load_safetensors(path: str) -> Weights:
     from safetensors import SafetensorError, safe_open
 
@@ -66,12 +88,30 @@ def _load_safetensors(path: str) -> Weights:
         raise _damaged(path, error) from error
 
 
+def _safetensors_metadata(path: str) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            return _parse_metadata((stream.metadata() or {}).get(METADATA_ENTRY, "{}"))
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
 def _load_npz(path: str) -> Weights:
     try:
         with np.load(path, allow_pickle=False) as stream:
             arrays = {name: stream[name] for name in stream.files}
         metadata = _parse_metadata(str(arrays.pop(METADATA_ENTRY, "{}")))
         return Weights(path, arrays, metadata)
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _npz_metadata(path: str) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as stream:
+            return _parse_metadata(str(stream[METADATA_ENTRY]) if METADATA_ENTRY in stream.files else "{}")
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
 
@@ -103,3 +143,4 @@ def _damaged(path: str, error: Exception) -> MassError:
 
 
 READERS = {".safetensors": _load_safetensors, ".npz": _load_npz, ".ckpt": _load_ckpt}
+METADATA_READERS = {".safetensors": _safetensors_metadata, ".npz": _npz_metadata, ".ckpt": None}

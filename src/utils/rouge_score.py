@@ -1,34 +1,85 @@
-"""ROUGE on words (Lin, 2004), by the package `rouge`."""
+"""ROUGE on words (Lin, 2004), by the package `rouge` or by `rouge-score`."""
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Literal
+
+import numpy as np
+
+from src.utils.errors import MassError
 
 ROUGE_METRICS = ("rouge-1", "rouge-2", "rouge-l")
+Tool = Literal["rouge", "rouge-score"]
+ROUGE_TOOLS: tuple[Tool, ...] = ("rouge", "rouge-score")
+
+_SIGNATURES = {
+    "rouge": "distinct n-grams, words split at blanks and full stops, no stemming, case kept",
+    "rouge-score": "all n-grams, words of a-z and 0-9 only, Porter stemming, lower case",
+}
 
 
-def rouge_scores(predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """F1 of ROUGE-1, 2 and L in percent, averaged over all pairs; words are what blanks and full stops separate.
+def rouge_scores(predictions: Sequence[str], references: Sequence[str], tool: Tool = "rouge") -> dict[str, float]:
+    """F1 of ROUGE-1, 2 and L in percent, averaged over all pairs; see `rouge_of_pairs`."""
+    means = rouge_of_pairs(predictions, references, tool).mean(axis=0)
+    return {name: float(mean) for name, mean in zip(ROUGE_METRICS, means, strict=True)}
 
-    As the package counts by default, an n-gram that stands several times in a text counts once. A pair with a side that
-    holds no word scores 0 (the package refuses such texts).
+
+def rouge_of_pairs(predictions: Sequence[str], references: Sequence[str], tool: Tool = "rouge") -> np.ndarray:
+    """[pairs, 3]: F1 of ROUGE-1, 2 and L of each pair in percent.
+
+    With `rouge`, words are what blanks and full stops separate, and an n-gram that stands several times in a text
+    counts once, as the package counts by default; a pair with a side that holds no word scores 0 (the package refuses
+    such texts). `rouge-score` counts every n-gram, of stems, and sees no words but those of a-z and 0-9.
+
+    Raises:
+        MassError: `rouge-score` is not installed.
     """
-    from rouge import Rouge
-
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
     if not predictions:
         raise ValueError("ROUGE of no sentences")
-    scored = [pair for pair in zip(predictions, references, strict=True) if all(map(_has_words, pair))]
-    if not scored:
-        return dict.fromkeys(ROUGE_METRICS, 0.0)
-    scorer = Rouge(metrics=list(ROUGE_METRICS), stats=["f"], exclusive=True)
-    means = scorer.get_scores(*map(list, zip(*scored, strict=True)), avg=True)
-    return {name: 100.0 * means[name]["f"] * len(scored) / len(predictions) for name in ROUGE_METRICS}
+    return {"rouge": _by_rouge, "rouge-score": _by_rouge_score}[tool](predictions, references)
 
 
-def rouge_signature() -> str:
+def rouge_signature(tool: Tool = "rouge") -> str:
     """Tool, version and options, to stand beside every score."""
-    return (f"rouge {version('rouge')}, F1 x100, distinct n-grams, words split at blanks and full stops, no stemming, "
-            f"case kept")
+    return f"{tool} {version(tool)}, F1 x100, {_SIGNATURES[tool]}"
+
+
+def require_rouge(tool: Tool) -> None:
+    """Raise a MassError unless the package is installed."""
+    if tool == "rouge-score":
+        _rouge_scorer()
+
+
+def _by_rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    from rouge import Rouge
+
+    scores = np.zeros((len(predictions), len(ROUGE_METRICS)))
+    pairs = zip(predictions, references, strict=True)
+    scored = [index for index, pair in enumerate(pairs) if all(map(_has_words, pair))]
+    if scored:
+        scorer = Rouge(metrics=list(ROUGE_METRICS), stats=["f"], exclusive=True)
+        found = scorer.get_scores([predictions[index] for index in scored], [references[index] for index in scored])
+        scores[scored] = [[100.0 * entry[name]["f"] for name in ROUGE_METRICS] for entry in found]
+    return scores
+
+
+def _by_rouge_score(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    scorer = _rouge_scorer()
+    scores = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        found = scorer.score(reference, prediction)
+        scores.append([100.0 * found[name.replace("-l", "-L").replace("-", "")].fmeasure for name in ROUGE_METRICS])
+    return np.array(scores)
+
+
+def _rouge_scorer():
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError as error:
+        raise MassError(f"the package rouge-score cannot be imported ({error}); install it: pip install "
+                        f"rouge-score==0.1.2") from error
+    return RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
 
 
 def _has_words(text: str) -> bool:

@@ -3,4 +3,7 @@
 `plain.py` composes them from MindSpore's own operators, which run on every device. `native.py` runs C kernels
 (native/*.c, compiled by `build.py` at the first use) through MindSpore's custom operators: each does in one pass over
 memory what plain.py needs five to ten passes for. `choice.py` picks the form; tests hold the two equal.
+
+The library has a second entrance, for the search alone: native/inference.c runs the encoder, and then a whole step of
+the decoder in one call, without MindSpore (kernel_steps.py beside graph_steps.py one folder up).
 """

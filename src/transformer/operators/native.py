@@ -25,38 +25,38 @@ class NativeOperators:
     """Makes the operators of one network; `library` is the path of the compiled kernels."""
 
     def __init__(self, library: str):
-        self._library = library
+        self.library = library
         self._sites = count()
 
     def product(self) -> nn.Cell:
         """As MindSpore has it where oneDNN, which the kernel needs, is not within reach."""
-        if not ctypes.CDLL(self._library).products_available():
+        if not ctypes.CDLL(self.library).products_available():
             return plain.PlainOperators().product()
-        return _Product(self._library)
+        return _Product(self.library)
 
     def sum_of_squares(self) -> nn.Cell:
-        return _SumOfSquares(self._library)
+        return _SumOfSquares(self.library)
 
     def layer_norm(self, epsilon: float) -> nn.Cell:
-        return _LayerNorm(self._library, epsilon)
+        return _LayerNorm(self.library, epsilon)
 
     def residual(self, dropout: float) -> nn.Cell:
-        return _Residual(self._library, dropout, next(self._sites))
+        return _Residual(self.library, dropout, next(self._sites))
 
     def activation(self, name: str, dropout: float) -> nn.Cell:
         """ReLU; others as MindSpore has them."""
         if name != "relu":
             return plain.PlainOperators().activation(name, dropout)
-        return _Relu(self._library, dropout, next(self._sites))
+        return _Relu(self.library, dropout, next(self._sites))
 
     def attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
-        return _Attention(self._library, num_heads, dropout, causal, next(self._sites))
+        return _Attention(self.library, num_heads, dropout, causal, next(self._sites))
 
     def embedding(self, scale: float, dropout: float) -> nn.Cell:
-        return _Embedding(self._library, scale, dropout, next(self._sites))
+        return _Embedding(self.library, scale, dropout, next(self._sites))
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
-        return _CrossEntropy(self._library, self.product(), target_weight, other_weight)
+        return _CrossEntropy(self.library, self.product(), target_weight, other_weight)
 
 
 class _Kernels(nn.Cell):

@@ -104,8 +104,32 @@ class Activation(nn.Cell):
         return self.dropout(self.activation(self.add_bias(product, bias)))
 
 
+class DotProductAttention(nn.Cell):
+    """softmax(q k^T / sqrt(head_size) + bias) v for each head (Vaswani et al., 2017, 3.2), in two halves.
+
+    Queries are [batch, num_heads, query_len, head_size], keys and values [batch, num_heads, key_len, head_size].
+    """
+
+    def __init__(self, compute_type: mstype.Type):
+        super().__init__()
+        self.compute_type = compute_type
+        self.scores = ops.BatchMatMul(transpose_b=True)
+        self.mix = ops.BatchMatMul()
+
+    def weights(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
+        """[batch, num_heads, query_len, key_len] float32, the shape that the bias, which hides keys, broadcasts to."""
+        scores = self.scores(q * (1.0 / math.sqrt(q.shape[3])), k)
+        return ops.softmax(ops.cast(scores, mstype.float32) + bias, -1)
+
+    def mixed(self, weights: Tensor, v: Tensor) -> Tensor:
+        """[batch * query_len, hidden] float32."""
+        batch, num_heads, _, size = v.shape
+        mixed = ops.cast(self.mix(ops.cast(weights, self.compute_type), v), mstype.float32)
+        return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, num_heads * size))
+
+
 class Attention(nn.Cell):
-    """softmax(q k^T / sqrt(head_size)) v for each head (Vaswani et al., 2017, 3.2), within segments.
+    """DotProductAttention within segments.
 
     Queries [batch * query_len, hidden], keys and values [batch * key_len, hidden] come without their biases [hidden].
     A query of segment s (query_segments [batch, query_len] int32, 0 at padding) sees the keys whose key_segments
@@ -117,26 +141,22 @@ class Attention(nn.Cell):
         self.compute_type = compute_type
         self.num_heads = num_heads
         self.causal = causal
-        self.dropout = nn.Dropout(p=dropout)
         self.add_bias = AddBias()
-        self.scores = ops.BatchMatMul(transpose_b=True)
-        self.mix = ops.BatchMatMul()
-
-    def split_heads(self, x: Tensor, batch: int) -> Tensor:
-        """[batch * length, hidden] -> [batch, num_heads, length, head_size], of the compute type."""
-        split = ops.reshape(ops.cast(x, self.compute_type), (batch, -1, self.num_heads, x.shape[1] // self.num_heads))
-        return ops.transpose(split, (0, 2, 1, 3))
+        self.dropout = nn.Dropout(p=dropout)
+        self.dot_product = DotProductAttention(compute_type)
 
     def construct(self, queries: Tensor, keys: Tensor, values: Tensor, query_bias: Tensor, key_bias: Tensor,
                   value_bias: Tensor, query_segments: Tensor, key_segments: Tensor, seed: Tensor) -> Tensor:
-        batch, scale = query_segments.shape[0], 1.0 / math.sqrt(queries.shape[1] // self.num_heads)
-        q = self.split_heads(self.add_bias(queries, query_bias) * scale, batch)
-        k = self.split_heads(self.add_bias(keys, key_bias), batch)
-        v = self.split_heads(self.add_bias(values, value_bias), batch)
-        bias = segment_bias(query_segments, key_segments, self.causal)
-        weights = self.dropout(ops.softmax(ops.cast(self.scores(q, k), mstype.float32) + bias, -1))
-        mixed = self.mix(ops.cast(weights, self.compute_type), v)  # [batch, num_heads, query_len, head_size]
-        return ops.reshape(ops.transpose(ops.cast(mixed, mstype.float32), (0, 2, 1, 3)), queries.shape)
+        batch = query_segments.shape[0]
+        q, k, v = [split_heads(ops.cast(self.add_bias(x, b), self.compute_type), batch, self.num_heads)
+                   for x, b in ((queries, query_bias), (keys, key_bias), (values, value_bias))]
+        weights = self.dot_product.weights(q, k, segment_bias(query_segments, key_segments, self.causal))
+        return self.dot_product.mixed(self.dropout(weights), v)
+
+
+def split_heads(x: Tensor, batch: int, num_heads: int) -> Tensor:
+    """[batch * length, hidden] -> [batch, num_heads, length, head_size]."""
+    return ops.transpose(ops.reshape(x, (batch, -1, num_heads, x.shape[1] // num_heads)), (0, 2, 1, 3))
 
 
 class Embedding(nn.Cell):

@@ -1,0 +1,34 @@
+"""The peer: Hugging Face's `generate` on a BART of equal dimensions."""
+import numpy as np
+import torch
+import transformers
+from transformers import BartForConditionalGeneration
+
+from benchmarks.engines.pytorch_engine import bart_config
+from benchmarks.engines.search_workload import Sources
+from config.config import ModelConfig
+
+
+class PyTorchSearch:
+    """On the CPU with PyTorch's default threads, attention by scaled_dot_product_attention, keys and values cached."""
+
+    def __init__(self, model: ModelConfig, seed: int):
+        torch.manual_seed(seed)
+        transformers.logging.set_verbosity_error()
+        self._network = BartForConditionalGeneration(bart_config(model)).eval()
+        self.description = (f"PyTorch {torch.__version__}, transformers {transformers.__version__}, "
+                            f"{torch.get_num_threads()} threads")
+        self.weights = sum(parameter.numel() for parameter in self._network.parameters())
+
+    def step(self, sources: Sources) -> float:
+        """Length of the answers, without the <s> that they begin with."""
+        ids = torch.from_numpy(sources.ids.astype(np.int64))
+        with torch.inference_mode():
+            found = self._network.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), num_beams=sources.beam, do_sample=False,
+                min_new_tokens=sources.answer_length, max_new_tokens=sources.answer_length, length_penalty=1.0,
+                early_stopping=False, use_cache=True)
+        return found.shape[1] - 1
+
+    def wait(self) -> None:
+        """Nothing to wait for: PyTorch on the CPU returns when it has done its work."""

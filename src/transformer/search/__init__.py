@@ -1,0 +1,1 @@
+"""The pieces a search is made of, on numpy arrays: hypotheses, constraints, random draws. No MindSpore here."""
