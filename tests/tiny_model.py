@@ -43,6 +43,5 @@ def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors"
 
 
 def tiny_config(vocabulary: Dictionary) -> Config:
-    return config_from_dict({
-        "dataset_config": {"eval_batch_size": 4}, "model_config": {**MODEL, "vocab_size": len(vocabulary)},
-        "training_config": {"native_kernels": "off"}})
+    return config_from_dict({"dataset_config": {"eval_batch_size": 4},
+                             "model_config": {**MODEL, "vocab_size": len(vocabulary)}})
