@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from tiny_model import TEXT, make_model_folder
+
+from tests.tiny_model import TEXT, make_model_folder
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COMMAND = [sys.executable, os.path.join(ROOT, "eval.py")]

@@ -6,7 +6,6 @@ import types
 
 import numpy as np
 import pytest
-from tiny_model import TEXT, make_model_folder
 
 from src.inference.answerer import Answerer, best_texts
 from src.inference.answers import answer_symbols
@@ -22,6 +21,7 @@ from src.transformer.search.hypotheses import Hypothesis
 from src.transformer.search.options import Sampling, SearchOptions
 from src.utils.dictionary import Dictionary
 from src.utils.ragged import RaggedArray
+from tests.tiny_model import TEXT, make_model_folder
 
 LINES = ["The cat sat on the mat.", "", "Who let 12 dogs out?", "  ", "A dog ate the cat's food!", "The mat"]
 OWN = (0, 1)  # the lines of TEXT whose target is the model's answer

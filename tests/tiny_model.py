@@ -1,5 +1,6 @@
 """A folder of checkpoints as training leaves it, with random weights, for tests that answer and score text."""
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 from config.config import Config
@@ -9,7 +10,6 @@ from src.text.text_processing import TextProcessing
 from src.transformer.operators.plain import PlainOperators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.transformer.weights import network_arrays
-from src.utils.byte_pair_encoding import count_subwords
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import save_weights
 
@@ -27,8 +27,8 @@ def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors"
     codes.write_text(CODES)
     text = TextProcessing(**PROCESSING, codes=str(codes))
     text.save(str(folder))
-    counts = count_subwords({word: 1 for line in text.encode(TEXT).encoded for word in line.split()})
-    vocabulary = Dictionary.from_counts(counts)
+    symbols = Counter(symbol for line in text.encode(TEXT).encoded for symbol in line.split())
+    vocabulary = Dictionary.from_counts(symbols)
     vocabulary.persistence(str(folder / "words.bin"))
     config = tiny_config(vocabulary)
     network = TransformerForTrain(config.model_config, PlainOperators())

@@ -63,7 +63,7 @@ class TextProcessing:
             text = _WORD.sub(lambda match: match[0] if match[0] in _KEPT else match[0].lower(), text)
         if self.digits_to_hash:
             text = _DIGIT.sub("#", text)
-        encoded = self._encoding.encode_text(text)[0] if self.codes else text
+        encoded = self._encoding.encode_text(text) if self.codes else text
         return ProcessedLines(text.split("\n")[:-1], encoded.split("\n")[:-1])
 
     def to_text(self, symbols: Sequence[str]) -> str:
