@@ -4,6 +4,7 @@ import argparse
 from config import load_config
 from config.reference import help_text
 from src.utils.arguments import HelpFormatter
+from src.utils.device import importing_mindspore
 from src.utils.errors import run
 
 
@@ -22,7 +23,8 @@ def main() -> int:
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
 
-    from src.training.trainer import train  # MindSpore takes seconds to import: not before the configuration is good
+    with importing_mindspore():  # which takes seconds: not before the configuration is good
+        from src.training.trainer import train
 
     device = config.training_config
     number = "" if device.device_target == "CPU" else device.device_id

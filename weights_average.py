@@ -1,5 +1,6 @@
 """Average checkpoints: `python weights_average.py --input_folder train_mass_cpu --best 5 --output_file model.npz`."""
 import argparse
+import os
 
 from src.utils.arguments import HelpFormatter
 from src.utils.average_weights import Candidate, average_weights, best, find_checkpoints, newest
@@ -19,9 +20,13 @@ def main() -> None:
                         help="take the N checkpoints of the lowest validation perplexity, by the folder's "
                              "metrics.jsonl; those whose step was not validated are left out")
     parser.add_argument("--output_file", required=True, metavar="FILE", help="where the mean goes (.npz)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output file that exists")
     args = parser.parse_args()
     if not args.output_file.endswith(".npz"):
         raise UsageError(f"--output_file {args.output_file!r} must end in .npz")
+    if os.path.exists(args.output_file) and not args.overwrite:
+        raise UsageError(f"--output_file {args.output_file!r} exists: give --overwrite to replace it, or choose "
+                         f"another name")
     if args.input_files and (args.newest is not None or args.best is not None):
         raise UsageError("--newest and --best choose from a folder: use them with --input_folder, not --input_files")
     chosen = args.input_files or _choose(find_checkpoints(args.input_folder), args.newest, args.best)

@@ -215,6 +215,7 @@ def test_command_line_errors(tmp_path):
     folder = make_run(tmp_path / "run", {1: 2.0, 2: None})
     file = os.path.join(folder, "ckpt-1.safetensors")
     output = tmp_path / "model.npz"
+    (tmp_path / "old.npz").touch()
     for code, message, arguments in (
             (1, "does not exist", ("--input_folder", tmp_path / "none", "--output_file", output)),
             (1, "asked for 3", ("--input_folder", folder, "--newest", "3", "--output_file", output)),
@@ -222,6 +223,7 @@ def test_command_line_errors(tmp_path):
             (2, "at least 1", ("--input_folder", folder, "--best", "0", "--output_file", output)),
             (2, "not allowed with", ("--input_folder", folder, "--best", "1", "--newest=1", "--output_file", output)),
             (2, "with --input_folder", ("--input_files", file, "--newest", "1", "--output_file", output)),
+            (2, "exists: give --overwrite", ("--input_folder", folder, "--output_file", tmp_path / "old.npz")),
             (2, ".npz", ("--input_folder", folder, "--output_file", tmp_path / "model.ckpt")),
             (2, "required", ("--output_file", output))):
         done = run_script(*arguments)

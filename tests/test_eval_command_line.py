@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -95,6 +96,32 @@ def test_given_targets_are_scored(folder):
                for (log_prob, symbols), line in zip(scores, TEXT, strict=True))
 
 
+def test_text_of_another_language_is_warned_of(folder):
+    done = run_eval(folder, "--ckpt", "my model", "--input", "-", input="\u732b\u5750\u5728\u57ab\u5b50\u4e0a\n")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    assert "% of the symbols are <unk> to this model" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for MindSpore's libraries in /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_mindspore_is_imported_ends_it_quietly(folder, number):
+    process = start_eval(folder, "--ckpt", "my model", "--input", "-")
+    try:
+        while "mindspore" not in read_text(f"/proc/{process.pid}/maps"):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=LIMIT)
+        assert process.returncode in (-number, 128 + number) and "Fatal" not in said
+    finally:
+        process.kill()
+
+
+def read_text(path):
+    with open(path) as stream:
+        return stream.read()
+
+
 @pytest.mark.parametrize(("arguments", "code", "parts"), [
     (["--input", "in.txt"], 2, ["--ckpt", "--config"]),
     (["--ckpt", "my model"], 2, ["--output is missing"]),
@@ -106,12 +133,20 @@ def test_given_targets_are_scored(folder):
     (["--ckpt", "my model", "--input", "in.txt", "--turns", "2"], 2, ["--interactive"]),
     (["--ckpt", "my model", "--interactive", "--n_best", "9"], 2, ["n_best is 9", "beam_width"]),
     (["--ckpt", "my model", "--interactive", "--set", "model_config.beam_width=999"], 2, ["beam_width is 999"]),
-    (["--ckpt", "my model", "--input", "in.txt", "--output", "in.txt"], 2, ["in.txt", "exists", "--overwrite"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--output", "in.txt"], 2, ["same file", "in.txt"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--output", "latin.txt"], 2, ["latin.txt", "exists", "--overwrite"]),
     (["--ckpt", "my model", "--input", "in.txt", "--strict"], 1, ["in.txt, line 6", "seq_length"]),
     (["--ckpt", "my model", "--input", "latin.txt"], 1, ["latin.txt, line 2", "not UTF-8"]),
     (["--ckpt", "my model", "--input", "empty.txt"], 1, ["empty.txt", "is empty"]),
     (["--ckpt", "my model", "--input", "none.txt"], 1, ["none.txt", "does not exist"]),
     (["--ckpt", "my model", "--input", "in.txt", "--codes", "none"], 1, ["BPE codes", "none"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--metric", "ppl"], 2, ["--metric", "--targets"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--targets", "in.txt", "--score", "--output", "in.txt", "--overwrite"],
+     2, ["--input and --output are the same file"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--targets", "in.txt", "--output", "a.html", "--report", "a.html"],
+     2, ["--output and --report are the same file"]),
+    (["--ckpt", "my model", "--output", "o.jsonl", "--lower_case"], 2, ["--lower_case", "raw text"]),
+    (["--ckpt", "my model", "--output", "o.jsonl", "--strict"], 2, ["--strict", "raw text"]),
     (["--ckpt", ".", "--input", "in.txt"], 1, ["neither best.safetensors nor latest.safetensors"]),
 ])
 def test_what_is_refused(folder, arguments, code, parts):

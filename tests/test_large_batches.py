@@ -21,6 +21,8 @@ from tests.tiny_training import ROOT, Workbench, events_of, training_config, tra
 # Not Adam: it makes steps of full size from gradients that are nothing but rounding, as those of the keys' biases are.
 SETTINGS = {"training_config": {"max_steps": 6, "valid_steps": 3}, "checkpoint_options": {"save_ckpt_steps": 6},
             "learn_rate_config": {"optimizer": "momentum", "lr": 0.3, "warmup_steps": 2}}
+# What has learnt nothing yet must at least say something, or its ROUGE is 0.
+LONG_ANSWERS = {"model_config": {"min_decode_length": 6}}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def whole(records, tmp_path_factory):
 def two_ranks(records, tmp_path_factory):
     """The folder of a run of two processes whose batches hold 4 pairs each; and what msrun printed."""
     place = tmp_path_factory.mktemp("ranks")
-    nodes = training_nodes(*records, **SETTINGS)
+    nodes = training_nodes(*records, **SETTINGS, **LONG_ANSWERS)
     nodes["training_config"]["valid_rouge_sentences"] = 5  # an odd number: one rank has more of them
     (place / "config.json").write_text(json.dumps(nodes))
     # The folder of this Python first on the path: msrun calls plain `python`.
@@ -88,7 +90,8 @@ def test_rouge_of_two_ranks_is_that_of_one(two_ranks, records):
     folder, _ = two_ranks
     valid = load_records(records[1])
     bench = Workbench(*records, **SETTINGS)
-    config = with_vocabulary_size(training_config(*records, training_config={"valid_rouge_sentences": 5}), valid)
+    sample = {"training_config": {"valid_rouge_sentences": 5}, **LONG_ANSWERS}
+    config = with_vocabulary_size(training_config(*records, **sample), valid)
     load_into(bench.network, str(folder / "latest.safetensors"), config.model_config, valid.info.vocabulary,
               valid.vocabulary_path)
     [*_, last] = [event for event in events_of(folder) if event["event"] == "valid"]

@@ -172,8 +172,6 @@ def test_outputs_that_exist_are_not_replaced_unasked(tmp_path):
     with pytest.raises(UsageError, match="exists: give --overwrite"):
         TextTask("in.txt", text).check()
     TextTask("in.txt", text, overwrite=True).check()
-    with pytest.raises(UsageError, match="is the input"):
-        TextTask(text, text, overwrite=True).check()
 
 
 def test_training_says_how_its_text_was_made(tmp_path):
@@ -186,8 +184,7 @@ def test_training_says_how_its_text_was_made(tmp_path):
     records = types.SimpleNamespace(vocabulary_path=str(tmp_path / "words.bin"))
 
     def said(existed="", **data):
-        return text_processing(config_from_dict({"dataset_config": data,
-                                                 "checkpoint_options": {"existed_ckpt": existed}}), records)
+        return text_processing(config_from_dict({"dataset_config": data}), records, existed)
 
     codes = str(tmp_path / "codes")
     assert said() is None

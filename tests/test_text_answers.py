@@ -15,11 +15,13 @@ from src.inference.evaluation import EvaluationOptions, count_words, evaluate, s
 from src.inference.examples import text_examples, text_of
 from src.inference.generation import generate
 from src.inference.model import load_model
+from src.inference.output import SUBJECT, check_metrics, write_metrics
 from src.inference.text_input import TextFlags, TextInput, find_text
 from src.text.text_processing import ProcessedLines
 from src.transformer.search.hypotheses import Hypothesis
 from src.transformer.search.options import Sampling, SearchOptions
 from src.utils.dictionary import Dictionary
+from src.utils.errors import UsageError
 from src.utils.ragged import RaggedArray
 from tests.tiny_model import TEXT, make_model_folder
 
@@ -184,6 +186,22 @@ def test_unknown_symbols_are_copied_from_where_the_answer_looked():
     assert answer_symbols(hypothesis, source, vocabulary) == ["the", "Zürich", "the"]
     assert answer_symbols(hypothesis, None, vocabulary) == ["the", "<unk>", "<unk>"]
     assert answer_symbols(hypothesis, [], vocabulary) == ["the", "<unk>", "<unk>"]
+
+
+def test_other_scores_are_not_replaced(tmp_path):
+    output, scores = str(tmp_path / "answers.jsonl"), tmp_path / "metrics.json"
+    subject = {**dict.fromkeys(SUBJECT, "this"), "signature": "beam 4"}
+    check_metrics(output, subject, overwrite=False)  # there are none
+    write_metrics(output, {**subject, "rouge": 1.0})
+    check_metrics(output, subject, overwrite=False)  # of the same
+    check_metrics(output, dict.fromkeys(SUBJECT, "this"), overwrite=False)  # perplexity, which has no signature
+    for other in ({**subject, "checkpoint": "that"}, {**subject, "signature": "beam 5"}):
+        check_metrics(output, other, overwrite=True)
+        with pytest.raises(UsageError, match="other scores"):
+            check_metrics(output, other, overwrite=False)
+    scores.write_text("mine")
+    with pytest.raises(UsageError, match="no scores of eval.py"):
+        check_metrics(output, subject, overwrite=False)
 
 
 def test_words_of_a_text():

@@ -1,14 +1,17 @@
 """The command line of eval.py: its flags, which of them go together, and what they set going."""
+import os
+import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 
 from config.loading import load_config
 from src.inference.examples import Examples, test_set
 from src.inference.model_files import ModelFiles, find_model
-from src.inference.options import EvaluationOptions, TextTask
-from src.inference.output import check_file
+from src.inference.options import STREAM, EvaluationOptions, TextTask
+from src.inference.output import check_file, metrics_path, readable_path
 from src.inference.text_input import TextFlags, find_text, pairs_of_text
 from src.text.text_processing import TEXT_TOKENIZERS, TextProcessing
 from src.utils.arguments import DECODING_ERRORS
+from src.utils.device import importing_mindspore
 from src.utils.errors import UsageError
 from src.utils.rouge_score import ROUGE_TOOLS
 
@@ -49,8 +52,8 @@ def add_flags(parser: ArgumentParser) -> None:
     out.add_argument("--output", metavar="FILE",
                      help="of a test set: answers as JSON lines; a readable .txt and metrics.json are written beside "
                           "it. Of --input and --score: lines (default: standard output)")
-    out.add_argument("--metric", choices=("rouge", "ppl"), default="rouge",
-                     help="rouge searches answers, ppl scores the given targets")
+    out.add_argument("--metric", choices=("rouge", "ppl"),
+                     help="rouge (the default) searches answers, ppl scores the given targets")
     out.add_argument("--score", action="store_true",
                      help="write the log-probability of each given target and the number of its symbols, instead")
     out.add_argument("--rouge", choices=ROUGE_TOOLS, default="rouge",
@@ -85,6 +88,7 @@ def carry_out(args: Namespace) -> None:
 def _check(args: Namespace) -> None:
     """Refuse flags that would have no effect, or contradict each other."""
     text_alone = args.input and not args.targets
+    raw = args.input or args.interactive
     refused = [
         (args.interactive and (args.input or args.targets), "--interactive and --input: choose one"),
         (args.targets and not args.input, "--targets needs --input, whose lines it belongs to"),
@@ -103,16 +107,42 @@ def _check(args: Namespace) -> None:
          "--output is missing: where the answers and scores of the test set go"),
         (args.targets and not (args.output or args.score), "--output is missing: where answers and scores go"),
         (args.interactive and args.output, "--interactive answers on the terminal: leave out --output"),
+        (args.metric and (text_alone or args.interactive or args.score),
+         "--metric is for a test set, or for --input with --targets"),
+        (args.rouge != "rouge" and (args.metric == "ppl" or text_alone or args.interactive or args.score),
+         "--rouge is for --metric rouge"),
+        (not raw and (args.tokenizer or args.codes or args.lower_case is not None or args.digits_to_hash is not None),
+         "--tokenizer, --codes, --lower_case and --digits_to_hash are for raw text: give --input, or --interactive"),
+        (not raw and (args.strict or args.errors != "strict"), "--strict and --errors are for raw text: give --input"),
+        (sys.stdin is None and (args.interactive or args.input == STREAM), "standard input is closed"),
     ]
     for wrong, message in refused:
         if wrong:
             raise UsageError(message)
+    _require_different_files(args)
+
+
+def _require_different_files(args: Namespace) -> None:
+    """Raise a UsageError if an output would replace an input, or another output."""
+    outputs = {"--output": args.output, "--report": args.report}
+    if args.output and not (args.score or (args.input and not args.targets)):
+        outputs |= {"the readable text beside --output": readable_path(args.output),
+                    "the scores beside --output": metrics_path(args.output)}
+    inputs = {"--input": args.input if args.input != STREAM else None, "--targets": args.targets}
+    seen: dict[str, str] = {}
+    for name, path in {**inputs, **outputs}.items():
+        if path and name not in inputs and os.path.realpath(path) in seen:
+            raise UsageError(f"{seen[os.path.realpath(path)]} and {name} are the same file, {path!r}: choose another "
+                             f"name")
+        if path:
+            seen.setdefault(os.path.realpath(path), name)
 
 
 def _talk(args: Namespace, overrides: list[str]) -> None:
     files, text = _model_and_text(args, overrides)
 
-    from src.inference.text_tasks import talk  # MindSpore takes seconds to import: not before all is found to be there
+    with importing_mindspore():  # which takes seconds: not before all is found to be there
+        from src.inference.text_tasks import talk
 
     talk(files, text, args.turns or 1, args.strict)
 
@@ -122,7 +152,8 @@ def _answer_text(args: Namespace, overrides: list[str]) -> None:
     task.check()
     files, text = _model_and_text(args, overrides)
 
-    from src.inference.text_tasks import answer_text
+    with importing_mindspore():
+        from src.inference.text_tasks import answer_text
 
     answer_text(files, text, task)
 
@@ -132,28 +163,32 @@ def _score(args: Namespace, overrides: list[str]) -> None:
         check_file(args.output, "--output", args.overwrite)
     files, examples = _model_and_examples(args, overrides)
 
-    from src.inference.text_tasks import score_targets
+    with importing_mindspore():
+        from src.inference.text_tasks import score_targets
 
     score_targets(files, examples, args.output)
 
 
 def _measure(args: Namespace, overrides: list[str]) -> None:
-    options = EvaluationOptions(args.output, args.metric, args.rouge, args.confidence, args.report or "",
+    metric = args.metric or "rouge"
+    options = EvaluationOptions(args.output, metric, args.rouge, args.confidence, args.report or "",
                                 args.overwrite)
     options.check()
     files, examples = _model_and_examples(args, overrides)
 
-    from src.inference.evaluation import evaluate
+    with importing_mindspore():
+        from src.inference.evaluation import evaluate
 
     metrics = evaluate(files, examples, options)
     print(f"{metrics['sentences']} sentences, checkpoint {metrics['checkpoint']}")
-    intervals = metrics[f"{args.metric}_interval"] or {}
-    for name, value in metrics[args.metric].items():
+    intervals = metrics[f"{metric}_interval"] or {}
+    for name, value in metrics[metric].items():
         interval = " (95% interval {:.2f} to {:.2f})".format(*intervals[name]) if name in intervals else ""
-        print(f"{args.metric} {name}: {value:.2f}{interval}")
-    if args.metric == "rouge":
+        print(f"{metric} {name}: {value:.2f}{interval}")
+    if metric == "rouge":
         print(f"signature: {metrics['signature']}")
-    print(f"written: {', '.join(filter(None, (args.output, args.report)))}")
+    written = (args.output, readable_path(args.output), metrics_path(args.output), args.report)
+    print(f"written: {', '.join(filter(None, written))}")
 
 
 def _model(args: Namespace, overrides: list[str]) -> ModelFiles:

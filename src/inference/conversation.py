@@ -46,7 +46,7 @@ def converse(conversation: Conversation) -> None:
     if terminal:
         import readline  # noqa: F401  (input() edits lines with it)
 
-        print("Type a sentence; an empty line begins a new conversation, Ctrl-D ends it.", flush=True)
+        print("Type a sentence; an empty line begins a new conversation, Ctrl-D or Ctrl-C ends it.", flush=True)
     while (line := _ask(terminal)) is not None:
         if not line.strip():
             conversation.begin_anew()

@@ -11,7 +11,7 @@ from src.inference.generation import generate
 from src.inference.model import Model, load_model
 from src.inference.model_files import ModelFiles
 from src.inference.options import EvaluationOptions
-from src.inference.output import write_answers, write_metrics
+from src.inference.output import check_metrics, write_answers, write_metrics
 from src.inference.scoring import target_log_probs
 from src.transformer.search.options import SearchOptions
 from src.transformer.transformer_for_infer import TransformerForInfer
@@ -37,17 +37,20 @@ def evaluate(files: ModelFiles, examples: Examples, options: EvaluationOptions) 
     Call `options.check` first.
 
     Raises:
-        UsageError: the examples are not of the kind that the metric needs.
+        UsageError: the examples are not of the kind that the metric needs, or other scores would be replaced.
         MassError: the model cannot be loaded.
     """
     if options.metric == "rouge" and not examples.pairs:
         raise UsageError("--metric rouge answers pairs, but dataset_config.test_dataset holds sentences")
+    subject = {"test_dataset": list(examples.names), "checkpoint": files.checkpoint, "checkpoint_step": files.step,
+               "vocabulary_fingerprint": files.vocabulary.fingerprint}
+    search = SearchOptions.from_config(files.config.model_config)
+    signed = {"signature": signature(search, files.vocabulary, options)} if options.metric == "rouge" else {}
+    check_metrics(options.output, {**subject, **signed}, options.overwrite)
     model = load_model(files)
     measured = _rouge(model, examples, options) if options.metric == "rouge" else _ppl(model, examples, options)
     write_answers(options.output, measured.answers)
-    metrics = {**measured.figures, "sentences": len(examples), "test_dataset": list(examples.names),
-               "checkpoint": files.checkpoint, "checkpoint_step": files.step,
-               "vocabulary_fingerprint": files.vocabulary.fingerprint}
+    metrics = {**measured.figures, **signed, "sentences": len(examples), **subject}
     write_metrics(options.output, metrics)
     if options.report:
         from src.inference.report import write_report  # matplotlib takes a second to import
@@ -68,8 +71,7 @@ def _rouge(model: Model, examples: Examples, options: EvaluationOptions) -> Meas
         interval = _named(ROUGE_METRICS, bootstrap_intervals(scores, lambda sums: sums / len(scores)))
     figures = {"rouge": dict(zip(ROUGE_METRICS, map(float, scores.mean(0)), strict=True)), "rouge_interval": interval,
                "unknown_in_references": sum(answer["target"].count("<unk>") for answer in answers),
-               "truncated_references": examples.records.info.flawed.get("target truncated", 0),
-               "signature": signature(search, vocabulary, options)}
+               "truncated_references": examples.records.info.flawed.get("target truncated", 0)}
     return Measured(answers, figures, scores[:, -1], [hypotheses[0].ids for hypotheses in found])
 
 

@@ -105,4 +105,5 @@ def text_examples(files: ModelFiles, names: tuple[str, ...], source: ProcessedLi
     texts = {"source": source.tokens.__getitem__}
     if target is not None:
         texts["target"] = target.tokens.__getitem__
-    return Examples(RecordSet(info, columns, names), lambda index: source.encoded[index].split(), texts, names)
+    return Examples(RecordSet(info, columns, names), lambda index: list(filter(None, source.encoded[index].split(" "))),
+                    texts, names)

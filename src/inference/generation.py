@@ -1,6 +1,5 @@
 """Answers of the search, for a batch or a whole data set."""
 import numpy as np
-from tqdm import tqdm
 
 from src.dataset.batch_source import BatchSource
 from src.transformer.beam_search import beam_search
@@ -9,6 +8,7 @@ from src.transformer.search.sampling import sample, sentence_keys
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.utils.device import restore_interrupts
 from src.utils.errors import MassError
+from src.utils.progress import Progress
 
 
 def answer(infer: TransformerForInfer, source_ids: np.ndarray, source_positions: np.ndarray,
@@ -34,11 +34,11 @@ def answer(infer: TransformerForInfer, source_ids: np.ndarray, source_positions:
 def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False) -> list[list[Hypothesis]]:
     """The n best hypotheses of each example, in the order of the records; none for those of other ranks.
 
-    The source has one example a row (dataset_config.pack_sentences off). Progress is shown on a terminal, if not quiet.
+    The source has one example a row (dataset_config.pack_sentences off).
     """
     infer.refresh()
     answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
-    with tqdm(total=len(source), desc="search", unit="sentence", disable=quiet or None) as progress:
+    with Progress("search", len(source), "sentences", quiet) as progress:
         for indices, batch in source.in_order():
             present = indices >= 0
             sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)

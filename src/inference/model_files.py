@@ -85,10 +85,11 @@ def _trained_config(path: str, metadata: dict[str, Any], overrides: Sequence[str
     if "config" not in metadata:
         raise UsageError(f"checkpoint {path!r} does not say with which configuration it was trained: give --config")
     try:
-        return config_from_dict(metadata["config"], overrides)
+        config_from_dict(metadata["config"])
     except UsageError as error:
-        raise UsageError(f"the configuration in checkpoint {path!r}, with --set: {error}; give --config if it is of "
-                         f"another version") from error
+        raise UsageError(f"the configuration in checkpoint {path!r}: {error}; give --config if it is of another "
+                         f"version") from error
+    return config_from_dict(metadata["config"], overrides)
 
 
 def _trained_vocabulary(path: str, metadata: dict[str, Any]) -> str:

@@ -1,4 +1,5 @@
 """What eval.py was asked for, checked before any work is done."""
+import glob
 import os
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ class EvaluationOptions:
             if not self.report.endswith((".html", ".md")):
                 raise UsageError(f"--report {self.report!r} must end in .html or .md")
             check_file(self.report, "--report", self.overwrite)
+            pictures = glob.glob(glob.escape(os.path.splitext(self.report)[0]) + "-[0-9]*.png")
+            if self.report.endswith(".md") and pictures and not self.overwrite:
+                raise UsageError(f"--report {self.report!r}: its pictures would replace {pictures[0]!r}; give "
+                                 f"--overwrite, or choose another name")
         if self.metric == "rouge":
             require_rouge(self.tool)
 
@@ -47,5 +52,3 @@ class TextTask:
         """Raise a UsageError, before any work is done, if the output cannot be written."""
         if self.output:
             check_file(self.output, "--output", self.overwrite)
-            if os.path.exists(self.output) and os.path.exists(self.input) and os.path.samefile(self.output, self.input):
-                raise UsageError(f"--output {self.output!r} is the input: choose another name")

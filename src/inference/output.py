@@ -17,6 +17,11 @@ def readable_path(path: str) -> str:
     return os.path.splitext(path)[0] + ".txt"
 
 
+def metrics_path(path: str) -> str:
+    """The scores beside an output file."""
+    return os.path.join(os.path.dirname(path), METRICS_FILE)
+
+
 def check_output(path: str, overwrite: bool = False) -> None:
     """Refuse, before any work is done, an output that cannot be written or would be its own readable file."""
     if readable_path(path) == path:
@@ -60,12 +65,33 @@ def write_lines(path: str | None, batches: Iterable[Iterable[str]]) -> None:
             stream.writelines(f"{line}\n" for line in batch)
 
 
+def check_metrics(output_path: str, metrics: dict[str, Any], overwrite: bool) -> None:
+    """Refuse to replace other scores: `metrics` has SUBJECT and, of ROUGE, `signature`.
+
+    Raises:
+        UsageError: metrics.json beside the output is of something else.
+    """
+    path = metrics_path(output_path)
+    if overwrite or not os.path.exists(path):
+        return
+    try:
+        with open(path, encoding="utf-8") as stream:
+            earlier = json.load(stream)
+        other = [name for name in (*SUBJECT, "signature") if name in metrics and name in earlier
+                 and metrics[name] != earlier[name]]
+    except (ValueError, TypeError):
+        other = ["no scores of eval.py"]
+    if other:
+        raise UsageError(f"{path!r} holds other scores (different: {', '.join(other)}): give --overwrite to replace "
+                         f"it, or put --output into another folder")
+
+
 def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
     """Write `metrics.json` into the folder of the output file; returns its path.
 
     What is there of the same model on the same data (by the other metric) is kept.
     """
-    path = os.path.join(os.path.dirname(output_path), METRICS_FILE)
+    path = metrics_path(output_path)
     if os.path.isfile(path):
         try:
             with open(path, encoding="utf-8") as stream:

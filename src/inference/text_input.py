@@ -9,10 +9,13 @@ import numpy as np
 from src.inference.examples import Examples, TextEncoder, text_examples
 from src.inference.model_files import ModelFiles
 from src.text.text_processing import ProcessedLines, TextProcessing, find_text_processing
-from src.utils.dictionary import EOS_INDEX
+from src.utils.dictionary import EOS_INDEX, UNK_INDEX
 from src.utils.errors import MassError, UsageError
 from src.utils.ragged import RaggedArray
 from src.utils.text_files import read_lines
+
+MAX_UNKNOWN_SHARE = 0.2
+"""A higher one is warned of. With data sets it is a lower one, but a single sentence may well have names."""
 
 
 class TextFlags(NamedTuple):
@@ -34,8 +37,9 @@ def find_text(files: ModelFiles, flags: TextFlags) -> TextProcessing:
     beside = find_text_processing(files.checkpoint)
     if not beside and not flags.tokenizer:
         raise UsageError(f"beside {files.checkpoint!r} stands no text.json that says how raw text becomes the words of "
-                         f"this model: give --tokenizer (nltk, jieba, or none for text that is tokenized) and, if it "
-                         f"has subwords, --codes")
+                         f"this model (training writes it if dataset_config.tokenizer is set): give --tokenizer (nltk, "
+                         f"jieba, or none for text that is tokenized) and, as its training text was, --codes, "
+                         f"--lower_case, --digits_to_hash")
     base = beside or TextProcessing(flags.tokenizer)
     chosen = (given if given is not None else known for given, known in (
         (flags.tokenizer, base.tokenizer), (flags.lower_case, base.lower_case),
@@ -43,6 +47,8 @@ def find_text(files: ModelFiles, flags: TextFlags) -> TextProcessing:
     text = TextProcessing(*chosen)
     text.require_codes(files.vocabulary, "--codes")
     text.check()
+    if text.note:
+        print(text.note, file=sys.stderr, flush=True)
     return text
 
 
@@ -64,8 +70,7 @@ class TextInput:
         self._encoder = TextEncoder(files.vocabulary)
         self._text, self._strict = text, strict
         self._limit = files.config.model_config.seq_length
-        self._lines = 0
-        self._cut = 0
+        self._lines = self._cut = self._symbols = self._unknown = 0
         self._first_cut = ""
 
     def read(self, lines: Sequence[str], name: str, first_line: int = 1) -> EncodedLines:
@@ -83,6 +88,8 @@ class TextInput:
             ids = ids.truncated(self._limit, EOS_INDEX)
         self._lines += len(lines)
         self._cut += len(long)
+        self._symbols += int(ids.lengths.sum()) - len(lines)  # without </s>
+        self._unknown += int(np.count_nonzero(ids.values == UNK_INDEX))
         return EncodedLines(processed, ids)
 
     def symbols(self, line: str) -> int:
@@ -94,12 +101,17 @@ class TextInput:
         return self.symbols(line) <= self._limit
 
     def warn(self) -> None:
-        """Say on stderr how many lines were cut since the last call, if any were."""
+        """Say on stderr how many lines were cut since the last call, if any were, and that much is unknown, if so."""
         if self._cut:
             print(f"warning: {self._cut:,} of {self._lines:,} lines have more than {self._limit} symbols "
                   f"(model_config.seq_length) and were cut; the first is {self._first_cut} (--strict refuses them)",
                   file=sys.stderr, flush=True)
-        self._lines, self._cut, self._first_cut = 0, 0, ""
+        if self._unknown > MAX_UNKNOWN_SHARE * self._symbols:
+            print(f"warning: {self._unknown / self._symbols:.1%} of the symbols are <unk> to this model: is this "
+                  f"text in its language, and are --tokenizer and --codes those of its training?",
+                  file=sys.stderr, flush=True)
+        self._lines = self._cut = self._symbols = self._unknown = 0
+        self._first_cut = ""
 
 
 def read_text(path: str, errors: str) -> list[str]:

@@ -21,7 +21,8 @@ _BATCHES_AHEAD = 4  # that are read from a stream at once, to be sorted by lengt
 def answer_text(files: ModelFiles, text: TextProcessing, task: TextTask) -> None:
     """Answer line i of the input on line i of the output; an empty line by an empty line.
 
-    Answers to a stream are written as soon as they are found. Call `task.check` first.
+    Answers to a stream are printed as soon as they are found; an output file appears when all of them are in it. Call
+    `task.check` first.
 
     Raises:
         MassError: the input cannot be read, or the model not be loaded.

@@ -79,6 +79,11 @@ class TextProcessing:
             require_file(self.codes, "BPE codes")
             _ = self._encoding
 
+    @property
+    def note(self) -> str:
+        """What a user should know of how BPE runs, '' if there is nothing."""
+        return self._encoding.note if self.codes else ""
+
     def require_codes(self, vocabulary: Dictionary, where: str) -> None:
         """Raise a UsageError if the vocabulary is of subwords, but there are no codes; `where` is what to set."""
         if not self.codes and any(symbol.endswith("@@") for symbol in vocabulary.symbols):

@@ -59,7 +59,6 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     records = training_records(config)
     config = with_vocabulary_size(config, records)
     valid_records = validation_records(config, records)
-    text = text_processing(config, records) if ranks.main else None
     source = training_source(records, config, ranks)
     valid_source = validation_source(valid_records, config, ranks, source.plan.shapes)
     require_compute_type(config)
@@ -68,6 +67,8 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     if resumed:
         require_same_run(resumed, config, identity)
     state = resumed.state if resumed else None
+    start = resumed.files.weights if resumed else config.checkpoint_options.existed_ckpt
+    text = text_processing(config, records, start) if ranks.main else None
 
     seed_dropout(config.model_config.random_seed, ranks.rank, state.step if state else 0)
     chosen = choose_operators(config.training_config.device_target, config.training_config.native_kernels,

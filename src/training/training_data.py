@@ -51,16 +51,16 @@ def validation_records(config: Config, records: RecordSet) -> RecordSet | None:
     return valid
 
 
-def text_processing(config: Config, records: RecordSet) -> TextProcessing | None:
-    """How raw text became the records, as the configuration says, or else what stands beside the weights to start from.
+def text_processing(config: Config, records: RecordSet, start: str) -> TextProcessing | None:
+    """How raw text became the records, as the configuration says, or else what stands beside the weights `start`.
 
     Raises:
         UsageError: the vocabulary is of subwords, and no codes are named.
         MassError: the codes, or what stands beside the weights, are missing or damaged.
     """
-    data, existed = config.dataset_config, config.checkpoint_options.existed_ckpt
+    data = config.dataset_config
     if not data.tokenizer:
-        return find_text_processing(existed) if existed else None
+        return find_text_processing(start) if start else None
     text = TextProcessing(data.tokenizer, data.lower_case, data.digits_to_hash, data.bpe_codes)
     text.require_codes(Dictionary.load_from_persisted_dict(records.vocabulary_path), "dataset_config.bpe_codes")
     text.check()

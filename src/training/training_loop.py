@@ -20,6 +20,7 @@ from src.training.signals import StopSignals
 from src.training.train_step import StepSums, TrainStep, dropout_seed, read_sums
 from src.training.training_state import DataIdentity, TrainingState
 from src.training.validation import RougeSample, measure_nll
+from src.utils.device import restore_interrupts
 from src.utils.dictionary import Dictionary
 from src.utils.loss_monitor import LossMonitor
 from src.utils.lr_scheduler import learning_rate
@@ -130,6 +131,7 @@ class TrainingLoop:
 
     def _heed_signals(self) -> None:
         """Several ranks must stop at the same step: there _read_back hears of it, from the sums that all share."""
+        restore_interrupts()
         if self._signals.received and self.ranks.world_size == 1:
             self._stop_code = 128 + self._signals.received
 

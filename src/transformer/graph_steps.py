@@ -4,9 +4,10 @@ from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops
 from mindspore import dtype as mstype
 
 from src.transformer.create_attn_mask import create_attn_mask, visible_to_bias
-from src.transformer.search.step_result import StepResult
+from src.transformer.search.step_result import NOT_FINITE, StepResult
 from src.transformer.transformer import NO_SEED, Transformer
 from src.utils.dictionary import EOS_INDEX
+from src.utils.errors import MassError
 
 
 class EncodeOnce(nn.Cell):
@@ -100,4 +101,6 @@ class GraphSteps:
         outputs = self._decode(Tensor(all_ids), Tensor([[position]], mstype.int32),
                                Tensor(history.reshape(batch, width, -1)), mutable(self._memory), self._memory_bias)
         log_probs, ids, eos, attention = (output.asnumpy()[sentences] for output in outputs)
+        if np.isnan(eos).any():
+            raise MassError(NOT_FINITE)
         return StepResult(log_probs, ids, eos, attention if self._attention else None)

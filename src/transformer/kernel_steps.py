@@ -7,7 +7,7 @@ from mindspore import nn
 
 from src.transformer.dense import Dense
 from src.transformer.layer_norm import LayerNorm
-from src.transformer.search.step_result import StepResult
+from src.transformer.search.step_result import NOT_FINITE, StepResult
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 from src.utils.errors import MassError
@@ -15,7 +15,7 @@ from src.utils.errors import MassError
 _Floats = _Ints = _Longs = c_void_p  # addresses: to make a typed pointer takes longer than a small product
 _ALIGNMENT = 64  # bytes: a cache line, and a vector
 _FAILURES = {1: "there is not enough memory", 2: "a symbol or position is out of range (see above)",
-             4: "the network's outputs are not finite numbers: its weights are damaged, or training has diverged"}
+             4: NOT_FINITE}
 
 
 class _Norm(Structure):
@@ -109,7 +109,7 @@ class PackedWeights:
         outputs, inputs = weight.shape
         if name not in self._packed:
             self._packed[name] = aligned_floats(self._library.packed_size(outputs, inputs))
-        weight = np.ascontiguousarray(weight)
+        weight = np.ascontiguousarray(weight, np.float32)
         self._library.pack_weight(_address(weight), outputs, inputs, _address(self._packed[name]))
         return _Dense(_address(self._packed[name]), None if bias is None else self._hold(bias), inputs, outputs)
 

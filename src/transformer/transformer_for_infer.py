@@ -30,10 +30,14 @@ class TransformerForInfer:
     def start(self, source_ids: np.ndarray, source_positions: np.ndarray, source_segments: np.ndarray,
               source_mask: np.ndarray) -> None:
         """Encode sentences, each [sentences, source_len] int32, one a row; the steps that follow are about them."""
+        if len(source_ids) > self.batch:
+            raise ValueError(f"{len(source_ids)} sentences for steps made for {self.batch}")
         self._steps.start(source_ids, source_positions, source_segments, source_mask)
 
     def step(self, position: int, sentences: np.ndarray, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
         """See Step."""
+        if position >= self.options.max_length:
+            raise ValueError(f"position {position}: steps are made for {self.options.max_length} symbols")
         return self._steps.step(position, sentences, last_ids, ancestors)
 
 

@@ -1,6 +1,8 @@
 """MindSpore set up for a device."""
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -35,8 +37,26 @@ def set_up_device(config: Config) -> None:
     mindspore.set_seed(model.random_seed)
 
 
+@contextmanager
+def importing_mindspore() -> Iterator[None]:
+    """To import modules in that import MindSpore: SIGTERM and Ctrl-C end the process at once.
+
+    An exception that a signal raises in the middle of that import crashes the interpreter. There is nothing to clean up
+    yet.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def restore_interrupts() -> None:
-    """Let Ctrl-C be Python's KeyboardInterrupt again.
+    """Let Ctrl-C be what it was for Python: a KeyboardInterrupt, a handler of ours, or ignored.
 
     When MindSpore compiles a graph, it puts its own handler in that place, which ends the process as SIGTERM does. To
     be called between two pieces of work, in the main thread.

@@ -35,7 +35,7 @@ def run(main: Callable[[], int | None]) -> None:
         print(f"{script}: error: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print(f"{script}: interrupted", file=sys.stderr)
+        print(f"{chr(10) * sys.stderr.isatty()}{script}: interrupted", file=sys.stderr)  # not behind what was typed
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -62,6 +62,7 @@ def build_library(
     name = f"{source.name}-{_key(source, compiler)}.so"
     folder = cache_folder or _default_folder()
     try:
+        _require_own(folder)
         path = os.path.join(folder, name)
         return NativeLibrary(path, _build(source, compiler, path, load), "")
     except CompilerError:
@@ -75,6 +76,14 @@ def build_library(
 def _default_folder() -> str:
     parent = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(parent, "mass-mindspore")
+
+
+def _require_own(folder: str) -> None:
+    """Make the folder if need be; raise a MassError if others may put libraries of theirs into it."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    state = os.stat(folder)
+    if hasattr(os, "getuid") and (state.st_uid not in (os.getuid(), 0) or state.st_mode & 0o022):
+        raise MassError("other users may write there")
 
 
 def _temporary_folder() -> str:

@@ -155,11 +155,12 @@ def _is_damaged(raw: bytes) -> bool:
 
 def _not_utf8(error: UnicodeDecodeError, path: str, first_line: int) -> MassError:
     raw = error.object
+    encoding = "UTF-16" if first_line == 1 and raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "ISO-8859-1"
     number = first_line + raw.count(_NEWLINE, 0, error.start)
     column = error.start - raw.rfind(_NEWLINE, 0, error.start)
     return MassError(
         f"{path}, line {number}: not UTF-8 (byte {raw[error.start]:#04x} at column {column}); convert the file first, "
-        f"for example with: iconv -f ISO-8859-1 -t UTF-8; or keep what can be read with --errors replace"
+        f"for example with: iconv -f {encoding} -t UTF-8; or keep what can be read with --errors replace"
     )
 
 

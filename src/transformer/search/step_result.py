@@ -3,6 +3,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+NOT_FINITE = "the network's outputs are not finite numbers: its weights are damaged, or training has diverged"
+
 
 class StepResult(NamedTuple):
     """The most probable next symbols of each hypothesis; log-probabilities are natural logarithms over all symbols.
