@@ -117,6 +117,14 @@ def test_a_folder_that_cannot_be_used_is_done_without(cache, compiler, tmp_path,
     assert isinstance(choice.operators, NativeOperators) and "for this run only" in choice.reason
 
 
+def test_a_folder_where_others_may_write_is_not_trusted(compiler, tmp_path):
+    cache = tmp_path / "shared"
+    cache.mkdir()
+    cache.chmod(0o777)
+    kernels = build_kernels(str(cache))
+    assert "other users may write there" in kernels.note and not os.listdir(cache)
+
+
 def test_the_folder_of_a_run_is_gone_after_it(compiler, tmp_path):
     code = "from src.transformer.operators.build import build_kernels\nprint(build_kernels().path)"
     temporary = tmp_path / "temporary"

@@ -62,7 +62,6 @@ def build_library(
     name = f"{source.name}-{_key(source, compiler)}.so"
     folder = cache_folder or _default_folder()
     try:
-        _require_own(folder)
         path = os.path.join(folder, name)
         return NativeLibrary(path, _build(source, compiler, path, load), "")
     except CompilerError:
@@ -130,6 +129,7 @@ def _build(source: NativeSource, compiler: list[str], path: str, load: Callable[
     """Have the library at `path`, and load it."""
     if ":" in path or not os.path.isabs(path):
         raise MassError("the path of a library must be absolute, and MindSpore takes none with a colon")
+    _require_own(os.path.dirname(path))
     if os.path.exists(path):
         try:
             return load(path)
