@@ -12,10 +12,10 @@ from tests.tiny_training import ROOT
 
 # Stands for MindSpore: compiled code that lets other threads run, but no signal handler.
 BUSY = """
-import hashlib, sys
+import hashlib, sys, threading
 from src.training.signals import StopSignals
 with StopSignals(*map(float, sys.argv[1:])):
-    print("ready", flush=True)
+    threading.Timer(1, lambda: print("ready", flush=True)).start()  # when the compiled code runs, not before
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
 """
 
@@ -72,4 +72,7 @@ def test_a_signal_sent_to_the_launcher_and_to_each_process_counts_once():
 def test_after_the_grace_one_signal_is_enough_for_a_rank_that_waits_in_vain():
     process = busy("0.5")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143
+    try:
+        assert process.wait(timeout=60) == 143
+    finally:
+        process.kill()
