@@ -33,10 +33,8 @@ def run_eval(folder, *arguments, **options):
 
 
 def start_eval(folder, *arguments):
-    """With SIGINT as a shell leaves it, also where the tests themselves were told to ignore it."""
     return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=folder, text=True, bufsize=1, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="module")

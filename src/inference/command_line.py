@@ -126,8 +126,9 @@ def _require_different_files(args: Namespace) -> None:
     """Raise a UsageError if an output would replace an input, or another output."""
     outputs = {"--output": args.output, "--report": args.report}
     if args.output and not (args.score or (args.input and not args.targets)):
-        outputs |= {"the readable text beside --output": readable_path(args.output),
-                    "the scores beside --output": metrics_path(args.output)}
+        beside = {"the readable text beside --output": readable_path(args.output),
+                  "the scores beside --output": metrics_path(args.output)}
+        outputs |= {name: path for name, path in beside.items() if path != args.output}  # see check_output
     inputs = {"--input": args.input if args.input != STREAM else None, "--targets": args.targets}
     seen: dict[str, str] = {}
     for name, path in {**inputs, **outputs}.items():

@@ -74,13 +74,10 @@ def check_metrics(output_path: str, metrics: dict[str, Any], overwrite: bool) ->
     path = metrics_path(output_path)
     if overwrite or not os.path.exists(path):
         return
-    try:
-        with open(path, encoding="utf-8") as stream:
-            earlier = json.load(stream)
-        other = [name for name in (*SUBJECT, "signature") if name in metrics and name in earlier
-                 and metrics[name] != earlier[name]]
-    except (ValueError, TypeError):
-        other = ["no scores of eval.py"]
+    earlier = _read_metrics(path)
+    other = ["no scores of eval.py"] if earlier is None else [
+        name for name in (*SUBJECT, "signature") if name in metrics and name in earlier
+        and metrics[name] != earlier[name]]
     if other:
         raise UsageError(f"{path!r} holds other scores (different: {', '.join(other)}): give --overwrite to replace "
                          f"it, or put --output into another folder")
@@ -92,15 +89,20 @@ def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
     What is there of the same model on the same data (by the other metric) is kept.
     """
     path = metrics_path(output_path)
-    if os.path.isfile(path):
-        try:
-            with open(path, encoding="utf-8") as stream:
-                earlier = json.load(stream)
-            if all(earlier[name] == metrics[name] for name in SUBJECT):
-                metrics = {**earlier, **metrics}
-        except (ValueError, KeyError, TypeError):
-            pass  # not a file of ours, or of another version: replaced
+    earlier = _read_metrics(path) if os.path.isfile(path) else None
+    if earlier and all(earlier[name] == metrics[name] for name in SUBJECT):
+        metrics = {**earlier, **metrics}
     with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         json.dump(metrics, stream, indent=2)
         stream.write("\n")
     return path
+
+
+def _read_metrics(path: str) -> dict[str, Any] | None:
+    """What stands in a metrics.json; None if that is not a file of ours, or of another version."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = json.load(stream)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and content.keys() >= set(SUBJECT) else None

@@ -2,6 +2,7 @@
 #ifndef MASS_COMMON_H
 #define MASS_COMMON_H
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,22 @@ static inline void dropout_factors(const Dropout *dropout, i64 row, i64 words, i
   const uint16_t threshold = (uint16_t)dropout->threshold;
   const float scale = dropout->scale;
   for (i64 c = 0; c < columns; c++) factors[c] = quarters[c] >= threshold ? scale : 0.0f;
+}
+
+/* ---- layer norm of a row: (from - mean) * factor * gamma + beta -> to. */
+typedef struct { float mean, factor; } RowStatistics;
+
+static inline RowStatistics norm_row(const float *from, i64 columns, float epsilon, const float *gamma,
+                                     const float *beta, float *to) {
+  float sum = 0.0f, squares = 0.0f;
+#pragma omp simd reduction(+ : sum)
+  for (i64 c = 0; c < columns; c++) sum += from[c];
+  const float mean = sum / (float)columns;
+#pragma omp simd reduction(+ : squares)
+  for (i64 c = 0; c < columns; c++) squares += (from[c] - mean) * (from[c] - mean);
+  const float factor = 1.0f / sqrtf(squares / (float)columns + epsilon);
+  for (i64 c = 0; c < columns; c++) to[c] = (from[c] - mean) * factor * gamma[c] + beta[c];
+  return (RowStatistics){mean, factor};
 }
 
 /* ---- exp(x) for x <= 88, to about 1 unit in the last place (range reduction and a polynomial of degree 6), written

@@ -98,17 +98,8 @@ static void normalize(Member me, const Network *n, const float *x, i64 rows, con
   const i64 hidden = n->hidden;
   meet(me);
   const Share mine = share(me, rows);
-  for (i64 r = mine.first; r < mine.last; r++) {
-    const float *from = x + r * hidden;
-    float sum = 0.0f, squares = 0.0f;
-#pragma omp simd reduction(+ : sum)
-    for (i64 c = 0; c < hidden; c++) sum += from[c];
-    const float mean = sum / (float)hidden;
-#pragma omp simd reduction(+ : squares)
-    for (i64 c = 0; c < hidden; c++) squares += (from[c] - mean) * (from[c] - mean);
-    const float factor = 1.0f / sqrtf(squares / (float)hidden + n->epsilon);
-    for (i64 c = 0; c < hidden; c++) out[r * hidden + c] = (from[c] - mean) * factor * norm->gamma[c] + norm->beta[c];
-  }
+  for (i64 r = mine.first; r < mine.last; r++)
+    norm_row(x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, out + r * hidden);
   meet(me);
 }
 

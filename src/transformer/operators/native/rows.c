@@ -129,18 +129,9 @@ KERNEL(norm_forward) {
   const i64 rows = shapes[0][0], columns = shapes[0][1];
 #pragma omp parallel for schedule(static)
   for (i64 r = 0; r < rows; r++) {
-    const float *from = x + r * columns;
-    float *to = y + r * columns;
-    float sum = 0.0f, squares = 0.0f;
-#pragma omp simd reduction(+ : sum)
-    for (i64 c = 0; c < columns; c++) sum += from[c];
-    const float mean = sum / (float)columns;
-#pragma omp simd reduction(+ : squares)
-    for (i64 c = 0; c < columns; c++) squares += (from[c] - mean) * (from[c] - mean);
-    const float factor = 1.0f / sqrtf(squares / (float)columns + epsilon);
-    for (i64 c = 0; c < columns; c++) to[c] = (from[c] - mean) * factor * gamma[c] + beta[c];
-    statistics[2 * r] = mean;
-    statistics[2 * r + 1] = factor;
+    const RowStatistics row = norm_row(x + r * columns, columns, epsilon, gamma, beta, y + r * columns);
+    statistics[2 * r] = row.mean;
+    statistics[2 * r + 1] = row.factor;
   }
   return 0;
 }
