@@ -6,11 +6,11 @@ when the run has succeeded, and not before; any other file there is left alone a
 """
 import argparse
 
+from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.errors import run
+from src.common.progress import say
 from src.text.bpe_corpus import build_vocabulary, check_vocabulary_options, encode_corpus
 from src.text.conversion import FileSummary
-from src.utils.arguments import HelpFormatter, add_run_flags, run_options
-from src.utils.errors import run
-from src.utils.progress import say
 
 
 def parse_arguments() -> argparse.Namespace:

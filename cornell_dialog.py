@@ -15,15 +15,15 @@ becomes the same data sets in the same run.
 import os
 from argparse import ArgumentParser, Namespace
 
-from src.dataset.cornell_corpus import is_published_corpus
-from src.dataset.cornell_preparation import encode_published_corpus, find_pair_files, other_pair_files, raw_folder
-from src.dataset.cornell_split import SPLIT_SHARES, SplitPlan, parse_shares, split_corpus
+from src.common.arguments import HelpFormatter, RunOptions, add_run_flags, run_options
+from src.common.errors import UsageError, run
+from src.common.files import require_file
+from src.dataset.cornell.corpus import is_published_corpus
+from src.dataset.cornell.preparation import encode_published_corpus, find_pair_files, other_pair_files, raw_folder
+from src.dataset.cornell.split import SPLIT_SHARES, SplitPlan, parse_shares, split_corpus
 from src.dataset.inspection import inspect_if_asked, inspection_flags
+from src.dataset.options import add_record_flags, record_options
 from src.dataset.preparation import choose_vocabulary, make_pair_records, report_data_sets
-from src.dataset.record_options import add_record_flags, record_options
-from src.utils.arguments import HelpFormatter, RunOptions, add_run_flags, run_options
-from src.utils.errors import UsageError, run
-from src.utils.files import require_file
 
 
 def parse_arguments() -> Namespace:

@@ -7,9 +7,9 @@
 """
 import argparse
 
+from src.common.arguments import HelpFormatter
+from src.common.errors import run
 from src.inference.command_line import add_flags, carry_out
-from src.utils.arguments import HelpFormatter
-from src.utils.errors import run
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ too long are truncated, and empty ones kept, and both are counted.
 """
 from argparse import ArgumentParser, Namespace
 
+from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.errors import UsageError, run
 from src.dataset.inspection import inspect_if_asked, inspection_flags
+from src.dataset.options import add_record_flags, record_options
 from src.dataset.preparation import PairFiles, choose_vocabulary, make_pair_records, report_data_sets
-from src.dataset.record_options import add_record_flags, record_options
-from src.utils.arguments import HelpFormatter, add_run_flags, run_options
-from src.utils.errors import UsageError, run
 
 
 def parse_arguments() -> Namespace:

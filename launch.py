@@ -2,8 +2,8 @@
 import os
 import sys
 
+from src.common.errors import UsageError, run
 from src.launcher.options import DEVICES, script_name
-from src.utils.errors import UsageError, run
 
 
 def main() -> int:

@@ -6,11 +6,11 @@ anew whenever a batch is made. --inspect shows what that looks like.
 """
 from argparse import ArgumentParser, Namespace
 
+from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.errors import run
 from src.dataset.inspection import inspect_if_asked, inspection_flags
+from src.dataset.options import add_record_flags, record_options
 from src.dataset.preparation import choose_vocabulary, make_sentence_records, report_data_sets
-from src.dataset.record_options import add_record_flags, record_options
-from src.utils.arguments import HelpFormatter, add_run_flags, run_options
-from src.utils.errors import run
 
 
 def parse_arguments() -> Namespace:

@@ -2,12 +2,12 @@
 import argparse
 import sys
 
+from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.errors import run
+from src.common.parallel import available_cores
+from src.common.progress import say
 from src.text.conversion import FileSummary
 from src.text.tokenization import TOKENIZERS, find_corpus, tokenize_corpus, usable_tokenizer
-from src.utils.arguments import HelpFormatter, add_run_flags, run_options
-from src.utils.errors import run
-from src.utils.parallel import available_cores
-from src.utils.progress import say
 
 
 def parse_arguments() -> argparse.Namespace:

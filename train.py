@@ -3,9 +3,9 @@ import argparse
 
 from config import load_config
 from config.reference import help_text
-from src.utils.arguments import HelpFormatter
-from src.utils.device import importing_mindspore
-from src.utils.errors import run
+from src.common.arguments import HelpFormatter
+from src.common.errors import run
+from src.runtime.device import importing_mindspore
 
 
 def main() -> int:

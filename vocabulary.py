@@ -7,9 +7,9 @@ import argparse
 import textwrap
 from collections.abc import Callable
 
-from src.utils.arguments import HelpFormatter
+from src.common.arguments import HelpFormatter
+from src.common.errors import run
 from src.utils.dictionary import Dictionary
-from src.utils.errors import run
 from src.utils.pickled_dictionary import convert_dictionary, read_pickled_dictionary
 from src.utils.vocabulary_tools import build, compare, describe, describe_change, export, merge, save
 

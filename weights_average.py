@@ -2,9 +2,9 @@
 import argparse
 import os
 
-from src.utils.arguments import HelpFormatter
-from src.utils.average_weights import Candidate, average_weights, best, find_checkpoints, newest
-from src.utils.errors import UsageError, run
+from src.checkpoints.average import Candidate, average_weights, best, find_checkpoints, newest
+from src.common.arguments import HelpFormatter
+from src.common.errors import UsageError, run
 
 
 def main() -> None:

@@ -20,14 +20,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from config import load_config  # noqa: E402
 from config.config import Config  # noqa: E402
-from src.dataset.batch import Shape  # noqa: E402
-from src.dataset.batch_plan import BatchPlan  # noqa: E402
-from src.dataset.batch_source import BatchSource  # noqa: E402
-from src.dataset.data_sources import batch_source  # noqa: E402
-from src.dataset.length_classes import ExampleLengths  # noqa: E402
-from src.dataset.packing import choose_rows  # noqa: E402
-from src.dataset.records import RecordSet, load_records  # noqa: E402
-from src.utils.ragged import RaggedArray  # noqa: E402
+from src.common.ragged import RaggedArray  # noqa: E402
+from src.dataset.batching.assembly import batch_source  # noqa: E402
+from src.dataset.batching.batch import Shape  # noqa: E402
+from src.dataset.batching.lengths import ExampleLengths  # noqa: E402
+from src.dataset.batching.packing import choose_rows  # noqa: E402
+from src.dataset.batching.plan import BatchPlan  # noqa: E402
+from src.dataset.batching.source import BatchSource  # noqa: E402
+from src.dataset.records.record_set import RecordSet, load_records  # noqa: E402
 
 
 def layouts(records: RecordSet, arguments: argparse.Namespace) -> dict[str, BatchSource]:

@@ -32,7 +32,7 @@ def runs_of_round(preparation: Preparation, chosen: list[str], number: int, lear
         if step not in chosen or (step == "learn" and number >= learn_rounds):
             continue
         processes = (1,) if step in OTHERS else (2,) if step == "mindrecord" else (1, 2) if number % 2 == 0 else (2, 1)
-        sizes = [preparation.lines] if step != "plain" or whole_plain else [preparation.sample_lines]
+        sizes = [preparation.lines] if step != "mindspore" or whole_plain else [preparation.sample_lines]
         if "memory" in chosen and number == 0 and preparation.sample_lines not in sizes:
             sizes.append(preparation.sample_lines)
         runs += [Run(step, count, lines) for lines in sizes for count in processes]

@@ -20,8 +20,8 @@ from benchmarks.engines.processes import EngineProcess, Round  # noqa: E402
 from benchmarks.engines.search_report import FORMER, OURS, PEER, Measured, table  # noqa: E402
 from benchmarks.engines.search_workload import Cell, Sources, random_sources, search_model  # noqa: E402
 from benchmarks.engines.workload import SIZES  # noqa: E402
-from src.utils.arguments import HelpFormatter  # noqa: E402
-from src.utils.errors import MassError, UsageError, run  # noqa: E402
+from src.common.arguments import HelpFormatter  # noqa: E402
+from src.common.errors import MassError, UsageError, run  # noqa: E402
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from src.utils.errors import MassError, run  # noqa: E402
-from src.utils.files import atomic_output, list_files  # noqa: E402
-from src.utils.text_files import read_lines  # noqa: E402
+from src.common.errors import MassError, run  # noqa: E402
+from src.common.files import atomic_output, list_files  # noqa: E402
+from src.common.text_files import read_lines  # noqa: E402
 
 BLEND_SHARE = 0.3
 _DIGITS = "0123456789"

@@ -25,9 +25,9 @@ import src  # noqa: E402, F401, I001 - first: it sets what MindSpore and OpenMP 
 import mindspore  # noqa: E402
 from mindspore import Tensor, nn, ops  # noqa: E402
 
-from src.transformer.operators.choice import choose_operators  # noqa: E402
+from src.transformer.operators.selection import choose_operators  # noqa: E402
 from src.transformer.operators.fast_gradients import AddBias, LogSumExp  # noqa: E402
-from src.transformer.operators.plain import LayerNorm, PlainOperators  # noqa: E402
+from src.transformer.operators.mindspore_operators import LayerNorm, MindSporeOperators  # noqa: E402
 
 DROPOUT = 0.1
 
@@ -142,7 +142,7 @@ def compare_operators(args: argparse.Namespace, generator: np.random.Generator) 
     """The two forms of each operator of the network."""
     choice = choose_operators("CPU", "on")
     print(choice.reason)
-    forms = {"MindSpore's": PlainOperators(), "C kernels": choice.operators}
+    forms = {"MindSpore's": MindSporeOperators(), "C kernels": choice.operators}
 
     def normal(*shape: int) -> np.ndarray:
         return generator.normal(size=shape).astype(np.float32)

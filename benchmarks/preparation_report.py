@@ -15,7 +15,7 @@ NAMES = {
     "records": "write records (`news_crawl.py`)",
     "mindrecord": "write MindRecord (`news_crawl.py --format mindrecord`)",
     "subword-nmt": "`subword-nmt apply-bpe`",
-    "plain": "`plain_preparation.py`",
+    "mindspore": "`plain_preparation.py`",
 }
 ROAD = ("tokenize", "bpe", "records")  # from raw text to records when there are codes
 MAX_GROWTH, MAX_MIB = 0.10, 600
@@ -53,7 +53,7 @@ class _Other(NamedTuple):
 def _plain(done: Done, sizes: Sequence[int], name: str, step: str | None = None) -> _Other | None:
     """plain_preparation.py, the whole or one of its own steps, on the first of these numbers of lines it was run on."""
     for lines in sizes:
-        if found := done.get(Run("plain", 1, lines)):
+        if found := done.get(Run("mindspore", 1, lines)):
             seconds = statistics.median(json.loads(m.output)[step] if step else m.seconds for m in found)
             return _Other(lines, seconds, name if lines == sizes[0] else f"{name}, on {lines:,} lines")
     return None

@@ -20,8 +20,8 @@ from benchmarks.engines.comparison import PEER_LAYOUTS, Plan, compare  # noqa: E
 from benchmarks.engines.speed_report import LEGEND, details, table  # noqa: E402
 from benchmarks.engines.workload import SIZES, TASKS, Training, plan_workload  # noqa: E402
 from config.config import LearnRateConfig  # noqa: E402
-from src.utils.arguments import HelpFormatter  # noqa: E402
-from src.utils.errors import UsageError, run  # noqa: E402
+from src.common.arguments import HelpFormatter  # noqa: E402
+from src.common.errors import UsageError, run  # noqa: E402
 
 _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "shared", "data")
 _NEWS = os.path.join(_DATA, "news")
@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--rounds", type=int, default=5, help="of each engine, in turn")
     parser.add_argument("--steps", type=int, default=3, help="of a round")
-    parser.add_argument("--operators", choices=("native", "plain"), default="native",
+    parser.add_argument("--operators", choices=("c", "mindspore"), default="c",
                         help="of our network: the C kernels or MindSpore's own operators")
     parser.add_argument("--peer_batches", nargs="+", choices=PEER_LAYOUTS, default=list(PEER_LAYOUTS),
                         help="grouped: sentences of like length, as with group_by_length; mixed: those of our batches")

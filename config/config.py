@@ -3,7 +3,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from src.utils.errors import UsageError
+from src.common.errors import UsageError
 
 
 def key(default: Any, meaning: str, *, choices: tuple = (), minimum: float | None = None, above: float | None = None,

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config.config import Config
-from src.utils.errors import UsageError
-from src.utils.files import atomic_output, require_file
+from src.common.errors import UsageError
+from src.common.files import atomic_output, require_file
 
 NODES = {node.name: node.default_factory for node in dataclasses.fields(Config)}
 

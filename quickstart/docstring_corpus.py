@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from quickstart.docstrings import Docstring, Reading, read_docstrings, source_folders
 from quickstart.prose import is_prose, paragraphs, sentences
-from src.utils.errors import MassError, run
-from src.utils.files import atomic_output
+from src.common.errors import MassError, run
+from src.common.files import atomic_output
 
 HELD_OUT = {
     "test": frozenset({"asyncio", "joblib", "logging", "PIL", "threading", "tkinter", "xml"}),

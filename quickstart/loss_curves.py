@@ -1,7 +1,7 @@
 """The picture of the quick start's losses."""
 from typing import Any
 
-from src.utils.files import atomic_output
+from src.common.files import atomic_output
 from src.utils.monitoring.loss_curve import BLUE, ORANGE, plot_losses
 
 COLOURS = {"pre-training": BLUE, "MASS pre-trained": BLUE, "from scratch": ORANGE}

@@ -8,11 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 from quickstart.loss_curves import draw_loss_curves
-from src.utils.errors import MassError, run
-from src.utils.files import atomic_output, require_file, require_folder
+from src.common.errors import MassError, run
+from src.common.files import atomic_output, require_file, require_folder
+from src.common.text_files import read_lines
 from src.utils.monitoring.metrics_file import METRICS_FILE, read_metrics
 from src.utils.rouge_score import ROUGE_METRICS, rouge_scores
-from src.utils.text_files import read_lines
 
 MODELS = {"mass": "MASS pre-trained", "scratch": "from scratch"}
 TRAININGS = {"pretrain": "MASS pre-training", "finetune_mass": "fine-tuning, MASS pre-trained",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from benchmarks.engines.processes import EngineProcess, Round
 from benchmarks.engines.workload import Training, Workload, padding
-from src.utils.errors import MassError
+from src.common.errors import MassError
 
 OURS = "packed"  # the layout of our batches; the others are the peer's
 PEER_LAYOUTS = ("grouped", "mixed")

@@ -4,11 +4,11 @@ import platform
 import mindspore
 
 from benchmarks.engines.workload import Training
-from src.dataset.batch import Batch
-from src.training.distributed import Ranks
+from src.dataset.batching.batch import Batch
+from src.runtime.distributed import Ranks
 from src.training.optimizer import make_optimizer
 from src.training.train_step import TrainStep, dropout_seed, read_sums
-from src.transformer.operators.choice import choose_operators
+from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 
 
@@ -21,7 +21,7 @@ class MindSporeEngine:
         mindspore.set_seed(seed)
         if training.compile_cache:
             mindspore.set_context(enable_compile_cache=True, compile_cache_path=training.compile_cache)
-        choice = choose_operators("CPU", "on" if training.operators == "native" else "off")
+        choice = choose_operators("CPU", "on" if training.operators == "c" else "off")
         network = TransformerForTrain(training.model, choice.operators)
         network.set_train(True)
         optimizer = make_optimizer(training.learn_rate, network.trainable_params())

@@ -11,9 +11,9 @@ from benchmarks.engines.search_workload import Sources
 from config.config import ModelConfig
 from src.inference.generation import answer
 from src.transformer.beam_search import beam_search
-from src.transformer.operators.choice import choose_operators
-from src.transformer.search.options import SearchOptions
-from src.transformer.search.step_result import StepResult
+from src.transformer.decoding.options import SearchOptions
+from src.transformer.decoding.step import StepResult
+from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer import NO_SEED, Transformer, visible_segments
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.utils.dictionary import EOS_INDEX, PAD_INDEX

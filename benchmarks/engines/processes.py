@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
-from src.utils.errors import MassError
+from src.common.errors import MassError
 
 # Made with (settings, seed). Each engine's libraries are loaded only where they are used.
 ENGINES = {"mindspore": "mindspore_engine.MindSporeEngine", "pytorch": "pytorch_engine.PyTorchEngine",

@@ -6,7 +6,7 @@ from transformers import BartConfig, BartForConditionalGeneration
 
 from benchmarks.engines.workload import Training
 from config.config import ModelConfig
-from src.dataset.batch import Batch
+from src.dataset.batching.batch import Batch
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX
 
 BETAS = (0.9, 0.98)  # as src/training/optimizer.py has them; importing that would load MindSpore

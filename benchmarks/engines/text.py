@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.engines.workload import LONGEST
+from src.common.errors import MassError
+from src.common.files import list_files, require_file
+from src.common.ragged import RaggedArray
 from src.utils.dictionary import EOS_INDEX, SPECIAL_SYMBOLS, UNK_INDEX
-from src.utils.errors import MassError
-from src.utils.files import list_files, require_file
-from src.utils.ragged import RaggedArray
 
 EXAMPLES = 20_000  # drawn from the text: enough for the plan of batches to be that of a large corpus
 

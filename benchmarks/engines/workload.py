@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from config.config import Config, DatasetConfig, LearnRateConfig, ModelConfig
-from src.dataset.batch import Batch
-from src.dataset.data_sources import batch_source
-from src.dataset.record_info import RecordInfo
-from src.dataset.records import RecordSet
-from src.utils.ragged import RaggedArray
+from src.common.ragged import RaggedArray
+from src.dataset.batching.assembly import batch_source
+from src.dataset.batching.batch import Batch
+from src.dataset.records.info import RecordInfo
+from src.dataset.records.record_set import RecordSet
 
 LONGEST = 64  # symbols of a sentence, </s> included
 TASKS = ("pre-training", "fine-tuning")
@@ -42,7 +42,7 @@ class Training(NamedTuple):
 
     model: ModelConfig
     learn_rate: LearnRateConfig  # lr is kept constant
-    operators: str  # of our network: "native" (the C kernels) or "plain" (MindSpore's)
+    operators: str  # of our network: "c" (the C kernels) or "mindspore" (MindSpore's)
     compile_cache: str = ""  # folder of MindSpore's compile cache; "" does without
 
 

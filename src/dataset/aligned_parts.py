@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.utils.errors import MassError, UsageError
-from src.utils.files import require_file
-from src.utils.text_files import PART_BYTES, FilePart, file_parts
+from src.common.errors import MassError, UsageError
+from src.common.files import require_file
+from src.common.text_files import PART_BYTES, FilePart, file_parts
 
 _STEP_LINES = 64  # between two places to cut at: few enough lines that even long ones make no large part
 _BLOCK_BYTES = 1 << 20

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from src.common.ragged import RaggedArray
 from src.dataset.aligned_parts import PairPart, aligned_parts, require_equal_lines
 from src.dataset.example_loader import (
     EncodingSettings,
@@ -15,7 +16,6 @@ from src.dataset.example_loader import (
     length_flaws,
 )
 from src.utils.dictionary import EOS_INDEX, Dictionary
-from src.utils.ragged import RaggedArray
 
 
 class BiLingualDataLoader(ExampleLoader):

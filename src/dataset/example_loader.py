@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from src.common.errors import UsageError
+from src.common.ragged import RaggedArray
+from src.common.text_files import DecodedText
 from src.utils.dictionary import EOS_INDEX, Dictionary
-from src.utils.errors import UsageError
-from src.utils.ragged import RaggedArray
-from src.utils.text_files import DecodedText
 
 _NO_TOKEN = -1
 

@@ -7,11 +7,11 @@ from itertools import islice
 
 import numpy as np
 
-from src.dataset.records import RecordSet, load_records
+from src.common.errors import UsageError
+from src.dataset.records.record_set import RecordSet, load_records
 from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import BOS_INDEX, Dictionary
-from src.utils.errors import UsageError
 
 LANGUAGE_MODEL = "mass"  # the default of dataset_config.language_model
 _WIDTH = 118

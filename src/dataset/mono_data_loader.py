@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from src.common.files import require_file
+from src.common.text_files import FilePart, file_parts
 from src.dataset.example_loader import (
     EncodingSettings,
     ExampleLoader,
@@ -14,8 +16,6 @@ from src.dataset.example_loader import (
     length_flaws,
 )
 from src.utils.dictionary import Dictionary
-from src.utils.files import require_file
-from src.utils.text_files import FilePart, file_parts
 
 
 class MonoLingualDataLoader(ExampleLoader):

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from src.common.arguments import RunOptions
+from src.common.errors import UsageError
+from src.common.files import list_files, make_output_folder, require_file
+from src.common.finished_outputs import FinishedOutputs, file_digest
+from src.common.progress import say
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.example_loader import ExampleLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
-from src.dataset.record_files import files_of, info_path
-from src.dataset.record_info import FORMAT_VERSION, RecordInfo, summarize
-from src.dataset.record_options import RecordOptions
-from src.dataset.record_writer import DataSetPlan, write_data_sets
-from src.utils.arguments import RunOptions
+from src.dataset.options import RecordOptions
+from src.dataset.records.files import files_of, info_path
+from src.dataset.records.info import FORMAT_VERSION, RecordInfo, summarize
+from src.dataset.records.writer import DataSetPlan, write_data_sets
 from src.utils.dictionary import Dictionary
-from src.utils.errors import UsageError
-from src.utils.files import list_files, make_output_folder, require_file
-from src.utils.finished_outputs import FinishedOutputs, file_digest
-from src.utils.progress import say
 
 MAX_UNKNOWN_SHARE = 0.05  # BPE leaves well under 1% unknown; more means another vocabulary or other codes
 EVALUATION_SPLITS = ("valid", "test")

@@ -4,15 +4,15 @@ import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 
 from config.loading import load_config
+from src.checkpoints.find import ModelFiles, find_model
+from src.common.arguments import DECODING_ERRORS
+from src.common.errors import UsageError
 from src.inference.examples import Examples, test_set
-from src.inference.model_files import ModelFiles, find_model
 from src.inference.options import STREAM, EvaluationOptions, TextTask
 from src.inference.output import check_file, metrics_path, readable_path
-from src.inference.text_input import TextFlags, find_text, pairs_of_text
+from src.inference.raw_text import TextFlags, find_text, pairs_of_text
+from src.runtime.device import importing_mindspore
 from src.text.text_processing import TEXT_TOKENIZERS, TextProcessing
-from src.utils.arguments import DECODING_ERRORS
-from src.utils.device import importing_mindspore
-from src.utils.errors import UsageError
 from src.utils.rouge_score import ROUGE_TOOLS
 
 
@@ -178,7 +178,7 @@ def _measure(args: Namespace, overrides: list[str]) -> None:
     files, examples = _model_and_examples(args, overrides)
 
     with importing_mindspore():
-        from src.inference.evaluation import evaluate
+        from src.inference.evaluation.evaluate import evaluate
 
     metrics = evaluate(files, examples, options)
     print(f"{metrics['sentences']} sentences, checkpoint {metrics['checkpoint']}")

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from config.config import Config
-from src.dataset.batch import Shape
-from src.dataset.batch_source import BatchSource
-from src.dataset.data_sources import batch_source
+from src.checkpoints.find import ModelFiles
+from src.common.errors import MassError, UsageError
+from src.common.ragged import RaggedArray
+from src.common.text_files import DecodedText
+from src.dataset.batching.assembly import batch_source
+from src.dataset.batching.batch import Shape
+from src.dataset.batching.source import BatchSource
 from src.dataset.example_loader import TokenIds
-from src.dataset.record_info import RecordInfo
-from src.dataset.records import RecordSet, load_records
-from src.inference.model_files import ModelFiles
+from src.dataset.records.info import RecordInfo
+from src.dataset.records.record_set import RecordSet, load_records
 from src.text.text_processing import ProcessedLines
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import EOS_INDEX, Dictionary
-from src.utils.errors import MassError, UsageError
-from src.utils.ragged import RaggedArray
-from src.utils.text_files import DecodedText
 
 
 @dataclass(frozen=True)

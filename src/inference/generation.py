@@ -1,14 +1,14 @@
 """Answers of the search, for a batch or a whole data set."""
 import numpy as np
 
-from src.dataset.batch_source import BatchSource
+from src.common.errors import MassError
+from src.common.progress import Progress
+from src.dataset.batching.source import BatchSource
+from src.runtime.device import restore_interrupts
 from src.transformer.beam_search import beam_search
-from src.transformer.search.hypotheses import Hypothesis
-from src.transformer.search.sampling import sample, sentence_keys
+from src.transformer.decoding.hypotheses import Hypothesis
+from src.transformer.decoding.sampling import sample, sentence_keys
 from src.transformer.transformer_for_infer import TransformerForInfer
-from src.utils.device import restore_interrupts
-from src.utils.errors import MassError
-from src.utils.progress import Progress
 
 
 def answer(infer: TransformerForInfer, source_ids: np.ndarray, source_positions: np.ndarray,

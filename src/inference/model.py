@@ -2,11 +2,11 @@
 import sys
 from typing import NamedTuple
 
-from src.inference.model_files import ModelFiles
-from src.transformer.operators.choice import choose_operators
+from src.checkpoints.find import ModelFiles
+from src.checkpoints.load import load_into
+from src.runtime.device import require_compute_type, set_up_device
+from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
-from src.transformer.weights import load_into
-from src.utils.device import require_compute_type, set_up_device
 
 
 class Model(NamedTuple):

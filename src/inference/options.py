@@ -3,8 +3,8 @@ import glob
 import os
 from dataclasses import dataclass
 
+from src.common.errors import UsageError
 from src.inference.output import check_file, check_output
-from src.utils.errors import UsageError
 from src.utils.rouge_score import Tool, require_rouge
 
 STREAM = "-"

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from src.utils.errors import UsageError
-from src.utils.files import atomic_output, make_output_folder
+from src.common.errors import UsageError
+from src.common.files import atomic_output, make_output_folder
 
 METRICS_FILE = "metrics.json"
 SUBJECT = ("checkpoint", "checkpoint_step", "test_dataset", "vocabulary_fingerprint")  # what was measured

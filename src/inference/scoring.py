@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from mindspore import Tensor, mutable
 
-from src.dataset.batch_source import BatchSource
+from src.common.progress import Progress
+from src.dataset.batching.source import BatchSource
+from src.runtime.device import restore_interrupts
 from src.transformer.transformer import NO_SEED
 from src.transformer.transformer_for_train import TransformerForScoring, TransformerForTrain
-from src.utils.device import restore_interrupts
-from src.utils.progress import Progress
 
 
 class TargetScores(NamedTuple):

@@ -3,17 +3,17 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 
-from src.inference.answerer import Answer, Answerer, best_texts
-from src.inference.conversation import Conversation, converse
+from src.checkpoints.find import ModelFiles
+from src.common.line_stream import LineStream
 from src.inference.examples import Examples
+from src.inference.interactive import Conversation, converse
 from src.inference.model import load_model
-from src.inference.model_files import ModelFiles
 from src.inference.options import STREAM, TextTask
 from src.inference.output import write_lines
+from src.inference.raw_text import TextInput, read_text, warn_of_damage
 from src.inference.scoring import score_lines, target_log_probs
-from src.inference.text_input import TextInput, read_text, warn_of_damage
+from src.inference.text_generator import Answer, Answerer, best_texts
 from src.text.text_processing import TextProcessing
-from src.utils.line_stream import LineStream
 
 _BATCHES_AHEAD = 4  # that are read from a stream at once, to be sorted by length
 

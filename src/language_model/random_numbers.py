@@ -7,7 +7,7 @@ import numpy as np
 class RandomNumbers(Protocol):
     """The two methods of numpy's Generator that the language models use; row i of a result belongs to sentence i.
 
-    A numpy Generator will do; `src.utils.counter_random.ExampleRandom` gives a sentence the same numbers in whatever
+    A numpy Generator will do; `src.common.counter_random.ExampleRandom` gives a sentence the same numbers in whatever
     company it stands.
     """
 

@@ -5,13 +5,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from src.common.errors import MassError
+from src.common.files import make_output_folder
 from src.launcher.options import parse, script_name
 from src.launcher.plan import Plan, make_plan
 from src.launcher.processes import STOPPED_CODES
 from src.launcher.run_files import PidFile
 from src.launcher.supervisor import supervise
-from src.utils.errors import MassError
-from src.utils.files import make_output_folder
 
 
 def launch(device: str, arguments: Sequence[str], root: str) -> int:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from src.utils.arguments import HelpFormatter
-from src.utils.errors import UsageError
+from src.common.arguments import HelpFormatter
+from src.common.errors import UsageError
 
 DEVICES = ("CPU", "GPU", "Ascend")
 DEVICES_PER_MACHINE = 8

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from src.common.errors import MassError, UsageError
+from src.common.files import require_file
 from src.launcher.options import DEFAULT_PORT, Options
 from src.launcher.rank_table import RankedDevice, read_rank_table
-from src.utils.errors import MassError, UsageError
-from src.utils.files import require_file
 
 VISIBLE_DEVICES = {"GPU": "CUDA_VISIBLE_DEVICES", "Ascend": "ASCEND_RT_VISIBLE_DEVICES"}
 CLUSTER_TIMEOUT = 600  # seconds; msrun's default, named because the workers are told it too

@@ -2,8 +2,8 @@
 import json
 from typing import Any, NamedTuple
 
-from src.utils.errors import MassError
-from src.utils.files import require_file
+from src.common.errors import MassError
+from src.common.files import require_file
 
 
 class RankedDevice(NamedTuple):

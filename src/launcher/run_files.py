@@ -5,7 +5,7 @@ import subprocess
 import time
 from typing import IO, NamedTuple
 
-from src.utils.files import atomic_output
+from src.common.files import atomic_output
 
 PROGRAM = "launch.py"  # what the command lines of launchers and keepers of ranks name
 SCHEDULER = "scheduler"  # takes the place of a rank number in file names

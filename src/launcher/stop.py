@@ -6,8 +6,8 @@ import signal
 import time
 from collections.abc import Sequence
 
+from src.common.errors import MassError, UsageError
 from src.launcher.run_files import PROGRAM, PidFile, command_line
-from src.utils.errors import MassError, UsageError
 
 PATIENCE = 150
 """Seconds that a run may take to end after it was asked to: a step, a checkpoint, the other ranks."""

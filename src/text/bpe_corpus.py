@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from src.common.arguments import RunOptions
+from src.common.errors import MassError, UsageError
+from src.common.files import list_files, make_output_folder, require_file
+from src.common.finished_outputs import file_digest
+from src.common.progress import say
 from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files
-from src.utils.arguments import RunOptions
 from src.utils.byte_pair_encoding import BytePairEncoding
 from src.utils.dictionary import Dictionary
-from src.utils.errors import MassError, UsageError
-from src.utils.files import list_files, make_output_folder, require_file
-from src.utils.finished_outputs import file_digest
-from src.utils.progress import say
 
 _FORMAT = 1  # to be raised when the same codes and text give another output
 

@@ -9,14 +9,14 @@ from functools import partial
 from itertools import chain, groupby
 from typing import NamedTuple
 
-from src.utils.arguments import RunOptions
+from src.common.arguments import RunOptions
+from src.common.errors import MassError, UsageError
+from src.common.files import atomic_output, make_output_folder
+from src.common.finished_outputs import FinishedOutputs, Task
+from src.common.parallel import map_in_order
+from src.common.progress import Progress
+from src.common.text_files import FilePart, batches_of_parts, file_parts
 from src.utils.dictionary import Dictionary
-from src.utils.errors import MassError, UsageError
-from src.utils.files import atomic_output, make_output_folder
-from src.utils.finished_outputs import FinishedOutputs, Task
-from src.utils.parallel import map_in_order
-from src.utils.progress import Progress
-from src.utils.text_files import FilePart, batches_of_parts, file_parts
 
 _COUNTED_BYTES = 1 << 21  # of a task that counts, as counts of much text are not much larger than those of little
 

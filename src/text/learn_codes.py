@@ -13,14 +13,14 @@ from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
 
-from src.utils.arguments import RunOptions, add_run_flags, run_options
+from src.common.arguments import RunOptions, add_run_flags, run_options
+from src.common.errors import MassError, UsageError, run
+from src.common.files import atomic_output, list_files
+from src.common.finished_outputs import FinishedOutputs
+from src.common.parallel import available_cores, map_in_order
+from src.common.progress import Progress
+from src.common.text_files import FilePart, batches_of_parts, file_parts
 from src.utils.dictionary import Dictionary
-from src.utils.errors import MassError, UsageError, run
-from src.utils.files import atomic_output, list_files
-from src.utils.finished_outputs import FinishedOutputs
-from src.utils.parallel import available_cores, map_in_order
-from src.utils.progress import Progress
-from src.utils.text_files import FilePart, batches_of_parts, file_parts
 
 _FORMAT = 1  # to be raised when the same text gives other codes
 _BATCH_BYTES = 1 << 22  # more than one part, as the words of a larger text take less time to add up

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from src.utils.errors import MassError
-from src.utils.recent_words import RecentWords
+from src.common.errors import MassError
+from src.text.recent_words import RecentWords
 
 _CLOSERS = re.escape("])}>\"'»”’")  # what may follow the full stop that ends a line
 _CLOSERS_AT_END = re.compile(f" [{_CLOSERS}][{_CLOSERS} ]*$", re.MULTILINE)

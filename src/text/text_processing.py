@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from src.common.errors import MassError, UsageError
+from src.common.files import atomic_output, copy_atomically, require_file
 from src.text.detokenization import detokenize
 from src.text.tokenization import TOKENIZERS, tokenize_text
 from src.utils.byte_pair_encoding import BytePairEncoding, join_subwords
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS, Dictionary
-from src.utils.errors import MassError, UsageError
-from src.utils.files import atomic_output, copy_atomically, require_file
-from src.utils.load_weights import read_metadata, vocabulary_path
 
 TEXT_FILE = "text.json"
 """Where it is described, in a folder of checkpoints."""
@@ -145,16 +144,6 @@ class TextProcessing:
         parts = ["already tokenized" if self.tokenizer == TOKENIZED else f"tokenized by {self.tokenizer}"]
         parts += ["lower case"] * self.lower_case + ["digits as #"] * self.digits_to_hash
         return ", ".join([*parts, f"BPE by {self.codes}" if self.codes else "no BPE"])
-
-
-def find_text_processing(checkpoint: str) -> TextProcessing | None:
-    """What stands beside a checkpoint; or, for an average in a folder of its own, beside its vocabulary.
-
-    None if there is nothing. Raises MassError as `TextProcessing.load` and `read_metadata` do.
-    """
-    found = TextProcessing.load(os.path.dirname(checkpoint))
-    vocabulary = vocabulary_path(checkpoint, read_metadata(checkpoint))
-    return found or (TextProcessing.load(os.path.dirname(vocabulary)) if vocabulary else None)
 
 
 def _sha256(path: str) -> str:

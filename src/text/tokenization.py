@@ -6,12 +6,12 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
 
+from src.common.arguments import RunOptions
+from src.common.errors import MassError
+from src.common.files import list_files
 from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files, plan_outputs
 from src.text.nltk_tokenizer import ChunkTokenizer
-from src.utils.arguments import RunOptions
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
-from src.utils.errors import MassError
-from src.utils.files import list_files
 
 TOKENIZERS = ("nltk", "jieba")
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.dataset.batch import Batch
+from src.common.errors import MassError
+from src.common.files import atomic_output
+from src.dataset.batching.batch import Batch
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import EOS_INDEX, PAD_INDEX, Dictionary
-from src.utils.errors import MassError
-from src.utils.files import atomic_output
 
 MOST_LINES = 40  # of sentences in the message; a file holds all of them
 

@@ -1,6 +1,6 @@
 """Static and dynamic loss scale."""
 from config.config import LossScaleConfig
-from src.utils.errors import MassError
+from src.common.errors import MassError
 
 SMALLEST_SCALE = 2.0**-14
 

@@ -11,9 +11,9 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops, value_and_grad
 from mindspore import dtype as mstype
 
-from src.dataset.batch import Batch
-from src.training.distributed import Ranks, SumOverRanks
-from src.transformer.operators.choice import Operators
+from src.dataset.batching.batch import Batch
+from src.runtime.distributed import Ranks, SumOverRanks
+from src.transformer.operators.selection import Operators
 from src.transformer.transformer_for_train import TransformerForTrain
 
 

@@ -6,10 +6,10 @@ from mindspore import Parameter
 
 from config.config import Config
 from config.loading import save_config
-from src.dataset.data_sources import with_vocabulary_size
-from src.dataset.records import RecordSet
-from src.text.text_processing import TextProcessing
-from src.training.checkpoints import (
+from src.checkpoints.load import load_into
+from src.checkpoints.resume import Resumed, find_resumed, load_optimizer, require_same_run
+from src.checkpoints.training_state import TrainingState
+from src.checkpoints.write import (
     LATEST,
     SET_ASIDE,
     CheckpointFiles,
@@ -20,12 +20,13 @@ from src.training.checkpoints import (
     require_no_run,
     set_aside,
 )
-from src.training.distributed import Ranks, join_ranks
-from src.training.optimizer import make_optimizer, optimizer_state
-from src.training.resuming import Resumed, find_resumed, load_optimizer, require_same_run
-from src.training.start_summary import StartSummary, start_text
-from src.training.train_step import TrainStep
-from src.training.training_data import (
+from src.common.files import copy_atomically, make_output_folder
+from src.dataset.batching.assembly import with_vocabulary_size
+from src.dataset.records.record_set import RecordSet
+from src.runtime.device import require_compute_type, seed_dropout, set_up_device
+from src.runtime.distributed import Ranks, join_ranks
+from src.text.text_processing import TextProcessing
+from src.training.data import (
     identify,
     text_processing,
     training_records,
@@ -33,14 +34,13 @@ from src.training.training_data import (
     validation_records,
     validation_source,
 )
-from src.training.training_loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
-from src.training.training_state import TrainingState
+from src.training.loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
+from src.training.optimizer import make_optimizer, optimizer_state
+from src.training.summary import StartSummary, start_text
+from src.training.train_step import TrainStep
 from src.training.validation import RougeSample
-from src.transformer.operators.choice import choose_operators
+from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
-from src.transformer.weights import load_into
-from src.utils.device import require_compute_type, seed_dropout, set_up_device
-from src.utils.files import copy_atomically, make_output_folder
 from src.utils.loss_monitor import LossMonitor
 from src.utils.monitoring.metrics_file import METRICS_FILE
 

@@ -6,19 +6,19 @@ import numpy as np
 from mindspore import Tensor, mutable
 
 from config.config import Config
-from src.dataset.batch_source import BatchSource
-from src.dataset.data_sources import batch_source
-from src.dataset.records import RecordSet
-from src.inference.answers import best_answers, score_answers
+from src.common.ragged import RaggedArray
+from src.dataset.batching.assembly import batch_source
+from src.dataset.batching.source import BatchSource
+from src.dataset.records.record_set import RecordSet
 from src.inference.examples import record_examples
 from src.inference.generation import generate
-from src.training.distributed import Ranks
-from src.transformer.search.options import SearchOptions
+from src.inference.predictions import best_answers, score_answers
+from src.runtime.distributed import Ranks
+from src.transformer.decoding.options import SearchOptions
 from src.transformer.transformer import NO_SEED
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.dictionary import Dictionary
-from src.utils.ragged import RaggedArray
 from src.utils.rouge_score import ROUGE_METRICS
 
 

@@ -1,10 +1,10 @@
 """Beam search over log-probabilities, on numpy arrays; the network is behind one `step` function."""
 import numpy as np
 
-from src.transformer.search.constraints import apply_constraints, constraints_of
-from src.transformer.search.hypotheses import FinishedHypotheses, Hypothesis, LiveHypotheses, length_penalty
-from src.transformer.search.options import SearchOptions
-from src.transformer.search.step_result import Step, StepResult
+from src.transformer.decoding.constraints import apply_constraints, constraints_of
+from src.transformer.decoding.hypotheses import FinishedHypotheses, Hypothesis, LiveHypotheses, length_penalty
+from src.transformer.decoding.options import SearchOptions
+from src.transformer.decoding.step import Step, StepResult
 from src.utils.dictionary import EOS_INDEX
 
 

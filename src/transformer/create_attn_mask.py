@@ -12,7 +12,7 @@ def visible_to_bias(visible: Tensor) -> Tensor:
 
 
 def segment_bias(query_segments: Tensor, key_segments: Tensor, causal: bool) -> Tensor:
-    """[batch, query_len], [batch, key_len] int32 -> [batch, 1, query_len, key_len]; see operators/plain.py."""
+    """[batch, query_len], [batch, key_len] int32 -> [batch, 1, query_len, key_len]; see operators/interface.py."""
     batch, query_len = query_segments.shape
     key_len = key_segments.shape[1]
     same = ops.reshape(query_segments, (batch, 1, query_len, 1)) == ops.reshape(key_segments, (batch, 1, 1, key_len))

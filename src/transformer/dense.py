@@ -2,7 +2,7 @@
 from mindspore import Parameter, Tensor, nn
 from mindspore.common.initializer import initializer
 
-from src.transformer.operators.choice import Operators
+from src.transformer.operators.selection import Operators
 from src.utils.initializer import uniform_weights
 
 

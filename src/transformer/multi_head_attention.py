@@ -4,16 +4,16 @@ from mindspore import dtype as mstype
 
 from config.config import ModelConfig
 from src.transformer.dense import Dense
-from src.transformer.operators.choice import Operators
-from src.transformer.operators.plain import DotProductAttention, split_heads
+from src.transformer.operators.mindspore_operators import DotProductAttention, split_heads
+from src.transformer.operators.selection import Operators
 
 
 class MultiHeadAttention(nn.Cell):
     """softmax(q k^T / sqrt(head_size)) v for each head, projected back (Vaswani et al., 2017, 3.2).
 
     Queries come from one sequence, keys and values from `memory`, which may be another one. Sequences are flat,
-    [batch * length, hidden_size]; who sees whom is told by segments (operators/plain.py, Attention). The bias of the
-    last projection, `output`, is left to the residual connection.
+    [batch * length, hidden_size]; who sees whom is told by segments (operators/interface.py). The bias of the last
+    projection, `output`, is left to the residual connection.
     """
 
     def __init__(self, model: ModelConfig, operators: Operators, causal: bool, seed: int):

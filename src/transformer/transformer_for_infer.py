@@ -1,12 +1,12 @@
 """The network as the search runs it: the encoder once, then cached single steps for all hypotheses of a batch."""
 import numpy as np
 
-from src.transformer.graph_steps import GraphSteps
-from src.transformer.kernel_steps import KernelSteps
-from src.transformer.operators.native import NativeOperators
-from src.transformer.search.constraints import candidates_needed
-from src.transformer.search.options import SearchOptions
-from src.transformer.search.step_result import StepResult
+from src.transformer.decoding.c_steps import CSteps
+from src.transformer.decoding.constraints import candidates_needed
+from src.transformer.decoding.graph_steps import GraphSteps
+from src.transformer.decoding.options import SearchOptions
+from src.transformer.decoding.step import StepResult
+from src.transformer.operators.c_operators import COperators
 from src.transformer.transformer import Transformer
 
 
@@ -41,10 +41,10 @@ class TransformerForInfer:
         return self._steps.step(position, sentences, last_ids, ancestors)
 
 
-def _make_steps(transformer: Transformer, batch: int, options: SearchOptions) -> GraphSteps | KernelSteps:
+def _make_steps(transformer: Transformer, batch: int, options: SearchOptions) -> GraphSteps | CSteps:
     """In the form of the network's operators."""
     sizes = (batch, options.width, options.max_length,
              candidates_needed(options, transformer.embedding.table.shape[0]), options.attention)
-    if isinstance(transformer.operators, NativeOperators):
-        return KernelSteps(transformer.operators.library, transformer, *sizes)
+    if isinstance(transformer.operators, COperators):
+        return CSteps(transformer.operators.library, transformer, *sizes)
     return GraphSteps(transformer, *sizes)

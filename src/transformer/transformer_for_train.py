@@ -3,7 +3,7 @@ from mindspore import Tensor, nn, ops
 
 from config.config import ModelConfig
 from src.transformer.label_smoothed_loss import LabelSmoothedLoss
-from src.transformer.operators.choice import Operators
+from src.transformer.operators.selection import Operators
 from src.transformer.transformer import Transformer
 
 
@@ -18,7 +18,7 @@ class TransformerForTrain(nn.Cell):
     def construct(self, source_ids: Tensor, source_positions: Tensor, source_segments: Tensor, source_mask: Tensor,
                   decoder_input_ids: Tensor, decoder_positions: Tensor, decoder_segments: Tensor, labels: Tensor,
                   seed: Tensor) -> tuple[Tensor, Tensor]:
-        """All arguments [batch, length] int32, as `src.dataset.batch.Batch` names them, and the dropout's seed."""
+        """All arguments [batch, length] int32, as `Batch` names them, and the seed [2] of the dropout."""
         states = self.transformer(source_ids, source_positions, source_segments, source_mask, decoder_input_ids,
                                   decoder_positions, decoder_segments, seed)
         return self.loss(states, ops.reshape(labels, (-1,)))

@@ -3,10 +3,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from src.utils.bpe_codes import BpeCodes
-from src.utils.bpe_encoders import SEPARATOR, CompiledEncoder, LibraryEncoder, TextEncoder
+from src.common.errors import MassError
+from src.utils.bpe.codes import BpeCodes
+from src.utils.bpe.encoders import SEPARATOR, CompiledEncoder, LibraryEncoder, TextEncoder
 from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
-from src.utils.errors import MassError
 
 _WHOLE = tuple(dict.fromkeys(SPECIAL_SYMBOLS + UNKNOWN_SPELLINGS))
 GLOSSARIES = tuple(f"^{re.escape(symbol)}$" for symbol in _WHOLE)

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from src.utils.errors import MassError
-from src.utils.files import atomic_output, require_file
-from src.utils.text_files import read_lines
+from src.common.errors import MassError
+from src.common.files import atomic_output, require_file
+from src.common.text_files import read_lines
 
 SPECIAL_SYMBOLS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX = range(len(SPECIAL_SYMBOLS))

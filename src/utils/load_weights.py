@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from src.utils.errors import MassError, UsageError
-from src.utils.files import atomic_output, require_file
+from src.common.errors import MassError, UsageError
+from src.common.files import atomic_output, require_file
 
 METADATA_ENTRY = "__metadata__"
 VOCABULARY_KEYS = {"file", "size", "fingerprint"}

@@ -9,9 +9,9 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from src.common.errors import MassError
+from src.common.files import require_file
 from src.utils.dictionary import SPECIAL_SYMBOLS, Dictionary
-from src.utils.errors import MassError
-from src.utils.files import require_file
 
 _SYMBOL_NAMES = ("symbols", "symbol", "words", "vocab", "index", "indices")
 _FREQUENCY_NAMES = ("frequencies", "frequency", "freqs", "freq", "counts", "count")

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from src.utils.errors import MassError
+from src.common.errors import MassError
 
 ROUGE_METRICS = ("rouge-1", "rouge-2", "rouge-l")
 Tool = Literal["rouge", "rouge-score"]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from src.common.errors import MassError
+from src.common.files import list_files
 from src.utils.dictionary import SPECIAL_SYMBOLS, Dictionary
-from src.utils.errors import MassError
-from src.utils.files import list_files
 
 
 def build(sources: Sequence[str], threshold: int | None = None) -> Dictionary:

@@ -5,5 +5,5 @@
 memory what plain.py needs five to ten passes for. `choice.py` picks the form; tests hold the two equal.
 
 The library has a second entrance, for the search alone: native/inference.c runs the encoder, and then a whole step of
-the decoder in one call, without MindSpore (kernel_steps.py beside graph_steps.py one folder up).
+the decoder in one call, without MindSpore (c_steps.py beside graph_steps.py one folder up).
 """

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from src.utils.files import atomic_output
+from src.common.files import atomic_output
 from src.utils.monitoring.metrics_file import read_metrics
 
 LOSS_CURVE_FILE = "loss_curve.png"

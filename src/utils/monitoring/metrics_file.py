@@ -4,9 +4,9 @@ import math
 import os
 from typing import Any
 
-from src.utils.errors import MassError
-from src.utils.files import atomic_output
-from src.utils.text_files import read_lines
+from src.common.errors import MassError
+from src.common.files import atomic_output
+from src.common.text_files import read_lines
 
 METRICS_FILE = "metrics.jsonl"
 

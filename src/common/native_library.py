@@ -1,0 +1,161 @@
+"""Compiling C code of the project, once for each machine and version of its source."""
+import atexit
+import glob
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from src.common.errors import MassError
+from src.common.files import atomic_output
+
+_TIME_LIMIT = 300.0  # seconds; a few are enough on an idle machine
+
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True)
+class NativeSource:
+    """The C files of a library, and how they are compiled."""
+
+    name: str
+    folder: str  # all its *.c are compiled together
+    flags: tuple[str, ...]
+    optional_flags: tuple[tuple[str, ...], ...] = ((),)  # tried in this order, as not every compiler knows all
+    libraries: tuple[str, ...] = ()
+
+
+class NativeLibrary(NamedTuple, Generic[Loaded]):
+    """A compiled library."""
+
+    path: str
+    loaded: Loaded
+    note: str  # why it is not kept for the next run, '' if it is
+
+
+class CompilerError(MassError):
+    """There is no compiler, or it fails: no other folder would help."""
+
+
+def build_library(
+    source: NativeSource, load: Callable[[str], Loaded], cache_folder: str = ""
+) -> NativeLibrary[Loaded]:
+    """The library, loaded; compiles it if this machine has not done so before.
+
+    The compiler is $CC, else the first found of cc, gcc and clang. The library goes to `cache_folder`, by default
+    $XDG_CACHE_HOME/mass-mindspore or ~/.cache/mass-mindspore, under a name that tells sources, compiler and processor
+    apart. If nothing can be written there, or not be executed, it goes to a temporary folder of this process.
+
+    Args:
+        load: loads the library at an absolute path; OSError if that cannot be done.
+
+    Raises:
+        MassError: there is no compiler, or it fails; the message holds what it said.
+    """
+    compiler = _find_compiler()
+    name = f"{source.name}-{_key(source, compiler)}.so"
+    folder = cache_folder or _default_folder()
+    try:
+        path = os.path.join(folder, name)
+        return NativeLibrary(path, _build(source, compiler, path, load), "")
+    except CompilerError:
+        raise
+    except (MassError, OSError) as error:
+        path = os.path.join(_temporary_folder(), name)
+        note = f"for this run only: {folder!r} cannot be used: {error}"
+        return NativeLibrary(path, _build(source, compiler, path, load), note)
+
+
+def _default_folder() -> str:
+    parent = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(parent, "mass-mindspore")
+
+
+def _require_own(folder: str) -> None:
+    """Make the folder if need be; raise a MassError if others may put libraries of theirs into it."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    state = os.stat(folder)
+    if hasattr(os, "getuid") and (state.st_uid not in (os.getuid(), 0) or state.st_mode & 0o022):
+        raise MassError("other users may write there")
+
+
+def _temporary_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="mass-mindspore-")  # nobody else may write there
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _find_compiler() -> list[str]:
+    try:
+        chosen = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise CompilerError(f"the environment variable CC is {os.environ['CC']!r}: {error}") from error
+    names = [chosen[0]] if chosen else ["cc", "gcc", "clang"]
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return [found, *chosen[1:]]
+    raise CompilerError(f"no C compiler found (looked for {', '.join(names)})")
+
+
+def _key(source: NativeSource, compiler: list[str]) -> str:
+    """A name for what the result of compiling depends on. Home folders are shared among machines of a cluster."""
+    digest = hashlib.sha256()
+    for path in sorted(glob.glob(os.path.join(source.folder, "*.[ch]"))):
+        with open(path, "rb") as stream:
+            digest.update(stream.read())
+    version = _run([*compiler, "--version"]).stdout
+    how = (compiler, source.flags, source.optional_flags, source.libraries, version, platform.machine(), _processor())
+    digest.update(repr(how).encode())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """The processor's abilities, where the system tells them."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            return next((line for line in stream if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return platform.processor()
+
+
+def _build(source: NativeSource, compiler: list[str], path: str, load: Callable[[str], Loaded]) -> Loaded:
+    """Have the library at `path`, and load it."""
+    if ":" in path or not os.path.isabs(path):
+        raise MassError("the path of a library must be absolute, and MindSpore takes none with a colon")
+    _require_own(os.path.dirname(path))
+    if os.path.exists(path):
+        try:
+            return load(path)
+        except OSError:
+            pass  # damaged: it is made anew
+    with atomic_output(path) as temporary:
+        _compile(source, compiler, temporary)
+    return load(path)
+
+
+def _compile(source: NativeSource, compiler: list[str], output: str) -> None:
+    files = sorted(glob.glob(os.path.join(source.folder, "*.c")))
+    said = ""
+    for flags in source.optional_flags:
+        result = _run([*compiler, *source.flags, *flags, *files, *source.libraries, "-o", output])
+        if result.returncode == 0 and os.path.exists(output):
+            return
+        said = said or result.stderr.strip() or f"exit code {result.returncode}"
+    raise CompilerError(f"{compiler[0]} cannot compile {source.name}: {said[:1000]}")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
+                              timeout=_TIME_LIMIT)
+    except subprocess.TimeoutExpired as error:
+        raise CompilerError(f"{command[0]} took more than {_TIME_LIMIT:.0f} s to compile our C code") from error
+    except OSError as error:
+        raise CompilerError(f"{command[0]} cannot be run: {error.strerror}") from error

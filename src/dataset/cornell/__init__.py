@@ -1,0 +1,1 @@
+"""The Cornell Movie-Dialogs Corpus as published: parsing, pairing, splitting by film."""

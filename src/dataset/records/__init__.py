@@ -1,0 +1,1 @@
+"""Data sets on disk: TFRecord and MindRecord files, their description and their index."""

@@ -1,0 +1,144 @@
+"""How the files of a data set are named, and which data sets a user's words stand for.
+
+A data set `name.tfrecord` is the file of that name or, in n shards, the files `name-00000-of-0000n.tfrecord` and so on.
+Example i of the data set is example i // n of shard i mod n. Either way its description is `name.tfrecord.json`, its
+index the folder `name.tfrecord.index`; MindRecord files have another file `.db` each beside them.
+"""
+import glob
+import os
+import re
+from collections.abc import Sequence
+
+from crc32c import crc32c
+
+from src.common.errors import MassError
+
+RECORD_FORMATS = ("tfrecord", "mindrecord")
+MAX_SHARDS = 512  # each is an open file while records are written
+_ENDINGS = tuple("." + name for name in RECORD_FORMATS)
+_SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<shards>\d{5})")
+
+
+def record_format(path: str) -> str:
+    """The format of a record file, by the ending of its name."""
+    ending = os.path.splitext(path)[1]
+    if ending not in _ENDINGS:
+        raise MassError(f"{path}: a record file's name ends with {' or '.join(_ENDINGS)}")
+    return ending.removeprefix(".")
+
+
+def info_path(path: str) -> str:
+    """Where the description of a data set is."""
+    return path + ".json"
+
+
+def index_path(path: str) -> str:
+    """Where the index of a data set is, a folder."""
+    return path + ".index"
+
+
+def shard_paths(path: str, shards: int) -> list[str]:
+    """The record files of a data set."""
+    stem, ending = os.path.splitext(path)
+    return [path] if shards == 1 else [f"{stem}-{number:05}-of-{shards:05}{ending}" for number in range(shards)]
+
+
+def files_of(path: str, shards: int) -> dict[str, str]:
+    """All files that hold the examples of a data set, by what their names have after its stem."""
+    stem = os.path.splitext(path)[0]
+    endings = ("", ".db") if record_format(path) == "mindrecord" else ("",)
+    files = [shard + ending for shard in shard_paths(path, shards) for ending in endings]
+    return {file.removeprefix(stem): file for file in files}
+
+
+def earlier_files(path: str) -> list[str]:
+    """The files there are of a data set, in any number of shards."""
+    stem, ending = os.path.splitext(path)
+    found = [path, *glob.glob(f"{glob.escape(stem)}-[0-9]*-of-[0-9]*{ending}")]
+    return [file + extra for file in found if data_set_of(file) == path for extra in ("", ".db")
+            if os.path.isfile(file + extra)]
+
+
+def data_set_of(path: str) -> str:
+    """The data set that a record file, which may be one of several shards, belongs to."""
+    stem, ending = os.path.splitext(path)
+    shard = _SHARD.fullmatch(stem)
+    return shard["stem"] + ending if shard else path
+
+
+def find_data_sets(spec: str, what: str = "data set") -> list[str]:
+    """The data sets that a file, several separated by commas, a glob, or a folder stands for: at least one.
+
+    Raises:
+        MassError: nothing is there; or only some of the shards of a data set are there, or named.
+    """
+    named_whole = os.path.exists(spec) or os.path.exists(info_path(spec))
+    parts = [spec] if named_whole else [part.strip() for part in spec.split(",") if part.strip()]
+    files = [file for part in parts for file in _files_named(part, what)]
+    if not files:
+        raise MassError(f"{what}: no record file is named: give a file, several (comma-separated), a glob or a folder")
+    shards: dict[str, set[str]] = {}
+    data_sets = []
+    for file in files:
+        path = data_set_of(file)
+        if path == file or path not in shards:
+            data_sets.append(path)
+        shards.setdefault(path, set()).update([file] if path != file else [])
+    for path, found in shards.items():
+        _require_all_shards(path, found, what)
+    return data_sets
+
+
+def file_checksum(path: str) -> int:
+    """CRC-32C of a file's content."""
+    checksum = 0
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            checksum = crc32c(block, checksum)
+    return checksum
+
+
+def _files_named(part: str, what: str) -> list[str]:
+    """The record files of one file name, folder or glob, sorted."""
+    if os.path.isfile(part):
+        record_format(part)
+        return [part]
+    if part.endswith(_ENDINGS) and os.path.isfile(info_path(part)):
+        return _shards_there(part) or [part]
+    pattern = os.path.join(glob.escape(part), "*") if os.path.isdir(part) else part
+    found = sorted(path for path in glob.glob(pattern) if path.endswith(_ENDINGS))
+    if not found:
+        problem = "holds no .tfrecord or .mindrecord file" if os.path.isdir(part) else "does not exist"
+        raise MassError(f"{what} {part!r} {problem} (looked in {os.getcwd()})")
+    _require_one_format(found, part, what)
+    return found
+
+
+def _shards_there(path: str) -> list[str]:
+    return sorted(file for file in earlier_files(path) if file.endswith(_ENDINGS) and file != path)
+
+
+def _require_one_format(files: Sequence[str], part: str, what: str) -> None:
+    formats: dict[str, str] = {}
+    for file in files:
+        stem, ending = os.path.splitext(data_set_of(file))
+        if formats.setdefault(stem, ending) != ending:
+            raise MassError(f"{what} {part!r}: {stem} is there as TFRecord and as MindRecord; name the files to read")
+
+
+def _require_all_shards(path: str, found: set[str], what: str) -> None:
+    """Raise unless the shards `found` of a data set are none, or all."""
+    if not found:
+        return
+    counts = {int(_SHARD.fullmatch(os.path.splitext(file)[0])["shards"]) for file in found}
+    if len(counts) > 1:
+        raise MassError(f"{what}: {path} is there in {' and in '.join(map(str, sorted(counts)))} shards; remove the "
+                        f"files of an earlier run")
+    (count,) = counts
+    for shard in shard_paths(path, count):
+        if shard in found:
+            continue
+        if os.path.exists(shard):
+            raise MassError(f"{what}: only {len(found)} of the {count} shards of {path} are named, {shard} for example "
+                            f"is not; name the data set {path!r}, which is all of them")
+        raise MassError(f"{what}: {shard} is missing, one of the {count} shards of {path}; make the data set again")

@@ -1,0 +1,142 @@
+"""The index of a data set: its examples as flat arrays beside the records, so that opening it again costs no reading.
+
+`name.tfrecord.index` is a folder: for each column `<column>.values.npy` (ids end to end; uint16 if the vocabulary has
+no more symbols, which is half the size and as quick, else int32), `.offsets.npy` (int64) and `.lengths.npy` (int32),
+and `header.json`. They are mapped into memory, not read; only what batches take is ever loaded, and processes share it.
+
+What guards against error: checksums are compared when an index is built from the records. Afterwards an index
+counts as long as the records are those it was made from, by the checksums in their description and the sizes and
+times of the files. An index that does not is built anew; it can be deleted at any time.
+"""
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+import numpy as np
+
+from src.common.ragged import RaggedArray
+from src.dataset.records.files import files_of, index_path
+from src.dataset.records.info import RecordInfo
+
+_FORMAT_VERSION = 1
+_HEADER = "header.json"
+_MAPPED_BYTES = 1 << 20  # smaller arrays are read: a mapped one costs an open file, and there may be many data sets
+
+
+class IndexWriter:
+    """Writes the index of a data set into a new folder, as the examples come. A context manager."""
+
+    def __init__(self, folder: str, columns: Sequence[str], vocabulary_size: int):
+        os.makedirs(folder)
+        self.folder = folder
+        kinds = {"values": values_type(vocabulary_size), "offsets": np.dtype(np.int64), "lengths": np.dtype(np.int32)}
+        self._files = {(column, kind): _ArrayFile(_array_path(folder, column, kind), dtype)
+                       for column in columns for kind, dtype in kinds.items()}
+        self._ends = dict.fromkeys(columns, 0)
+        for column in columns:
+            self._files[column, "offsets"].append(np.zeros(1))
+
+    def append(self, columns: Mapping[str, RaggedArray]) -> None:
+        """Add examples at the end."""
+        for column, sequences in columns.items():
+            self._files[column, "values"].append(sequences.values)
+            self._files[column, "offsets"].append(sequences.offsets[1:] + self._ends[column])
+            self._files[column, "lengths"].append(sequences.lengths)
+            self._ends[column] += int(sequences.offsets[-1])
+
+    def finish(self, checksums: Mapping[str, int], files: Mapping[str, str]) -> None:
+        """Complete the index of the record files `files`, named as in `checksums`."""
+        self.close()
+        with open(os.path.join(self.folder, _HEADER), "w", encoding="utf-8") as stream:
+            json.dump(_header(checksums, files), stream)
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def __enter__(self) -> "IndexWriter":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def open_index(path: str, info: RecordInfo) -> dict[str, RaggedArray] | None:
+    """The columns of a data set from its index, or None if there is no index made from the records as they are.
+
+    Raises:
+        FileNotFoundError: a file of the records is missing.
+    """
+    expected = _header(info.checksums, files_of(path, info.shards))
+    try:
+        with open(os.path.join(index_path(path), _HEADER), encoding="utf-8") as stream:
+            if json.load(stream) != expected:
+                return None
+        columns = map_arrays(index_path(path), info)
+    except (OSError, EOFError, ValueError):  # none, or damaged; or another process is replacing it
+        return None
+    fits = all(len(columns[name]) == info.kept == len(columns[name].lengths) and
+               len(columns[name].values) == info.tokens[name] == columns[name].offsets[-1] for name in info.columns)
+    return columns if fits else None
+
+
+def map_arrays(folder: str, info: RecordInfo) -> dict[str, RaggedArray]:
+    """The columns that an index folder holds; they stay usable when it is moved or deleted."""
+    kinds = ("values", "offsets", "lengths")
+    return {column: RaggedArray(*(_load(_array_path(folder, column, kind)) for kind in kinds))
+            for column in info.columns}
+
+
+def remove_index(path: str) -> None:
+    """Remove the index of a data set, the header first, so that nobody takes what is left for an index."""
+    folder = index_path(path)
+    if os.path.isdir(folder):
+        if os.path.exists(header := os.path.join(folder, _HEADER)):
+            os.remove(header)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def values_type(vocabulary_size: int) -> np.dtype:
+    """The narrowest type of ids that numpy and the batches handle at full speed."""
+    return np.dtype(np.uint16 if vocabulary_size <= 1 << 16 else np.int32)
+
+
+def _header(checksums: Mapping[str, int], files: Mapping[str, str]) -> dict[str, object]:
+    stamps = {ending: [(state := os.stat(file)).st_size, state.st_mtime_ns] for ending, file in files.items()}
+    return {"format_version": _FORMAT_VERSION, "checksums": dict(checksums), "stamps": stamps}
+
+
+def _array_path(folder: str, column: str, kind: str) -> str:
+    return os.path.join(folder, f"{column}.{kind}.npy")
+
+
+def _load(path: str) -> np.ndarray:
+    mapped = os.path.getsize(path) > _MAPPED_BYTES
+    return np.asarray(np.load(path, mmap_mode="r" if mapped else None))
+
+
+class _ArrayFile:
+    """A one-dimensional .npy file that grows."""
+
+    def __init__(self, path: str, dtype: np.dtype):
+        self._stream = open(path, "wb")  # noqa: SIM115 (closed by `close`)
+        self._dtype = dtype
+        self._count = 0
+        self._write_header()
+
+    def append(self, array: np.ndarray) -> None:
+        self._stream.write(array.astype(self._dtype, copy=False).tobytes())
+        self._count += len(array)
+
+    def close(self) -> None:
+        if not self._stream.closed:
+            self._stream.seek(0)
+            self._write_header()
+            self._stream.close()
+
+    def _write_header(self) -> None:
+        """As long for any count: numpy leaves room for the largest."""
+        description = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._count,)}
+        np.lib.format.write_array_header_1_0(self._stream, description)

@@ -1,0 +1,66 @@
+"""MindRecord files of integer sequences, through MindSpore's own writer and reader.
+
+A MindRecord file `name` has an index `name.db` beside it that remembers the name `name` (without its folder). The two
+must stay together and keep that name; the folder they are in may change.
+
+MindSpore takes seconds and 0.5 GB to import, so it is imported when such a file is first written or read. To make
+the index of a file, it then takes another 1.4 KB for each of its examples at a time: large data sets are written in
+many shards.
+"""
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from src.common.errors import MassError
+from src.common.ragged import RaggedArray
+
+
+class MindRecordWriter:
+    """Writes examples, an int32 array a column, into one file or, example i into file i mod n, several.
+
+    Beside each `path` it makes the index `path`.db.
+    """
+
+    def __init__(self, paths: Sequence[str], columns: Sequence[str]):
+        from mindspore.mindrecord import FileWriter
+
+        self._writers = [FileWriter(path, shard_num=1, overwrite=True) for path in paths]
+        for writer in self._writers:
+            writer.add_schema({name: {"type": "int32", "shape": [-1]} for name in columns})
+        self._written = 0
+
+    def write(self, columns: Mapping[str, RaggedArray]) -> None:
+        """An example is sequence i of each column."""
+        shards, count = len(self._writers), len(next(iter(columns.values())))
+        for first in range(min(shards, count)):
+            rows = [{name: sequences[index] for name, sequences in columns.items()}
+                    for index in range(first, count, shards)]
+            self._writers[(self._written + first) % shards].write_raw_data(rows)
+        self._written += count
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.commit()
+
+
+def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Iterator[dict[str, RaggedArray]]:
+    """Yield the examples of a file in order, `block_size` of them at a time (the last block: the rest).
+
+    Compare checksums first: on some damage to a file MindSpore ends the process without raising anything.
+
+    Raises:
+        MassError: MindSpore cannot read the file or its index, or it has other columns; the message names the file.
+    """
+    from mindspore.mindrecord import FileReader
+
+    reader = None
+    try:
+        reader = FileReader(path, num_consumer=1, columns=list(columns))
+        rows = reader.get_next()
+        while block := list(islice(rows, block_size)):
+            yield {name: RaggedArray.from_sequences(row[name] for row in block) for name in columns}
+    except RuntimeError as error:  # what MindSpore raises for whatever is wrong with a file
+        reason = str(error).strip().splitlines()[0]
+        raise MassError(f"{path}: damaged or not a MindRecord file ({reason}); make it again") from error
+    finally:
+        if reader is not None:
+            reader.close()

@@ -1,0 +1,1 @@
+"""Scoring a test set: metrics, confidence intervals, reports."""

@@ -1,0 +1,104 @@
+"""MindSpore set up for a device."""
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from config.config import Config
+from src.common.errors import MassError, UsageError
+
+
+def started_together() -> bool:
+    """Whether msrun, or the launcher of a rank table, has started this process beside others."""
+    return "MS_ROLE" in os.environ or os.environ.get("RANK_SIZE", "1") != "1"
+
+
+def set_up_device(config: Config) -> None:
+    """Choose graph mode, device and seed; a device that MindSpore does not find here is a MassError.
+
+    Several processes that were started together choose their devices by their places on the machine (DEVICE_ID, which
+    msrun and the rank table's launcher set), not by training_config.device_id.
+    """
+    import mindspore
+
+    model, training = config.model_config, config.training_config
+    mindspore.set_context(mode=mindspore.GRAPH_MODE)
+    device_id = int(os.environ.get("DEVICE_ID", training.device_id)) if started_together() else training.device_id
+    try:
+        mindspore.set_device(training.device_target, 0 if training.device_target == "CPU" else device_id)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MassError(f"training_config.device_target is {training.device_target}: MindSpore "
+                        f"{mindspore.__version__} cannot use it here ({reason})") from error
+    if model.save_graphs:
+        mindspore.set_context(save_graphs=1, save_graphs_path="graphs")
+    mindspore.set_seed(model.random_seed)
+
+
+@contextmanager
+def importing_mindspore() -> Iterator[None]:
+    """To import modules in that import MindSpore: SIGTERM and Ctrl-C end the process at once.
+
+    An exception that a signal raises in the middle of that import crashes the interpreter. There is nothing to clean up
+    yet.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def restore_interrupts() -> None:
+    """Let Ctrl-C be what it was for Python: a KeyboardInterrupt, a handler of ours, or ignored.
+
+    When MindSpore compiles a graph, it puts its own handler in that place, which ends the process as SIGTERM does. To
+    be called between two pieces of work, in the main thread.
+    """
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
+
+
+def seed_dropout(random_seed: int, rank: int, first_step: int) -> None:
+    """Seed the random numbers of the network that is built next.
+
+    They differ between ranks, and from those of the process that a resumed run goes on from.
+    """
+    import mindspore
+
+    mindspore.set_seed(int(np.random.SeedSequence((random_seed, rank, first_step)).generate_state(1)[0] >> 1))
+
+
+def require_compute_type(config: Config) -> None:
+    """Raise a UsageError unless the device, which is set up, multiplies matrices in model_config.compute_type."""
+    from mindspore import Tensor, nn, ops
+    from mindspore import dtype as mstype
+
+    compute_type, device = config.model_config.compute_type, config.training_config.device_target
+    if compute_type == "float32":
+        return
+
+    class Probe(nn.Cell):
+        """One matrix product of each kind the network has."""
+
+        def __init__(self):
+            super().__init__()
+            self.matmul = ops.MatMul(transpose_b=True)
+            self.batch_matmul = ops.BatchMatMul()
+
+        def construct(self, x: Tensor) -> Tensor:
+            half = ops.cast(x, getattr(mstype, compute_type))
+            product = ops.reshape(self.matmul(half, half), (1, 2, 2))
+            return ops.cast(self.batch_matmul(product, product), mstype.float32)
+
+    try:
+        Probe()(ops.ones((2, 2), mstype.float32)).asnumpy()
+    except (RuntimeError, TypeError, ValueError) as error:
+        possible = "float32 or float16" if compute_type == "bfloat16" else "float32"
+        raise UsageError(f"model_config.compute_type is {compute_type}: MindSpore has no kernel for matrix products of "
+                         f"that type on {device}; use {possible}") from error

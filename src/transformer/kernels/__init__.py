@@ -1,0 +1,1 @@
+"""The C kernels, one operation a file, and their compilation."""

@@ -1,0 +1,1 @@
+"""BPE codes and the two encoders that apply them: compiled C, and subword-nmt itself."""

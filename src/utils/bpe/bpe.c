@@ -1,0 +1,175 @@
+/* Byte-pair encoding of UTF-8 text (Sennrich et al., ACL 2016), with the output of `subword-nmt apply-bpe`.
+ *
+ * src/utils/bpe/encoders.py calls it. An encoder belongs to one thread. Words stand between spaces and line feeds. Each
+ * distinct one is split once and kept in a cache of fixed size, which starts again when it is full: the
+ * frequent words are back at once, and memory does not grow with the text. */
+#include "counts.h"
+#include "splitter.h"
+
+#define CACHED_WORD 255 /* bytes; longer words are split each time */
+#define CACHE_WORDS (1u << 16)
+#define CACHE_SLOTS (2 * CACHE_WORDS)
+#define CACHE_BYTES (1u << 22)
+
+typedef struct {
+    uint32_t count; /* not yet in `counts` of the encoder */
+    uint16_t word_size, encoded_size;
+    uint8_t bytes[]; /* the word, then its encoding */
+} Record;
+
+typedef struct { uint32_t hash, place; } Slot; /* place: of the record in `records`, 0 if the slot is free */
+
+typedef struct {
+    Splitter splitter;
+    Slot *slots;
+    Bytes records;
+    uint32_t *touched; /* records with a count */
+    uint32_t words, touched_size;
+    Bytes output;
+    Counts counts;
+} Encoder;
+
+typedef struct {
+    const uint8_t *names; /* each followed by a line feed */
+    size_t names_size;
+    const uint64_t *counts; /* one for each name */
+    size_t distinct;
+} SubwordCounts;
+
+/* The bytes at `text` that are what Python's readers (and so subword-nmt's) take for the end of a line, 0 if none. */
+static size_t line_end(const uint8_t *text, size_t size) {
+    if ((text[0] >= '\n' && text[0] <= '\r') || (text[0] >= 0x1c && text[0] <= 0x1e)) return 1;
+    if (size >= 2 && text[0] == 0xc2 && text[1] == 0x85) return 2;
+    if (size >= 3 && text[0] == 0xe2 && text[1] == 0x80 && (text[2] == 0xa8 || text[2] == 0xa9)) return 3;
+    return 0;
+}
+
+/* Append an encoded word. Its pieces up to such line ends are words of their own: carriage returns do not belong to
+ * them, the other ends do. */
+static int encode_word(Encoder *encoder, const uint8_t *word, size_t size, Bytes *output) {
+    for (size_t begin = 0, place = 0, width; begin < size; begin = place) {
+        for (width = 0; place < size && !width; place += width ? width : 1)
+            width = line_end(word + place, size - place);
+        size_t core = place - begin - (word[place - 1] == '\r');
+        if (!split_word(&encoder->splitter, word + begin, core, output)) return 0;
+        if (!append(output, word + begin + core, place - begin - core)) return 0;
+    }
+    return 1;
+}
+
+/* The cache. */
+
+static Record *record_at(const Encoder *encoder, uint32_t place) { return (Record *)(encoder->records.data + place); }
+
+static int add_up(Encoder *encoder) {
+    for (uint32_t i = 0; i < encoder->touched_size; i++) {
+        Record *record = record_at(encoder, encoder->touched[i]);
+        if (!count_word(&encoder->counts, record->bytes + record->word_size, record->encoded_size, record->count))
+            return 0;
+        record->count = 0;
+    }
+    encoder->touched_size = 0;
+    return 1;
+}
+
+static int start_cache_again(Encoder *encoder) {
+    if (!add_up(encoder)) return 0;
+    memset(encoder->slots, 0, CACHE_SLOTS * sizeof *encoder->slots);
+    encoder->words = 0;
+    encoder->records.size = sizeof(Record); /* place 0 means none */
+    return 1;
+}
+
+static int remember(Encoder *encoder, uint32_t hash, const uint8_t *word, size_t size, size_t encoded_size) {
+    size_t record_size = (sizeof(Record) + size + encoded_size + 3) & ~(size_t)3;
+    if ((encoder->words == CACHE_WORDS || encoder->records.size + record_size > CACHE_BYTES) &&
+        !start_cache_again(encoder)) return 0;
+    uint32_t slot = hash % CACHE_SLOTS, place = (uint32_t)encoder->records.size;
+    while (encoder->slots[slot].place) slot = (slot + 1) % CACHE_SLOTS;
+    encoder->slots[slot] = (Slot){hash, place};
+    encoder->words++;
+    encoder->touched[encoder->touched_size++] = place;
+    encoder->records.size += record_size;
+    Record *record = record_at(encoder, place);
+    record->count = 1;
+    record->word_size = (uint16_t)size;
+    record->encoded_size = (uint16_t)encoded_size;
+    memcpy(record->bytes, word, size);
+    memcpy(record->bytes + size, encoder->output.data + encoder->output.size - encoded_size, encoded_size);
+    return 1;
+}
+
+static int append_word(Encoder *encoder, const uint8_t *word, size_t size) {
+    Bytes *output = &encoder->output;
+    size_t begin = output->size;
+    if (size > CACHED_WORD)
+        return encode_word(encoder, word, size, output) &&
+               count_word(&encoder->counts, output->data + begin, output->size - begin, 1);
+    uint32_t hash = hash_bytes(word, size);
+    Slot slot;
+    for (uint32_t place = hash; (slot = encoder->slots[place % CACHE_SLOTS]).place; place++) {
+        if (slot.hash != hash) continue;
+        Record *record = record_at(encoder, slot.place);
+        if (record->word_size != size || memcmp(record->bytes, word, size)) continue;
+        if (!record->count++) encoder->touched[encoder->touched_size++] = slot.place;
+        return append(output, record->bytes + size, record->encoded_size);
+    }
+    return encode_word(encoder, word, size, output) &&
+           remember(encoder, hash, word, size, output->size - begin);
+}
+
+/* What Python calls. */
+
+void bpe_free(Encoder *encoder) {
+    if (!encoder) return;
+    free_splitter(&encoder->splitter);
+    free_counts(&encoder->counts);
+    free(encoder->slots), free(encoder->records.data), free(encoder->touched), free(encoder->output.data);
+    free(encoder);
+}
+
+/* A new encoder, NULL if there is no memory. Code i has rank i: symbols left[i] and right[i] become joined[i].
+ * of_character and of_last_character give the symbol of each code point; `whole` holds words that are left whole, each
+ * followed by a line feed. */
+Encoder *bpe_new(size_t codes, const uint32_t *left, const uint32_t *right, const uint32_t *joined,
+                 const uint32_t *of_character, const uint32_t *of_last_character, uint32_t end_symbol,
+                 const uint8_t *whole, size_t whole_size) {
+    Encoder *encoder = calloc(1, sizeof *encoder);
+    if (!encoder) return NULL;
+    encoder->slots = calloc(CACHE_SLOTS, sizeof *encoder->slots);
+    encoder->touched = malloc(CACHE_WORDS * sizeof *encoder->touched);
+    if (!encoder->slots || !encoder->touched || !reserve(&encoder->records, CACHE_BYTES) ||
+        !init_counts(&encoder->counts) || !start_cache_again(encoder) ||
+        !init_splitter(&encoder->splitter, codes, left, right, joined, of_character, of_last_character, end_symbol,
+                       whole, whole_size)) {
+        bpe_free(encoder);
+        return NULL;
+    }
+    return encoder;
+}
+
+/* Encode valid UTF-8 of `*size` bytes, and count its subwords. The result of `*size` bytes stays until the next call.
+ * NULL if there is no memory. */
+const uint8_t *bpe_encode(Encoder *encoder, const uint8_t *text, size_t *size) {
+    Bytes *output = &encoder->output;
+    output->size = 0;
+    for (size_t place = 0, begin = 0; place < *size; begin = place) {
+        while (place < *size && text[place] != ' ' && text[place] != '\n') place++;
+        if (place > begin && !append_word(encoder, text + begin, place - begin)) return NULL;
+        for (begin = place; place < *size && (text[place] == ' ' || text[place] == '\n');) place++;
+        if (!append(output, text + begin, place - begin)) return NULL;
+    }
+    *size = output->size;
+    return output->data ? output->data : text;
+}
+
+/* The subwords counted since `bpe_forget_counts` was called; they stay until the next call. Returns 0 if there is
+ * no memory. */
+int bpe_count(Encoder *encoder, SubwordCounts *result) {
+    const Counts *counts = &encoder->counts;
+    if (!add_up(encoder)) return 0;
+    *result = (SubwordCounts){counts->names.data, counts->names.size, counts->counts, counts->size};
+    return 1;
+}
+
+void bpe_forget_counts(Encoder *encoder) { clear_counts(&encoder->counts); }

@@ -1,0 +1,135 @@
+"""Two ways to encode text with BPE codes, with the same result: compiled C, and subword-nmt itself.
+
+Both take lines whose words stand between single spaces; spaces at the ends of a line stay as they are.
+"""
+import ctypes
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from src.common.native_library import NativeSource, build_library
+from src.utils.bpe.codes import END, BpeCodes
+
+SEPARATOR = "@@"
+
+_SOURCE = NativeSource(
+    name="bpe",
+    folder=os.path.dirname(os.path.abspath(__file__)),
+    flags=("-std=gnu11", "-O2", "-fPIC", "-shared"),
+)
+_CACHE_WORDS = 1 << 15  # about 10 MB in Python
+
+
+class TextEncoder(Protocol):
+    """What encodes and counts."""
+
+    def encode(self, text: str) -> str:
+        """The lines with their words encoded."""
+
+    def take_counts(self) -> Counter[str]:
+        """The subwords (what stands between spaces and line ends) of all that was encoded since the last call."""
+
+
+class _SubwordCounts(ctypes.Structure):
+    """As in bpe.c."""
+
+    _fields_ = [("names", ctypes.c_void_p), ("names_size", ctypes.c_size_t),
+                ("counts", ctypes.POINTER(ctypes.c_uint64)), ("distinct", ctypes.c_size_t)]
+
+
+class CompiledEncoder:
+    """bpe.c: whole texts at a time, in memory that does not grow with them."""
+
+    def __init__(self, codes: BpeCodes, whole: Sequence[str], cache_folder: str = ""):
+        """`whole`: words that are not encoded. Raises MassError if there is no C compiler; see `build_library`."""
+        self._library, self.note = build_library(_SOURCE, _load, cache_folder)[1:]
+        numbers = codes.number_symbols()
+        symbols = np.array([(numbers[left], numbers[right], numbers[left + right]) for left, right in codes.pairs],
+                           np.uint32).T.copy()
+        characters, last_characters = np.zeros((2, sys.maxunicode + 1), np.uint32)
+        for symbol, number in numbers.items():
+            bare = symbol.removesuffix(END)
+            if len(bare) == 1:
+                (characters if bare == symbol else last_characters)[ord(bare)] = number
+        end_symbol = 0 if codes.joined_end else numbers.get(END, len(numbers) + 1)
+        names = "".join(word + "\n" for word in whole).encode("utf-8")
+        self._encoder = self._library.bpe_new(
+            len(codes.pairs), *(array.ctypes.data for array in (*symbols, characters, last_characters)), end_symbol,
+            names, len(names),
+        )
+        if not self._encoder:
+            raise MemoryError
+
+    def encode(self, text: str) -> str:
+        raw = text.encode("utf-8", "surrogatepass")
+        size = ctypes.c_size_t(len(raw))
+        encoded = self._library.bpe_encode(self._encoder, raw, ctypes.byref(size))
+        if not encoded:
+            raise MemoryError
+        return _string_at(encoded, size.value)
+
+    def take_counts(self) -> Counter[str]:
+        result = _SubwordCounts()
+        if not self._library.bpe_count(self._encoder, ctypes.byref(result)):
+            raise MemoryError
+        names = _string_at(result.names, result.names_size).split("\n")[:-1]
+        counts = Counter(dict(zip(names, result.counts[: result.distinct], strict=True)))
+        self._library.bpe_forget_counts(self._encoder)
+        return counts
+
+    def __del__(self):
+        if getattr(self, "_encoder", None):
+            self._library.bpe_free(self._encoder)
+
+
+def _load(path: str) -> ctypes.CDLL:
+    library = ctypes.CDLL(path)
+    pointer, size = ctypes.c_void_p, ctypes.c_size_t
+    library.bpe_new.restype = pointer
+    library.bpe_new.argtypes = [size, *[pointer] * 5, ctypes.c_uint32, ctypes.c_char_p, size]
+    library.bpe_encode.restype = pointer
+    library.bpe_encode.argtypes = [pointer, ctypes.c_char_p, ctypes.POINTER(size)]
+    library.bpe_count.argtypes = [pointer, ctypes.POINTER(_SubwordCounts)]
+    for function in (library.bpe_forget_counts, library.bpe_free):
+        function.restype, function.argtypes = None, [pointer]
+    return library
+
+
+def _string_at(address: int | None, size: int) -> str:
+    return ctypes.string_at(address, size).decode("utf-8", "surrogatepass") if size else ""
+
+
+class LibraryEncoder:
+    """subword-nmt, asked once for each word that has not come up lately; a word of a megabyte takes it minutes."""
+
+    def __init__(self, codes: BpeCodes, whole: Sequence[str]):
+        from subword_nmt.apply_bpe import BPE
+
+        self._bpe, self._whole = BPE(io.StringIO(str(codes))), frozenset(whole)
+        self._encode_word = lru_cache(_CACHE_WORDS)(self._encode_new)
+        self._counts: Counter[str] = Counter()
+
+    def encode(self, text: str) -> str:
+        encoded = list(map(self._encode_word, text.replace("\n", " \n ").split(" ")))
+        for word, frequency in Counter(encoded).items():
+            for subword in word.strip("\r\n").split(" "):
+                self._counts[subword] += frequency
+        return " ".join(encoded).replace(" \n ", "\n")
+
+    def take_counts(self) -> Counter[str]:
+        counts, self._counts = self._counts, Counter()
+        del counts[""]
+        return counts
+
+    def _encode_new(self, word: str) -> str:
+        """Up to what its reader takes for line ends, subword-nmt encodes a word at a time."""
+        self._bpe.cache.clear()  # which is not bounded
+        pieces = word.splitlines(keepends=True)
+        return "".join(piece if piece.rstrip("\r") in self._whole else self._bpe.process_line(piece)
+                       for piece in pieces)

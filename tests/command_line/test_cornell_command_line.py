@@ -1,0 +1,106 @@
+"""cornell_dialog.py on the corpus as published, as a user runs it: down to text, and down to records."""
+import string
+import subprocess
+import sys
+
+import pytest
+
+from src.dataset.records.record_set import load_records
+from src.utils.byte_pair_encoding import join_subwords
+from src.utils.dictionary import Dictionary
+from tests.helpers.paths import ROOT
+
+SCRIPT = ROOT / "cornell_dialog.py"
+ARGUMENTS = ("--src_folder", "published", "--output_folder", "out")
+ENCODED = (*ARGUMENTS, "--codes", "codes", "--existed_vocab", "v.bin")
+SPLITS = {"train": 80, "valid": 10, "test": 10}  # pairs
+
+
+def run(folder, *arguments, code=0):
+    """Run cornell_dialog.py in `folder`; returns its standard output and error as one text."""
+    done = subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], cwd=folder, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    assert done.returncode == code, done.stdout
+    assert "Traceback" not in done.stdout
+    return done.stdout
+
+
+def publish(folder, films, utterances=6):
+    """The corpus as published; an utterance tells its film."""
+    folder.mkdir()
+    rows, conversations = [], []
+    for film in range(films):
+        ids = [f"L{film}_{number}" for number in range(utterances)]
+        rows += [f"{line} +++$+++ u0 +++$+++ m{film} +++$+++ ANN +++$+++ film {film} says caf\xe9 {number} \x97 yes"
+                 for number, line in enumerate(ids)]
+        conversations.append(f"u0 +++$+++ u1 +++$+++ m{film} +++$+++ {ids}")
+    (folder / "movie_lines.txt").write_bytes(("\r\n".join(rows) + "\r\n").encode("iso-8859-1"))
+    (folder / "movie_conversations.txt").write_text("\n".join(conversations))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with the corpus, and codes and a vocabulary that can spell all of it."""
+    publish(tmp_path / "published", films=20)
+    (tmp_path / "codes").write_text("#version: 0.2\ns a\ny e\nye s</w>\n")
+    letters = [*string.ascii_letters, *string.digits, "\xe9", "\u2014"]
+    subwords = [*letters, *(letter + "@@" for letter in letters), "sa@@", "ye@@", "yes"]
+    Dictionary.from_counts(dict.fromkeys(subwords, 300)).persistence(str(tmp_path / "v.bin"))
+    return tmp_path
+
+
+def read(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_down_to_text(place):
+    printed = run(place, *ARGUMENTS)
+    assert "20 films, 20 conversations, 120 utterances" in printed and "for record files give --codes" in printed
+    assert "20 lines of UTF-8, 120 of ISO-8859-1" in printed and "120 of Windows-1252 repaired" in printed
+    films = {}
+    for split, count in SPLITS.items():
+        assert f"out/raw/{split}.src.txt, .tgt.txt: {count} pairs\n" in printed
+        sources, targets = (read(place / "out" / "raw" / f"{split}.{side}.txt") for side in ("src", "tgt"))
+        assert len(sources) == count and "caf\xe9" in sources[0] and sources[0].endswith(" \u2014 yes")
+        for source, target in zip(sources, targets, strict=True):
+            _, film, _, _, number, *_ = source.split()
+            assert target == f"film {film} says caf\xe9 {int(number) + 1} \u2014 yes"
+            assert films.setdefault(film, split) == split
+    assert len(films) == 20
+    assert "unchanged" in run(place, *ARGUMENTS)
+
+
+def test_down_to_records_in_one_command(place):
+    run(place, *ENCODED, "--split", "0.5,0,0.5", "--valid_prefix", "", "--train_prefix", "learn", "--quiet")
+    for split, prefix in (("train", "learn"), ("test", "test")):
+        records = load_records(str(place / "out" / f"cornell_{split}_dataset.tfrecord"))
+        assert len(records) == 50 and records.info.split == split
+        vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
+        for side, column in (("src", "source"), ("tgt", "target")):
+            texts = [join_subwords(vocabulary.decode(ids)) for ids in records.columns[column]]
+            assert texts == read(place / "out" / "raw" / f"{prefix}.{side}.txt")
+    assert not (place / "out" / "cornell_valid_dataset.tfrecord").exists()
+
+
+def test_pair_files_beside_the_corpus_are_not_read_in_silence(place):
+    (place / "published" / "train.src.txt").write_text("a\n")
+    assert "not read, because the published corpus lies beside them: published/train.src.txt" in run(place, *ARGUMENTS)
+
+
+@pytest.mark.parametrize("changes, code, complaint", [
+    (("--train_prefix", ""), 2, "needs 3 different prefixes"),
+    (("--split", "0.8,0.1"), 2, "--split 0.8,0.1: give the shares of train, valid, test"),
+    (("--split_seed", "x"), 2, "--split_seed"),
+    (("--codes", "codes"), 2, "give --existed_vocab"),
+    (("--codes", "none", "--existed_vocab", "v.bin"), 1, "BPE codes 'none' does not exist"),
+    (("--codes", "codes", "--existed_vocab", "codes"), 1, "codes: not a vocabulary"),
+    (("--codes", "codes", "--existed_vocab", "v.bin", "--src_folder", "pairs"), 2, "--codes is for the corpus"),
+    (("--src_folder", "unpaired"), 1, "no conversation of two or more utterances"),
+    (("--src_folder", "small"), 1, "no film is left for"),
+])
+def test_bad_input(place, changes, code, complaint):
+    publish(place / "unpaired", films=1, utterances=1)
+    publish(place / "small", films=2)
+    (place / "pairs").mkdir()
+    assert complaint in run(place, *ARGUMENTS, *changes, code=code)
+    assert not list(place.glob("out/**/*.txt")) and not list(place.glob("out/**/*.tfrecord"))

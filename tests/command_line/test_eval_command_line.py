@@ -1,0 +1,158 @@
+"""eval.py as a user runs it on raw text: files, streams, conversations, and what it refuses."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny_model import TEXT, make_model_folder
+
+COMMAND = [sys.executable, os.path.join(ROOT, "eval.py")]
+LIMIT = 600  # seconds: the machine may be busy
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a model in `my model/` and some text."""
+    folder = tmp_path_factory.mktemp("answers")
+    (folder / "my model").mkdir()
+    make_model_folder(folder / "my model", ("latest.safetensors",))
+    (folder / "in.txt").write_text("\n".join([TEXT[0], "", *TEXT[1:], "the cat " * 60]) + "\n")
+    return folder
+
+
+def run_eval(folder, *arguments, **options):
+    done = subprocess.run([*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=LIMIT,
+                          **options)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def start_eval(folder, *arguments):
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=folder, text=True, bufsize=1, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def answered(folder):
+    """Lines of the output file for in.txt, and what was said on stderr."""
+    done = run_eval(folder, "--ckpt", "my model", "--input", "in.txt", "--output", "out.txt")
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout
+    return (folder / "out.txt").read_text().split("\n"), done.stderr
+
+
+def test_a_folder_and_a_file_are_enough(answered):
+    lines, said = answered
+    assert len(lines) == 7 and lines[-1] == lines[1] == "" and all(lines[i] for i in (0, 2, 3, 4, 5))
+    assert "1 of 6 lines" in said and "in.txt, line 6" in said and "latest.safetensors" in said
+
+
+def test_a_stream_is_answered_while_it_comes_and_ends_with_it(folder, answered):
+    process = start_eval(folder, "--ckpt", "my model", "--input", "-", "--format", "json", "--n_best", 2)
+    try:
+        process.stdin.write(f"{TEXT[0]}\n\n")
+        process.stdin.flush()
+        first, second = (json.loads(process.stdout.readline()) for _ in range(2))  # the input is still open
+        assert first["source"] == TEXT[0] and second == {"source": "", "answers": []}
+        best, next_best = first["answers"]
+        assert best["text"] == answered[0][0] and best["score"] > next_best["score"] > best["log_prob"] - 100
+        rest, said = process.communicate(TEXT[1], timeout=LIMIT)  # without a line end
+        assert json.loads(rest)["answers"][0]["text"] == answered[0][2]
+        assert process.returncode == 0 and "Traceback" not in said
+    finally:
+        process.kill()
+
+
+def test_a_conversation_ends_with_ctrl_c_or_ctrl_d(folder, answered):
+    process = start_eval(folder, "--ckpt", "my model", "--interactive", "--turns", 2)
+    try:
+        process.stdin.write(f"{TEXT[0]}\n")
+        process.stdin.flush()
+        score, _, text = process.stdout.readline().strip().partition("  ")
+        assert text == answered[0][0] and float(score) < 0
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT)
+        assert process.returncode == 130 and "Traceback" not in said and said.endswith("eval.py: interrupted\n")
+    finally:
+        process.kill()
+    done = run_eval(folder, "--ckpt", "my model", "--interactive", input="")
+    assert done.returncode == 0 and not done.stdout
+
+
+def test_given_targets_are_scored(folder):
+    (folder / "targets.txt").write_text("\n".join(TEXT) + "\n")
+    done = run_eval(folder, "--ckpt", "my model", "--input", "targets.txt", "--targets", "targets.txt", "--score")
+    assert done.returncode == 0, done.stderr
+    scores = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(scores) == len(TEXT)
+    assert all(float(log_prob) < 0 and int(symbols) > len(line.split())
+               for (log_prob, symbols), line in zip(scores, TEXT, strict=True))
+
+
+def test_text_of_another_language_is_warned_of(folder):
+    done = run_eval(folder, "--ckpt", "my model", "--input", "-", input="\u732b\u5750\u5728\u57ab\u5b50\u4e0a\n")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    assert "% of the symbols are <unk> to this model" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for MindSpore's libraries in /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_mindspore_is_imported_ends_it_quietly(folder, number):
+    process = start_eval(folder, "--ckpt", "my model", "--input", "-")
+    try:
+        while "mindspore" not in read_text(f"/proc/{process.pid}/maps"):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=LIMIT)
+        assert process.returncode in (-number, 128 + number) and "Fatal" not in said
+    finally:
+        process.kill()
+
+
+def read_text(path):
+    with open(path) as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize(("arguments", "code", "parts"), [
+    (["--input", "in.txt"], 2, ["--ckpt", "--config"]),
+    (["--ckpt", "my model"], 2, ["--output is missing"]),
+    (["--ckpt", "my model", "--output", "o.jsonl"], 2, ["test_dataset is empty", "--input"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--interactive"], 2, ["choose one"]),
+    (["--ckpt", "my model", "--targets", "in.txt", "--output", "o.jsonl"], 2, ["--targets needs --input"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--score"], 2, ["--score needs targets"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--n_best", "2"], 2, ["--format json"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--turns", "2"], 2, ["--interactive"]),
+    (["--ckpt", "my model", "--interactive", "--n_best", "9"], 2, ["n_best is 9", "beam_width"]),
+    (["--ckpt", "my model", "--interactive", "--set", "model_config.beam_width=999"], 2, ["beam_width is 999"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--output", "in.txt"], 2, ["same file", "in.txt"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--output", "latin.txt"], 2, ["latin.txt", "exists", "--overwrite"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--strict"], 1, ["in.txt, line 6", "seq_length"]),
+    (["--ckpt", "my model", "--input", "latin.txt"], 1, ["latin.txt, line 2", "not UTF-8"]),
+    (["--ckpt", "my model", "--input", "empty.txt"], 1, ["empty.txt", "is empty"]),
+    (["--ckpt", "my model", "--input", "none.txt"], 1, ["none.txt", "does not exist"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--codes", "none"], 1, ["BPE codes", "none"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--metric", "ppl"], 2, ["--metric", "--targets"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--targets", "in.txt", "--score", "--output", "in.txt", "--overwrite"],
+     2, ["--input and --output are the same file"]),
+    (["--ckpt", "my model", "--input", "in.txt", "--targets", "in.txt", "--output", "a.html", "--report", "a.html"],
+     2, ["--output and --report are the same file"]),
+    (["--ckpt", "my model", "--output", "o.jsonl", "--lower_case"], 2, ["--lower_case", "raw text"]),
+    (["--ckpt", "my model", "--output", "o.jsonl", "--strict"], 2, ["--strict", "raw text"]),
+    (["--ckpt", ".", "--input", "in.txt"], 1, ["neither best.safetensors nor latest.safetensors"]),
+])
+def test_what_is_refused(folder, arguments, code, parts):
+    (folder / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
+    (folder / "empty.txt").write_bytes(b"")
+    before = sorted(os.listdir(folder))
+    done = run_eval(folder, *arguments)
+    assert done.returncode == code and not done.stdout
+    for part in ["eval.py: error: ", *parts]:
+        assert part in done.stderr
+    assert sorted(os.listdir(folder)) == before

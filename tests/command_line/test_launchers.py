@@ -1,0 +1,260 @@
+"""The shell scripts: flags, exit codes, logs, paths with spaces, the background, stopping a run. One device."""
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.launching import (
+    LAUNCHERS,
+    SCRIPTS,
+    SHELL,
+    arguments_seen,
+    make_place,
+    process_state,
+    run,
+    start,
+    wait_until,
+)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return make_place(tmp_path)
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.sh")))
+def test_plain_sh_can_read_it(script):
+    subprocess.run([SHELL, "-n", SCRIPTS / script], check=True)
+
+
+@pytest.mark.parametrize("script", [*LAUNCHERS, "stop_training.sh", "quickstart.sh", "setup_venv.sh", "test.sh"])
+def test_help(place, script):
+    for flag in ("-h", "--help"):
+        done = run(place, script, flag)
+        assert done.returncode == 0 and done.stdout.startswith(f"usage: sh {script}") and not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "device", "folder"),
+    [("run_cpu.sh", "CPU", "cpu"), ("run_gpu.sh", "GPU", "gpu3"), ("run_ascend.sh", "Ascend", "ascend3")],
+)
+def test_training_runs_train_py_and_keeps_its_log(place, script, device, folder):
+    done = run(place, script, "-t", "t", "-i", "3", "-c", "my config.json", "--", "--set", "model_config.seq_length=8")
+    assert done.returncode == 0, done.stderr
+    run_folder = place[1] / f"train_mass_{folder}"
+    number = [] if device == "CPU" else ["--set", "training_config.device_id=3"]
+    assert arguments_seen(done.stdout) == [
+        "--config", "my config.json", "--run_folder", str(run_folder.resolve()), "--set", "model_config.seq_length=8",
+        "--set", f"training_config.device_target={device}", *number,
+    ]
+    assert (run_folder / "log.txt").read_text() == done.stdout
+    assert "to stderr" in done.stdout
+    assert os.listdir(run_folder) == ["log.txt"], "no pid file stays"
+
+
+def test_a_second_run_is_appended_to_the_log(place):
+    first = run(place, "run_cpu.sh", "-t", "t", "-c", "my config.json")
+    second = run(place, "run_cpu.sh", "-t", "t", "-c", "my config.json")
+    assert first.stdout and second.stdout
+    assert (place[1] / "train_mass_cpu/log.txt").read_text() == first.stdout + second.stdout
+
+
+@pytest.mark.parametrize(("flags", "handed_on"), [
+    (["-r"], ["--resume"]),
+    (["--resume", "a model-7.safetensors"], ["--resume", "a model-7.safetensors"]),
+    ([], []),
+])
+def test_resume_is_handed_on(place, flags, handed_on):
+    done = run(place, "run_cpu.sh", *flags, "-t", "t", "-c", "my config.json", "--run_folder", "my run")
+    assert done.returncode == 0, done.stderr
+    assert arguments_seen(done.stdout) == [
+        "--config", "my config.json", "--run_folder", str((place[1] / "my run").resolve()), *handed_on,
+        "--set", "training_config.device_target=CPU"]
+
+
+def test_inference_runs_eval_py_with_defaults_and_with_all_flags(place):
+    work = place[1].resolve()
+    done = run(place, "run_cpu.sh", "--task=i", "-c", "my config.json", "-v", "vocabulary.bin")
+    seen = arguments_seen((work / "infer_mass_cpu/log.txt").read_text())
+    assert done.returncode == 0
+    assert seen[:8] == ["--config", "my config.json", "--vocab", "vocabulary.bin",
+                        "--metric", "rouge", "--output", str(work / "infer_mass_cpu/predictions.jsonl")]
+    done = run(place, "run_gpu.sh", "--task", "i", "--config", "my config.json", "--vocab", "vocabulary.bin",
+               "--metric", "ppl", "--output", "my answers.jsonl", "--device_num", "1", "--device_id", "2")
+    seen = arguments_seen(done.stdout)
+    assert done.returncode == 0
+    assert seen[4:8] == ["--metric", "ppl", "--output", "my answers.jsonl"]
+    assert "training_config.device_id=2" in seen
+
+
+@pytest.mark.parametrize("task", ["t", "i"])
+def test_exit_code_of_the_program_passes_through(place, task):
+    vocabulary = ["-v", "vocabulary.bin"] if task == "i" else []
+    done = run(place, "run_cpu.sh", "-t", task, "-c", "my config.json", *vocabulary, TEST_EXIT_CODE="7")
+    assert done.returncode == 7
+    assert "exit code 7" in done.stderr and "log.txt" in done.stderr
+    folder = "train_mass_cpu" if task == "t" else "infer_mass_cpu"
+    assert (place[1] / folder / "log.txt").read_text() == done.stdout + done.stderr
+
+
+GOOD = ["-t", "t", "-c", "my config.json"]
+INFER = ["-t", "i", "-c", "my config.json", "-v", "vocabulary.bin"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "code", "message"),
+    [
+        ("run_cpu.sh", [], 2, "-t {t,i}"),
+        ("run_cpu.sh", ["-c", "my config.json", "-t", "x"], 2, "invalid choice: 'x' (choose from 't', 'i')"),
+        ("run_cpu.sh", ["-t"], 2, "-t/--task: expected one argument"),
+        ("run_cpu.sh", [*GOOD, "train"], 2, "unrecognized arguments: train"),
+        ("run_gpu.sh", [*GOOD, "-z", "1"], 2, "unrecognized arguments: -z"),
+        ("run_gpu.sh", [*GOOD, "-j", "table.json"], 2, "unrecognized arguments: -j"),
+        ("run_gpu.sh", [*GOOD, "--dev", "2"], 2, "unrecognized arguments: --dev"),
+        ("run_gpu.sh", [*GOOD, "-n", "many"], 2, "-n/--device_num: 'many' is not allowed; allowed are 1 to 8"),
+        ("run_gpu.sh", [*GOOD, "-n", "0"], 2, "-n/--device_num: '0' is not allowed; allowed are 1 to 8"),
+        ("run_gpu.sh", [*GOOD, "-n", "4", "-i", "6"], 2, "the devices would be 6 to 9; allowed are 0 to 7"),
+        ("run_gpu.sh", [*GOOD, "-i", "8"], 2, "-i/--device_id: '8' is not allowed; allowed are 0 to 7"),
+        ("run_gpu.sh", [*GOOD, "--nodes", "2", "--master", "a"], 2, "needs --node_rank; allowed are 0 to 1"),
+        ("run_gpu.sh", [*GOOD, "--nodes", "2", "--node_rank", "0"], 2, "needs --master HOST[:PORT]"),
+        ("run_gpu.sh", [*GOOD, "--nodes", "2", "--node_rank", "2", "--master", "a"], 2, "allowed are 0 to 1"),
+        ("run_gpu.sh", [*GOOD, "--master", "a:80"], 2, "a port of 1024 to 65535"),
+        ("run_gpu.sh", [*GOOD, "--node_rank", "0"], 2, "belong to a run on several machines"),
+        ("run_cpu.sh", ["-t", "t"], 2, "required: -c/--config"),
+        ("run_cpu.sh", ["-t", "t", "-c", "none.json"], 1, "'none.json' does not exist"),
+        ("run_cpu.sh", [*GOOD, "-m", "rouge"], 2, "belong to inference"),
+        ("run_cpu.sh", INFER[:4], 2, "inference needs the vocabulary"),
+        ("run_cpu.sh", [*INFER, "-r"], 2, "--resume belongs to training"),
+        ("run_cpu.sh", [*INFER, "-n", "2"], 2, "runs on one device: sentences are answered in order into one file"),
+        ("run_cpu.sh", [*INFER[:4], "-v", "none.bin"], 1, "'none.bin' does not exist"),
+        ("run_cpu.sh", [*INFER, "-m", "bleu"], 2, "invalid choice: 'bleu' (choose from 'rouge', 'ppl')"),
+        ("stop_training.sh", [], 1, "no training runs"),
+        ("stop_training.sh", ["none"], 1, "there is no folder 'none'"),
+        ("stop_training.sh", ["a", "b"], 2, "unrecognized arguments: b"),
+        ("quickstart.sh", ["--slow"], 2, "unknown argument '--slow'"),
+        ("setup_venv.sh", ["--slow"], 2, "unknown argument '--slow'"),
+        ("setup_venv.sh", ["--python", "/no/python"], 1, "/no/python: not found"),
+    ],
+)
+def test_mistakes_are_told(place, script, arguments, code, message):
+    done = run(place, script, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert script in done.stderr, "the message begins with the name of the script that was typed"
+    assert not list(place[1].glob("*_mass_*")), "a refused command makes no folder"
+
+
+def test_a_python_that_will_not_do_is_refused(place):
+    done = run(place, "run_cpu.sh", *GOOD, PYTHON="/no/such/python")
+    assert done.returncode == 1 and "/no/such/python" in done.stderr and "setup_venv.sh" in done.stderr
+
+
+def test_a_folder_named_src_where_the_user_stands_changes_nothing(place):
+    stray = place[1] / "src"
+    stray.mkdir()
+    (stray / "__init__.py").write_text("raise SystemExit('the wrong src')")
+    assert run(place, "run_cpu.sh", *GOOD).returncode == 0
+
+
+def test_stop_training_stops_the_named_run_only(place):
+    work = place[1]
+    first, second = start(place, "run_cpu.sh", *GOOD), start(place, "run_gpu.sh", *GOOD)
+    try:
+        for name in ("train_mass_cpu", "train_mass_gpu0"):
+            wait_until(lambda name=name: "ready" in read(work / name / "log.txt"))
+        refused = run(place, "run_cpu.sh", *GOOD)
+        assert refused.returncode == 1 and f"process {first.pid} runs in" in refused.stderr
+        unclear = run(place, "stop_training.sh")
+        assert unclear.returncode == 2 and "train_mass_cpu" in unclear.stderr and "train_mass_gpu0" in unclear.stderr
+        stopped = run(place, "stop_training.sh", "train_mass_gpu0")
+        assert stopped.returncode == 0 and "stopped" in stopped.stdout
+        assert second.wait(30) == 143 and first.poll() is None
+        stopped = run(place, "stop_training.sh")
+        assert stopped.returncode == 0 and first.wait(30) == 143
+        assert os.listdir(work / "train_mass_cpu") == ["log.txt"]
+        assert "saved" in read(work / "train_mass_cpu/log.txt"), "the program had the time to end in its own way"
+    finally:
+        first.kill()
+        second.kill()
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
+def test_signals_to_the_launcher_reach_the_training(place, signum, code):
+    process = start(place, "run_cpu.sh", *GOOD)
+    try:
+        wait_until(lambda: "ready" in read(place[1] / "train_mass_cpu/log.txt"))
+        process.send_signal(signum)
+        assert process.wait(30) == code
+        assert "saved" in read(place[1] / "train_mass_cpu/log.txt")
+    finally:
+        process.kill()
+
+
+def test_a_killed_launcher_takes_its_training_along_gently(place):
+    folder = place[1] / "train_mass_cpu"
+    process = start(place, "run_cpu.sh", *GOOD)
+    try:
+        wait_until(lambda: "ready" in read(folder / "log.txt"))
+    finally:
+        process.kill()
+    wait_until(lambda: "saved" in read(folder / "log.txt"))
+    process.wait()
+    assert (folder / "pid").exists(), "nobody was left to remove it"
+    assert run(place, "stop_training.sh", "train_mass_cpu").returncode == 1
+    assert run(place, "run_cpu.sh", *GOOD).returncode == 0, "a stale pid file is no obstacle"
+
+
+def test_stop_training_leaves_a_stranger_alone(place):
+    """A pid file left by a killed run may name another process by now."""
+    folder = place[1] / "train_mass_cpu"
+    folder.mkdir()
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        (folder / "pid").write_text(f"{stranger.pid}\n")
+        assert run(place, "stop_training.sh", "train_mass_cpu").returncode == 1
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+
+
+def test_background_returns_at_once_and_tells_how_to_follow_and_to_stop(place):
+    folder = (place[1] / "train_mass_cpu").resolve()
+    done = run(place, "run_cpu.sh", *GOOD, "-b", TEST_SECONDS="60")
+    assert done.returncode == 0 and not done.stderr
+    pid = int((folder / "pid").read_text())
+    try:
+        lines = done.stdout.splitlines()
+        assert f"process {pid} runs in the background" in lines[0]
+        follow, stop = (line.partition(": ")[2].strip() for line in lines[1:])
+        assert follow == f"tail -f '{folder}/log.txt'"
+        wait_until(lambda: "ready" in read(folder / "log.txt"))
+        assert process_state(pid), "it lives"
+        assert subprocess.run([SHELL, "-c", stop], env={**os.environ, "PYTHON": sys.executable}).returncode == 0
+        assert not process_state(pid)
+    finally:
+        if process_state(pid):
+            os.kill(pid, signal.SIGKILL)
+    log = read(folder / "log.txt")
+    assert "saved" in log and "stopped, as it was asked to" in log
+    assert not (folder / "pid").exists()
+
+
+def test_a_failure_in_the_background_is_in_the_log(place):
+    log = place[1] / "train_mass_cpu/log.txt"
+    assert run(place, "run_cpu.sh", *GOOD, "--background", TEST_EXIT_CODE="7").returncode == 0
+    wait_until(lambda: "run_cpu.sh: error: train.py ended with exit code 7" in read(log))
+
+
+def test_a_closed_terminal_or_reader_does_not_end_the_run(place):
+    process = start(place, "run_cpu.sh", *GOOD, TEST_SECONDS="1", TEST_LINES="20000", stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert "line 19999" in read(place[1] / "train_mass_cpu/log.txt")
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

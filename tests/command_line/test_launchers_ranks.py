@@ -1,0 +1,270 @@
+"""Runs on several devices: msrun as it is, stand-ins for train.py, GPU and Ascend machines by their --dry_run."""
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from src.common.errors import MassError
+from src.launcher.rank_table import read_rank_table
+from tests.helpers.launching import arguments_seen, environment_seen, make_place, process_state, run, start, wait_until
+
+GOOD = ["-t", "t", "-c", "my config.json"]
+
+# Stands for mindspore in the scheduler, so that no test waits for its import: stays until it is killed.
+SCHEDULER = {"__init__.py": "def set_device(name): pass", "communication.py": "import time\ndef init(): time.sleep(60)"}
+
+
+@pytest.fixture
+def place(tmp_path):
+    return make_place(tmp_path)
+
+
+@pytest.fixture
+def ranks_place(place):
+    """A repository whose scheduler is a stand-in too: what the ranks do needs no real one."""
+    package = place[0] / "mindspore"
+    package.mkdir()
+    for name, text in SCHEDULER.items():
+        (package / name).write_text(text)
+    return place
+
+
+def dry_run(place, script, *arguments, **environment) -> tuple[list[tuple[dict[str, str], list[str]]], str]:
+    """The commands that a dry run prints, as (environment, arguments), and all that it prints."""
+    done = run(place, script, *GOOD, *arguments, "--dry_run", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list(place[1].glob("train_mass_*")), "nothing is made"
+    commands = []
+    for line in done.stdout.splitlines():
+        words = shlex.split(line.removesuffix(" &"), comments=True)
+        if words and words[0] == "env":
+            settings = [word for word in words[1:] if word.partition("=")[0].isupper() or word.startswith("PATH=")]
+            count = next(i for i, word in enumerate(words[1:]) if "/" in word.partition("=")[0] or "=" not in word)
+            commands.append((dict(word.split("=", 1) for word in settings[:count]), words[1 + count:]))
+    return commands, done.stdout
+
+
+def flags(arguments: list[str]) -> dict[str, str]:
+    """The flags of an msrun command, up to the script it starts."""
+    return dict(word.removeprefix("--").split("=", 1) for word in arguments[1:10] if word.startswith("--"))
+
+
+@pytest.mark.parametrize(("script", "variable", "folder"), [
+    ("run_gpu.sh", "CUDA_VISIBLE_DEVICES", "gpu2-5"), ("run_ascend.sh", "ASCEND_RT_VISIBLE_DEVICES", "ascend2-5"),
+])
+def test_one_machine_with_msrun(place, script, variable, folder):
+    [(environment, arguments)], text = dry_run(place, script, "-n", "4", "-i", "2")
+    assert environment[variable] == "2,3,4,5"
+    assert environment["PATH"].split(os.pathsep)[0] == os.path.dirname(sys.executable), "msrun calls plain `python`"
+    assert os.path.basename(arguments[0]) == "msrun"
+    seen = flags(arguments)
+    assert (seen["worker_num"], seen["local_worker_num"], seen["node_rank"]) == ("4", "4", "0")
+    assert (seen["master_addr"], seen["join"]) == ("127.0.0.1", "True")
+    assert 1024 <= int(seen["master_port"]) <= 65535
+    for rank in range(4):
+        assert f"#   rank {rank}: " in text
+        line = next(line for line in text.splitlines() if f"rank {rank}: " in line)
+        assert f"RANK_ID={rank} DEVICE_ID={rank}" in line and "RANK_SIZE=4" in line and f"MS_NODE_ID={rank}" in line
+    assert f"train_mass_{folder}" in text
+
+
+def test_the_second_of_two_machines(place):
+    [(_, arguments)], text = dry_run(place, "run_gpu.sh", "-n", "8", "--nodes", "2", "--node_rank", "1",
+                                     "--master", "10.0.0.1:9000")
+    seen = flags(arguments)
+    assert (seen["worker_num"], seen["local_worker_num"], seen["node_rank"]) == ("16", "8", "1")
+    assert (seen["master_addr"], seen["master_port"]) == ("10.0.0.1", "9000")
+    assert "scheduler:" not in text, "it runs on the first machine"
+    last = text.splitlines()[-1]
+    assert "rank 15:" in last and "RANK_ID=15 DEVICE_ID=7" in last and "MS_SCHED_HOST=10.0.0.1" in last
+
+
+def test_machines_agree_on_a_port_without_being_told(place):
+    ports = {flags(dry_run(place, "run_cpu.sh", "--nodes", "2", "--node_rank", rank, "--master", "host")[0][0][1])
+             ["master_port"] for rank in ("0", "1")}
+    assert ports == {"8118"}
+
+
+def test_devices_are_counted_among_those_the_caller_may_see(place):
+    [(environment, _)], _ = dry_run(place, "run_gpu.sh", "-n", "2", "-i", "1", CUDA_VISIBLE_DEVICES="7,5,3,GPU-8a")
+    assert environment["CUDA_VISIBLE_DEVICES"] == "5,3"
+    done = run(place, "run_gpu.sh", *GOOD, "-n", "3", "--dry_run", CUDA_VISIBLE_DEVICES="4,5")
+    assert done.returncode == 2 and "it names 2: 4,5" in done.stderr
+
+
+def table(*machines: list[tuple[int, int]], **changes) -> dict:
+    """A rank table of these machines' (device id, rank id)."""
+    servers = [{"server_id": f"10.0.0.{i}", "device": [{"device_id": str(device), "device_ip": f"192.1.27.{device}",
+                                                       "rank_id": str(rank)} for device, rank in devices]}
+               for i, devices in enumerate(machines)]
+    return {"version": "1.0", "server_count": str(len(machines)), "server_list": servers, "status": "completed",
+            **changes}
+
+
+def test_ascend_by_rank_table(place):
+    path = place[1] / "rank table.json"
+    path.write_text(json.dumps(table([(4, 0), (5, 1), (6, 2)])))
+    commands, text = dry_run(place, "run_ascend.sh", "-n", "3", "-j", "rank table.json")
+    for rank, (environment, arguments) in enumerate(commands):
+        assert environment == {"RANK_TABLE_FILE": str(path.resolve()), "RANK_SIZE": "3", "RANK_ID": str(rank),
+                               "DEVICE_ID": str(4 + rank), "PYTHONUNBUFFERED": "1"}
+        assert arguments[0] == sys.executable and "msrun" not in " ".join(arguments)
+    assert len(commands) == 3 and "train_mass_ascend4-6" in text
+
+
+def test_the_second_machine_of_a_rank_table(place):
+    (place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)], [(0, 2), (1, 3)])))
+    commands, _ = dry_run(place, "run_ascend.sh", "-n", "2", "-j", "table.json", "--nodes", "2", "--node_rank", "1")
+    assert [(e["RANK_ID"], e["DEVICE_ID"], e["RANK_SIZE"]) for e, _ in commands] == [("2", "0", "4"), ("3", "1", "4")]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["-n", "4"], "server_list[0] has 2 devices, but -n is 4"),
+    (["-n", "2", "--nodes", "2", "--node_rank", "0"], "has 1 machines, but --nodes is 2"),
+    (["-n", "2", "-i", "1"], "-i and -j exclude each other"),
+])
+def test_a_rank_table_that_does_not_fit_starts_nothing(place, arguments, message):
+    (place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
+    done = run(place, "run_ascend.sh", *GOOD, "-j", "table.json", *arguments)
+    assert done.returncode in (1, 2) and message in done.stderr
+    assert not list(place[1].glob("train_mass_*"))
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("{", "not JSON"),
+    ([], "no 'server_list'"),
+    ({"group_list": []}, "no 'server_list'"),
+    (table([(0, 0)], server_count="2"), "'server_count' is 2, but 'server_list' has 1"),
+    (table([(0, 0)], status="initializing"), "'initializing', not 'completed'"),
+    (table([]), "server_list[0] has no list 'device'"),
+    (table([(0, 0), (1, 0)]), "the rank ids are 0, 0; they must be 0 to 1, each once"),
+    (table([(0, 1), (1, 2)]), "the rank ids are 1, 2"),
+    (table([(3, 0), (3, 1)]), "the device ids are 3, 3"),
+    (table([("x", 0)]), "server_list[0].device[0]: 'device_id' is 'x'"),
+])
+def test_a_rank_table_is_checked(tmp_path, content, message):
+    path = tmp_path / "table.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(MassError) as caught:
+        read_rank_table(str(path))
+    assert message in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_msrun_sets_what_the_dry_run_says(ranks_place):
+    """The dry run's word on msrun is held against msrun itself, which starts the stand-in twice."""
+    _, text = dry_run(ranks_place, "run_gpu.sh", "-n", "2", "-i", "4")
+    done = run(ranks_place, "run_gpu.sh", *GOOD, "-n", "2", "-i", "4")
+    assert done.returncode == 0, done.stderr
+    folder = ranks_place[1] / "train_mass_gpu4-5"
+    for rank in range(2):
+        line = next(line for line in text.splitlines() if f"rank {rank}: " in line)
+        told = dict(word.split("=", 1) for word in line.partition(f"rank {rank}: ")[2].split())
+        told |= {"CUDA_VISIBLE_DEVICES": "4,5"}
+        seen = environment_seen((folder / f"ranks/rank_{rank}.log").read_text())
+        port = "MS_SCHED_PORT"  # a free one is chosen each time
+        assert told.pop(port) != seen.pop(port)
+        assert seen == told
+    assert arguments_seen(done.stdout)[-1] == "training_config.device_target=GPU"
+    assert (folder / "log.txt").read_text() == done.stdout
+    assert "rank 0 of 2" in done.stdout and "rank 1 of 2" not in done.stdout, "rank 0's output is what is shown"
+
+
+def rank_processes(place) -> list[str]:
+    """The command lines of all processes of this test's runs."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listing.splitlines() if str(place[0]) in line]
+
+
+@pytest.mark.parametrize("road", ["msrun", "rank table"])
+def test_stopping_gives_every_rank_the_time_to_save(ranks_place, road):
+    """Rank 0 takes seconds to save; msrun alone kills it as soon as rank 1 has ended."""
+    (ranks_place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
+    how = ["run_cpu.sh"] if road == "msrun" else ["run_ascend.sh", "-j", "table.json"]
+    process = start(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SAVING="3")
+    folder = ranks_place[1] / ("train_mass_cpu" if road == "msrun" else "train_mass_ascend0-1")
+    try:
+        wait_until(lambda: all("ready" in read(folder / f"ranks/rank_{rank}.log") for rank in range(2)))
+        stopped = run(ranks_place, "stop_training.sh")
+        assert stopped.returncode == 0, stopped.stderr
+        assert process.wait(30) == 143
+        for rank in range(2):
+            assert "saved" in read(folder / f"ranks/rank_{rank}.log")
+        assert "saved" in read(folder / "log.txt")
+        assert not rank_processes(ranks_place), "no process of the run is left"
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("road", ["msrun", "rank table"])
+def test_a_rank_that_fails_ends_the_run_and_is_named(ranks_place, road):
+    (ranks_place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
+    how = ["run_cpu.sh"] if road == "msrun" else ["run_ascend.sh", "-j", "table.json"]
+    done = run(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SECONDS="600", TEST_EXIT_CODE="3",
+               TEST_FAILING_RANK="1", TEST_LINES="100")
+    assert done.returncode == 3
+    assert "rank 1 ended with exit code 3" in done.stderr and "rank_1.log" in done.stderr
+    assert "line 99" in done.stderr and "line 2\n" not in done.stderr, "its last lines, and no more"
+    assert not rank_processes(ranks_place)
+
+
+@pytest.mark.parametrize("victim", ["program", "keeper"])
+def test_a_killed_rank_ends_the_run_and_is_named(ranks_place, victim):
+    process = start(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
+    folder = ranks_place[1] / "train_mass_cpu"
+    try:
+        wait_until(lambda: all("ready" in read(folder / f"ranks/rank_{rank}.log") for rank in range(2)))
+        keeper = int((folder / "ranks/rank_1.pid").read_text())
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(keeper)], capture_output=True, text=True).stdout
+        os.kill(keeper if victim == "keeper" else int(children), signal.SIGKILL)
+        assert process.wait(60) == 137
+        log = read(folder / "log.txt")
+        assert "rank 1 was killed by signal 9 (SIGKILL; exit code 137)" in log
+        assert not rank_processes(ranks_place)
+    finally:
+        process.kill()
+
+
+def test_a_scheduler_that_loses_the_ranks_ends_the_run(ranks_place):
+    (ranks_place[0] / "mindspore/communication.py").write_text("def init(): raise RuntimeError('worker 1 timed out')")
+    done = run(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
+    assert done.returncode == 1
+    assert "the scheduler" in done.stderr and "worker 1 timed out" in done.stderr
+    assert not rank_processes(ranks_place)
+
+
+def test_a_killed_launcher_lets_its_ranks_save(ranks_place):
+    process = start(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600", TEST_SAVING="1")
+    folder = ranks_place[1] / "train_mass_cpu/ranks"
+    try:
+        wait_until(lambda: all("ready" in read(folder / f"rank_{rank}.log") for rank in range(2)))
+    finally:
+        process.kill()
+    wait_until(lambda: all("saved" in read(folder / f"rank_{rank}.log") for rank in range(2)))
+    process.wait()
+    wait_until(lambda: not any("msrun" not in line for line in rank_processes(ranks_place)))
+
+
+def test_two_runs_on_one_machine_do_not_meet(ranks_place):
+    background = [*GOOD, "-n", "2", "-b"]
+    for folder in ("first run", "second run"):
+        assert run(ranks_place, "run_cpu.sh", *background, "--run_folder", folder, TEST_SECONDS="60").returncode == 0
+    logs = [ranks_place[1] / folder / "ranks/rank_1.log" for folder in ("first run", "second run")]
+    try:
+        wait_until(lambda: all("ready" in read(log) for log in logs))
+        ports = {environment_seen(read(log))["MS_SCHED_PORT"] for log in logs}
+        assert len(ports) == 2
+        assert run(ranks_place, "stop_training.sh", "first run").returncode == 0
+        pid = int((ranks_place[1] / "second run/pid").read_text())
+        assert process_state(pid) and "saved" not in read(logs[1])
+    finally:
+        for folder in ("first run", "second run"):
+            run(ranks_place, "stop_training.sh", folder)
+    assert "saved" in read(logs[1])
+
+
+def read(path) -> str:
+    return path.read_text() if path.exists() else ""

@@ -1,0 +1,96 @@
+"""train.py, weights_average.py and eval.py one after the other, as a user runs them, on text the test makes."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from src.checkpoints.find import find_text_processing
+from src.dataset.bi_data_loader import BiLingualDataLoader
+from src.dataset.records.record_set import write_records
+from src.inference.output import write_metrics
+from src.utils.dictionary import Dictionary
+from tests.helpers.paths import ROOT
+
+MODEL = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
+         "seq_length": 16, "max_position_embeddings": 16, "max_decode_length": 8, "beam_width": 2}
+
+
+def run_script(folder, script, *arguments):
+    command = [sys.executable, os.path.join(ROOT, script), *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory):
+    """A folder with spaces in its name, in which the whole road was run; and what the scripts printed."""
+    folder = tmp_path_factory.mktemp("a road")
+    vocabulary = Dictionary.from_counts({"news@@": 5, "paper": 5, "sells": 4, "well": 3})
+    vocabulary.persistence(str(folder / "words.bin"))
+    (folder / "src.txt").write_text("news@@ paper sells well\npaper sells\nwell\n")
+    (folder / "tgt.txt").write_text("paper sells\nnews@@ paper\nwell well\n")
+    loader = BiLingualDataLoader(str(folder / "src.txt"), str(folder / "tgt.txt"), vocabulary, max_len=16)
+    write_records(str(folder / "pairs.tfrecord"), loader, "train", {"noise_prob": 0.0}, progress=False)
+    (folder / "some.codes").write_text("#version: 0.2\nn e\nne w\nnew s\np a\npa p\npap e\npape r</w>\n")
+    (folder / "config.json").write_text(json.dumps({
+        "dataset_config": {"epochs": 2, "batch_size": 2, "num_buckets": 1, "fine_tune_dataset": "pairs.tfrecord",
+                           "test_dataset": "pairs.tfrecord", "valid_dataset": "pairs.tfrecord",
+                           "tokenizer": "none", "bpe_codes": "some.codes"},
+        "model_config": MODEL, "checkpoint_options": {"save_ckpt_steps": 2}, "training_config": {"log_steps": 1}}))
+    printed = {"train": run_script(folder, "train.py", "--config", "config.json"),
+               "average": run_script(folder, "weights_average.py", "--input_folder", "train_mass_cpu", "--output_file",
+                                     "mean/model.npz")}
+    for metric in ("rouge", "ppl"):
+        printed[metric] = run_script(folder, "eval.py", "--config", "config.json", "--vocab", "words.bin", "--metric",
+                                     metric, "--output", f"scores/{metric}.jsonl",
+                                     "--set", "checkpoint_options.existed_ckpt=mean/model.npz")
+    return folder, printed
+
+
+def test_training_prints_what_it_does_and_leaves_checkpoints(road):
+    folder, printed = road
+    assert "fine-tuning on CPU" in printed["train"] and "step 4/4: loss" in printed["train"]
+    assert "validation perplexity" in printed["train"] and "done after 4 steps" in printed["train"]
+    names = {path.name for path in (folder / "train_mass_cpu").iterdir()}
+    assert {"ckpt-2.safetensors", "ckpt-4.safetensors", "best.safetensors", "latest.safetensors"} < names
+    assert "mean of 2 checkpoints" in printed["average"]
+
+
+def test_how_text_becomes_symbols_is_known_beside_the_weights(road):
+    folder, _ = road
+    for weights in ("train_mass_cpu/best.safetensors", "mean/model.npz"):
+        text = find_text_processing(str(folder / weights))
+        assert text.encode(["newspaper"]).encoded == ["news@@ paper"] and text.codes != "some.codes"
+
+
+def test_answers_are_text_and_complete(road):
+    folder, printed = road
+    answers = [json.loads(line) for line in (folder / "scores" / "rouge.jsonl").read_text().splitlines()]
+    assert [answer["source"] for answer in answers] == ["newspaper sells well", "paper sells", "well"]
+    assert [answer["target"] for answer in answers] == ["paper sells", "newspaper", "well well"]
+    assert all(isinstance(answer["prediction"], str) and answer["score"] <= 0 for answer in answers)
+    readable = (folder / "scores" / "rouge.txt").read_text()
+    assert "newspaper sells well" in readable and "[3]" in readable
+    assert "rouge-1:" in printed["rouge"] and "signature" in printed["rouge"]
+
+
+def test_both_metrics_stand_in_one_file(road):
+    folder, printed = road
+    metrics = json.loads((folder / "scores" / "metrics.json").read_text())
+    assert metrics["rouge"].keys() == {"rouge-1", "rouge-2", "rouge-l"}
+    assert metrics["target_symbols"] == 9 and metrics["target_words"] == 8
+    assert metrics["ppl"]["word"] > metrics["ppl"]["subword"] > 1
+    assert f"ppl subword: {metrics['ppl']['subword']:.2f}" in printed["ppl"]
+    assert metrics["sentences"] == 3 and metrics["checkpoint_step"] == [2, 4]
+
+
+def test_metrics_of_another_model_are_replaced(tmp_path):
+    output = str(tmp_path / "answers.jsonl")
+    subject = {"checkpoint_step": 1, "test_dataset": ["t"], "vocabulary_fingerprint": "f"}
+    for entry in ({"rouge": 1, "checkpoint": "a"}, {"ppl": 2, "checkpoint": "a"}, {"ppl": 3, "checkpoint": "b"}):
+        path = write_metrics(output, {**entry, **subject})
+    with open(path) as stream:
+        assert json.load(stream) == {"ppl": 3, "checkpoint": "b", **subject}

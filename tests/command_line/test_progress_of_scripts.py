@@ -1,0 +1,59 @@
+"""Each data preparation script on a terminal: a progress bar, and none with --quiet."""
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from src.utils.dictionary import Dictionary
+from tests.helpers.paths import ROOT
+
+END = b"\a(end)"
+PAIR = ("text/train.src.txt", "text/train.tgt.txt")
+SCRIPTS = [
+    ("tokenize_corpus.py", "--corpus_folder", "text"),
+    ("apply_bpe_encoding.py", "--src_folder", "text", "--codes", "codes"),
+    ("news_crawl.py", "--src_folder", "text", "--existed_vocab", "v.bin"),
+    ("gigaword.py", "--train_src", PAIR[0], "--train_ref", PAIR[1], "--test_src", PAIR[0], "--test_ref", PAIR[1],
+     "--existed_vocab", "v.bin"),
+    ("cornell_dialog.py", "--src_folder", "text", "--existed_vocab", "v.bin", "--valid_prefix", "", "--test_prefix",
+     ""),
+]
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    """A folder with text, codes and a vocabulary."""
+    (tmp_path / "text").mkdir()
+    for name in PAIR:
+        (tmp_path / name).write_text("low er\n" * 20)
+    (tmp_path / "codes").write_text("#version: 0.2\nl o\nlo w</w>\n")
+    Dictionary.from_counts({"low": 300, "er": 300}).persistence(str(tmp_path / "v.bin"))
+    return tmp_path
+
+
+def shown_on_terminal(place: Path, script: str, *arguments: str) -> str:
+    """What a script writes to stderr when that is a terminal."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))  # no bar fits into none
+    try:
+        done = subprocess.run([sys.executable, str(ROOT / script), *arguments, "--output_folder", "out"], cwd=place,
+                              stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=300)
+        os.write(theirs, END)  # reading what is not there would wait
+        shown = b""
+        while not shown.endswith(END):
+            shown += os.read(ours, 1 << 16)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0, (done.stdout, shown)
+    return shown.removesuffix(END).decode()
+
+
+@pytest.mark.parametrize(("script", "arguments"), [(name, arguments) for name, *arguments in SCRIPTS])
+def test_progress_is_shown_unless_quiet(script, arguments, place):
+    assert "B/s" in shown_on_terminal(place, script, *arguments)
+    assert shown_on_terminal(place, script, *arguments, "--overwrite", "--quiet") == ""

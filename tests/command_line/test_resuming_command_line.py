@@ -1,0 +1,133 @@
+"""train.py stopped, killed, damaged and resumed, as a user meets it; and which folder a resumed run lives in."""
+import json
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from config.loading import config_from_dict
+from src.common.errors import UsageError
+from src.utils.load_weights import load_weights
+from tests.helpers.tiny_training import events_of, start_script, training_nodes, write_pairs
+
+STEPS = 400
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with records and a configuration, and what an uninterrupted run gives."""
+    folder = tmp_path_factory.mktemp("a place")
+    paths = write_pairs(folder, "train", 22), write_pairs(folder, "valid", 6, seed=1)
+    nodes = training_nodes(*paths, learn_rate_config={"optimizer": "lamb"}, checkpoint_options={"save_ckpt_steps": 7},
+                           training_config={"max_steps": STEPS, "valid_steps": 50})
+    (folder / "config.json").write_text(json.dumps(nodes))
+    finish(start(folder, "whole"))
+    return folder
+
+
+def start(folder, run, *flags):
+    return start_script(folder, "train.py", "--config", "config.json", "--run_folder", run, *flags)
+
+
+def finish(process, code=0):
+    printed, _ = process.communicate()
+    assert process.returncode == code, printed
+    return printed
+
+
+def wait_for_step(folder, step):
+    path = folder / "metrics.jsonl"
+    while not path.exists() or f'"step": {step},' not in path.read_text():
+        time.sleep(0.01)
+
+
+def test_stopped_killed_and_damaged_the_run_comes_to_the_same_end(place):
+    run, whole = place / "parts", place / "whole"
+    process = start(place, "parts", "--resume")  # as in a restart loop: there is nothing to resume yet
+    wait_for_step(run, 40)
+    process.send_signal(signal.SIGTERM)
+    printed = finish(process, 128 + signal.SIGTERM)
+    assert "holds no checkpoint yet: a new run begins" in printed and "go on with --resume" in printed
+    stopped = newest(run)
+    assert stopped >= 40 and f"stopped after {stopped} steps" in printed
+
+    process = start(place, "parts", "--resume")
+    wait_for_step(run, stopped + 60)
+    process.kill()
+    assert f"resumed from parts/ckpt-{stopped}.safetensors, step {stopped}" in finish(process, -signal.SIGKILL)
+    killed, last = newest(run), events_of_whole_lines(run)[-1]["step"]
+    assert last - killed <= 7  # the steps since the last checkpoint
+
+    damaged = run / f"ckpt-{killed}.state.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    printed = finish(start(place, "parts", "--resume"))
+    assert f"ckpt-{killed} is passed over" in printed and damaged.name in printed
+    assert (run / "set_aside" / damaged.name).exists()
+
+    assert events_of(run) == events_of(whole)
+    for name in ("latest", "best"):
+        one, other = (load_weights(str(folder / f"{name}.safetensors")).arrays for folder in (run, whole))
+        assert all(np.array_equal(one[key], other[key]) for key in one), name
+
+
+def newest(folder, place=-1):
+    return sorted(int(path.name.split("-")[1].split(".")[0]) for path in folder.glob("ckpt-*.state.json"))[place]
+
+
+def events_of_whole_lines(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+# -- folders; these runs are at their end already, so that nothing is compiled ---------------------------------------
+
+
+def going_on(place, folder, resume=None, **changes):
+    """train() in a folder, with some nodes of the configuration changed."""
+    from src.training.trainer import train
+
+    nodes = json.loads((place / "config.json").read_text())
+    nodes = {node: {**keys, **changes.get(node, {})} for node, keys in nodes.items()}
+    return train(config_from_dict(nodes), str(folder), resume)
+
+
+def test_a_finished_run_is_left_as_it_is(place):
+    before = events_of(place / "whole")
+    result = going_on(place, place / "whole", resume="")
+    assert result.steps == STEPS and result.checkpoint.endswith(f"ckpt-{STEPS}.safetensors")
+    assert events_of(place / "whole") == before
+    with pytest.raises(UsageError, match="earlier run.*--resume"):
+        going_on(place, place / "whole")
+
+
+def test_weights_to_start_from_are_not_read_by_a_run_that_is_resumed(place, capsys):
+    going_on(place, place / "whole", resume="", checkpoint_options={"existed_ckpt": "none.safetensors"})
+    assert "existed_ckpt 'none.safetensors' is not read" in capsys.readouterr().out
+
+
+def test_another_model_is_refused_by_name(place):
+    with pytest.raises(UsageError, match="model_config.hidden_size was 8 and is 16.*existed_ckpt"):
+        going_on(place, place / "whole", resume="", model_config={"hidden_size": 16})
+    with pytest.raises(UsageError, match="batches a step .* was 1 and is 2"):
+        going_on(place, place / "whole", resume="", dataset_config={"accumulate_batches": 2})
+
+
+def test_going_back_sets_later_checkpoints_aside(place, tmp_path):
+    run = tmp_path / "back"
+    shutil.copytree(place / "whole", run)
+    earlier = newest(run, -2)
+    result = going_on(place, run, resume=str(run / f"ckpt-{earlier}.safetensors"),
+                      training_config={"max_steps": earlier})
+    assert result.steps == newest(run) == earlier and newest(run / "set_aside") == STEPS
+    assert max(event["step"] for event in events_of(run)) == earlier
+    assert load_weights(str(run / "latest.safetensors")).metadata["step"] == earlier
+
+
+def test_a_checkpoint_of_another_folder_is_gone_on_with_in_the_run_folder(place, tmp_path):
+    result = going_on(place, tmp_path / "new", resume=str(place / "whole"))
+    assert result.steps == STEPS
+    assert events_of(tmp_path / "new") == events_of(place / "whole")  # so that the curves are whole
+    with pytest.raises(UsageError, match="earlier run"):
+        going_on(place, tmp_path / "new", resume=str(place / "whole"))

@@ -1,0 +1,458 @@
+"""tokenize_corpus.py, learn_subword.sh and apply_bpe_encoding.py as a user runs them, on text made here."""
+import io
+import os
+import pickle
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from subword_nmt.learn_bpe import learn_bpe
+
+from src.utils import Dictionary
+from tests.helpers.paths import ROOT
+
+SENTENCES = ["The lowest price, they said, was lower.", "", "Newer <unk> houses aren't cheap!", "Low prices; best."]
+TOKENIZED = [
+    "The lowest price , they said , was lower .",
+    "",
+    "Newer <unk> houses are n't cheap !",
+    "Low prices ; best .",
+]
+
+
+def run(*command, cwd, **environment) -> subprocess.CompletedProcess:
+    """Run a script of the repository (by name) with this Python, from any folder."""
+    script, *arguments = map(str, command)
+    program = [shutil.which("dash") or "sh"] if script.endswith(".sh") else [sys.executable]
+    return subprocess.run(
+        [*program, str(ROOT / script), *arguments],
+        cwd=cwd, env={**os.environ, "PYTHON": sys.executable, **environment},
+        capture_output=True, text=True, timeout=120,
+    )
+
+
+def succeeds(*command, cwd, **environment) -> str:
+    result = run(*command, cwd=cwd, **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def fails(*command, cwd, code: int, **environment) -> str:
+    result = run(*command, cwd=cwd, **environment)
+    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A working folder with raw/, tokens/ and codes."""
+    for name, lines in (("raw", SENTENCES), ("tokens", TOKENIZED)):
+        (tmp_path / name).mkdir()
+        for part in ("train", "test"):
+            (tmp_path / name / f"{part}.txt").write_text("\n".join(lines * 5) + "\n", encoding="utf-8")
+    with open(tmp_path / "codes", "w", encoding="utf-8") as stream:
+        learn_bpe(io.StringIO("\n".join(TOKENIZED * 5)), stream, 30)
+    return tmp_path
+
+
+def files(path: Path) -> list[str]:
+    """The names in a folder, but for the notes on finished files."""
+    return sorted(name for name in os.listdir(path) if name != ".finished") if path.exists() else []
+
+
+# tokenize_corpus.py
+
+
+def tokenize(folder, *more, corpus="raw", output="out"):
+    return ["tokenize_corpus.py", "--corpus_folder", corpus, "--output_folder", output, "--pool_size", 2, *more]
+
+
+def test_tokenize_writes_one_line_for_each_line(folder):
+    (folder / "more").mkdir()
+    (folder / "more" / "extra.txt").write_bytes("\ufeffone\u2028two\r\nthree".encode())
+    printed = succeeds(*tokenize(folder, corpus="raw,more"), cwd=folder)
+    assert files(folder / "out") == ["extra_tokenized.txt", "test_tokenized.txt", "train_tokenized.txt"]
+    assert (folder / "out" / "train_tokenized.txt").read_text(encoding="utf-8").split("\n") == [*TOKENIZED * 5, ""]
+    assert (folder / "out" / "extra_tokenized.txt").read_bytes() == b"one two\nthree\n"
+    assert "train_tokenized.txt: 20 lines, 110 tokens" in printed
+    assert "all files -> out: 42 lines, 223 tokens" in printed
+
+
+def test_tokenize_with_jieba(folder):
+    (folder / "raw" / "train.txt").write_text("他来到北京。\n", encoding="utf-8")
+    succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder)
+    assert (folder / "out" / "train_tokenized.txt").read_text(encoding="utf-8") == "他 来到 北京 。\n"
+
+
+def without_packages(folder, *names) -> dict[str, str]:
+    """An environment in which these packages cannot be imported."""
+    for name in names:
+        (folder / "missing").mkdir(exist_ok=True)
+        (folder / "missing" / f"{name}.py").write_text(f"raise ImportError('no {name} here')")
+    return {"PYTHONPATH": str(folder / "missing")}
+
+
+def test_tokenize_falls_back_to_jieba_and_says_so(folder):
+    result = run(*tokenize(folder), cwd=folder, **without_packages(folder, "nltk"))
+    assert result.returncode == 0
+    assert "nltk cannot be imported" in result.stderr and "using jieba" in result.stderr
+    assert files(folder / "out") == ["test_tokenized.txt", "train_tokenized.txt"]
+
+
+def test_tokenize_without_any_tokenizer(folder):
+    message = fails(*tokenize(folder), cwd=folder, code=1, **without_packages(folder, "nltk", "jieba"))
+    assert "pip install nltk jieba" in message
+    assert files(folder / "out") == []
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        ([], 2, "--corpus_folder"),
+        (["--corpus_folder", "raw"], 2, "--output_folder"),
+        (["--corpus_folder", "raw", "--output_folder", "out", "--tokenizer", "spacy"], 2, "'nltk', 'jieba'"),
+        (["--corpus_folder", "raw", "--output_folder", "out", "--pool_size", "0"], 2, "--pool_size 0"),
+        (["--corpus_folder", "raw", "--output_folder", "out", "--pool_size", "two"], 2, "--pool_size"),
+        (["--corpus_folder", ",", "--output_folder", "out"], 2, "no source folder"),
+        (["--corpus_folder", "nowhere", "--output_folder", "out"], 1, "'nowhere' does not exist"),
+        (["--corpus_folder", "codes", "--output_folder", "out"], 1, "'codes' is a file"),
+        (["--corpus_folder", "raw,empty", "--output_folder", "out"], 1, "'empty' holds no file named *.txt"),
+        (["--corpus_folder", "bytes", "--output_folder", "out"], 1, "bytes/latin.txt, line 2: not UTF-8"),
+        (["--corpus_folder", "hollow", "--output_folder", "out"], 1, "no text"),
+        (["--corpus_folder", "blank", "--output_folder", "out"], 1, "no token"),
+        (["--corpus_folder", "raw,raw", "--output_folder", "out"], 2, "raw/test.txt"),
+        (["--corpus_folder", "raw", "--output_folder", "./raw/"], 2, "output folder"),
+        (["--corpus_folder", "raw", "--output_folder", "codes"], 2, "'codes' is a file"),
+        (["--corpus_folder", "raw", "--output_folder", "codes/out"], 1, "cannot be made"),
+    ],
+)
+def test_tokenize_refuses_bad_input(folder, arguments, code, message):
+    for name, content in (("bytes/latin.txt", b"fine\ncaf\xe9\n"), ("hollow/a.txt", b""), ("blank/a.txt", b" \n\n")):
+        (folder / name).parent.mkdir()
+        (folder / name).write_bytes(content)
+    (folder / "empty").mkdir()
+    before = files(folder / "raw")
+    assert message in fails("tokenize_corpus.py", *arguments, cwd=folder, code=code)
+    assert files(folder / "raw") == before
+    assert files(folder / "out") == (["a_tokenized.txt"] if "blank" in arguments else [])
+
+
+# scripts/learn_subword.sh
+
+
+def test_learn_subword_learns_what_subword_nmt_learns(folder):
+    expected = io.StringIO()
+    learn_bpe(io.StringIO("\n".join(TOKENIZED * 10).replace("<unk>", "")), expected, 20)
+    (folder / "tokens" / "notes.md").write_text("not text to learn from " * 100)
+    (folder / "tokens" / "test.txt").write_text("\n".join(TOKENIZED * 5))  # no final newline
+    for output in ("codes1", "new/codes2"):
+        printed = succeeds("scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", output, cwd=folder)
+        assert f"{output}: 20 merges" in printed
+        assert (folder / output).read_text(encoding="utf-8") == expected.getvalue()
+    assert files(folder / "new") == ["codes2"]
+
+
+def test_learn_subword_stops_when_nothing_repeats(folder):
+    printed = succeeds("scripts/learn_subword.sh", "--output", "c", "tokens", cwd=folder)
+    assert (folder / "c").read_text().count("\n") - 1 == int(printed.split()[1]) < 46000
+
+
+def test_learn_subword_does_not_learn_the_same_again(folder):
+    learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "new/c", "--quiet"]
+    printed = succeeds(*learn, cwd=folder)
+    before = (folder / "new" / "c").stat().st_mtime_ns
+    assert succeeds(*learn, cwd=folder) == printed.replace("words\n", "words, unchanged and skipped\n")
+    assert (folder / "new" / "c").stat().st_mtime_ns == before
+    assert succeeds(*learn, "--overwrite", cwd=folder) == printed
+    assert "skipped" not in succeeds(*learn, "--symbols", 10, cwd=folder)
+    assert (folder / "new" / "c").read_text().count("\n") == 11
+    (folder / "tokens" / "test.txt").write_text("low lower\n" * 9)
+    assert "skipped" not in succeeds(*learn, "--symbols", 10, cwd=folder)
+
+
+def test_learn_subword_reads_damaged_text_if_told_to(folder):
+    (folder / "tokens" / "train.txt").write_bytes(b"caf\xe9 " * 99 + b"\n")
+    learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "c", "--errors", "replace", "--quiet"]
+    result = run(*learn, "--processes", 1, cwd=folder)
+    assert result.returncode == 0 and "1 lines of tokens hold bytes that are not UTF-8" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert "\ufffd" in (folder / "c").read_text(encoding="utf-8")
+
+
+def test_learn_subword_help(folder):
+    for flag in ("-h", "--help"):
+        assert "SRC_FOLDER [--symbols 46000]" in succeeds("scripts/learn_subword.sh", flag, cwd=folder)
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        ([], 2, "SRC_FOLDER is missing"),
+        ([""], 2, "SRC_FOLDER is missing"),
+        (["tokens", "raw"], 2, "one SRC_FOLDER"),
+        (["tokens", "--symbol", "3"], 2, "unknown flag '--symbol'"),
+        (["tokens", "--symbols"], 2, "--symbols needs a value"),
+        (["tokens", "--symbols", "0"], 2, "--symbols is '0'"),
+        (["tokens", "--symbols", "-5"], 2, "--symbols is '-5'"),
+        (["tokens", "--symbols", "1e3"], 2, "--symbols is '1e3'"),
+        (["tokens", "--processes", "0"], 2, "--processes is '0'"),
+        (["tokens", "--errors=ignore"], 2, "--errors is 'ignore'"),
+        (["tokens", "--output"], 2, "--output needs a value"),
+        (["tokens", "--output="], 2, "--output is empty"),
+        (["nowhere"], 1, "'nowhere' does not exist"),
+        (["empty"], 1, "'empty' holds no file named *.txt"),
+        (["bytes"], 1, "bytes/latin.txt, line 2: not UTF-8"),
+        (["letters"], 1, "no word of two letters"),
+        (["once"], 1, "no pair of letters occurs twice"),
+        (["tokens", "--output", "raw"], 1, "'raw' is a folder"),
+        (["tokens", "--output", "kept/codes"], 1, "cannot be made"),
+    ],
+)
+def test_learn_subword_refuses_bad_input(folder, arguments, code, message):
+    for name, content in (("bytes", b"fine\ncaf\xe9\n"), ("letters", b"a b c\n"), ("once", b"abc\n"), ("empty", None)):
+        (folder / name).mkdir()
+        if content is not None:
+            (folder / name / "latin.txt").write_bytes(content)
+    (folder / "kept").write_text("a file")
+    before = files(folder)
+    if code == 1 and "--output" not in arguments:
+        arguments = [*arguments, "--output", "out/codes"]
+    assert message in fails("scripts/learn_subword.sh", *arguments, cwd=folder, code=code)
+    assert files(folder / "out") == []
+    assert [name for name in files(folder) if name != "out"] == before
+
+
+def test_learn_subword_keeps_earlier_codes_when_it_fails(folder):
+    (folder / "tokens" / "train.txt").write_bytes(b"\xff\n")
+    before = (folder / "codes").read_bytes()
+    fails("scripts/learn_subword.sh", "tokens", "--output", "codes", cwd=folder, code=1)
+    assert (folder / "codes").read_bytes() == before
+
+
+# apply_bpe_encoding.py
+
+
+def encode(*more, codes="codes", source="tokens", output="out"):
+    return ["apply_bpe_encoding.py", "--codes", codes, "--src_folder", source, "--output_folder", output, *more]
+
+
+def test_encode_writes_text_counts_and_vocabulary(folder):
+    printed = succeeds(*encode("--vocab_path", "vocab/v.dict.bin", "--threshold", 5), cwd=folder)
+    assert files(folder / "out") == ["test.dict", "test_bpe.txt", "train.dict", "train_bpe.txt"]
+    encoded = (folder / "out" / "train_bpe.txt").read_text(encoding="utf-8")
+    assert encoded.replace("@@ ", "").split("\n") == [*TOKENIZED * 5, ""]
+
+    counts = Counter(encoded.split())
+    unknown = counts.pop("<unk>")
+    one = Dictionary.load_from_text(str(folder / "out" / "train.dict"))
+    assert dict(zip(one.symbols[5:], one.frequencies[5:], strict=True)) == counts
+
+    both = Dictionary.load_from_text([str(folder / "out" / f"{name}.dict") for name in ("train", "test")])
+    vocabulary = Dictionary.load_from_persisted_dict(str(folder / "vocab" / "v.dict.bin"))
+    assert vocabulary.symbols == both.shrink(5).symbols
+    assert vocabulary.fingerprint in printed
+    assert f"{len(vocabulary)} symbols" in printed
+    lost = sum(both.frequencies[len(vocabulary) :]) + 2 * unknown
+    assert f"{lost} would be <unk> ({2 * unknown} of them" in printed
+
+
+def test_counts_of_odd_white_space_can_be_read_back(folder):
+    (folder / "tokens" / "test.txt").write_bytes("low\u00a0price \u00a0 lower\x85 \t <unk>\r\n".encode() * 9)
+    succeeds(*encode("--vocab_path", "v.bin"), cwd=folder)
+    assert (folder / "out" / "test_bpe.txt").read_bytes().count(b"\n") == 9
+    words = Dictionary.load_from_text(str(folder / "out" / "test.dict")).symbols[5:]
+    assert words and not any(word.isspace() for word in words)
+
+
+def test_encode_only_the_files_with_a_prefix(folder):
+    printed = succeeds(*encode("--prefix", "tr"), cwd=folder)
+    assert files(folder / "out") == ["train.dict", "train_bpe.txt"]
+    assert "no vocabulary made" in printed
+
+
+def test_encode_replaces_a_vocabulary_only_when_it_succeeds(folder):
+    old = Dictionary.from_counts({"old": 1})
+    old.persistence(str(folder / "v.bin"))
+    before = (folder / "v.bin").read_bytes()
+    (folder / "tokens" / "z.txt").write_bytes(b"\xff\n")
+    assert "z.txt, line 1" in fails(*encode("--vocab_path", "v.bin"), cwd=folder, code=1)
+    assert (folder / "v.bin").read_bytes() == before
+    assert "replaces an earlier vocabulary" in succeeds(*encode("--vocab_path", "v.bin", "--prefix", "t"), cwd=folder)
+    assert Dictionary.load_from_persisted_dict(str(folder / "v.bin")).fingerprint != old.fingerprint
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_encode_gives_the_same_bytes_with_any_number_of_processes(folder, processes):
+    for output, count in (("two", 2), ("other", processes)):
+        succeeds(*encode("--processes", count, "--vocab_path", f"{output}.bin", output=output), cwd=folder)
+    for name in files(folder / "two"):
+        assert (folder / "two" / name).read_bytes() == (folder / "other" / name).read_bytes()
+    assert (folder / "two.bin").read_bytes() == (folder / "other.bin").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change, code, message",
+    [
+        ({"codes": "nowhere"}, 1, "BPE codes 'nowhere' does not exist"),
+        ({"codes": "raw"}, 1, "is a folder"),
+        ({"codes": "raw/train.txt"}, 1, "line 1"),
+        ({"source": "nowhere"}, 1, "'nowhere' does not exist"),
+        ({"source": "empty"}, 1, "holds no file named *.txt"),
+        ({"source": "bytes"}, 1, "bytes/latin.txt, line 2: not UTF-8"),
+        ({"source": "hollow"}, 1, "no text"),
+        ({"output": "tokens"}, 2, "output folder"),
+        ({"output": "codes"}, 2, "'codes' is a file"),
+        ({"more": ["--prefix", "valid"]}, 1, "holds no file named valid*.txt"),
+        ({"more": ["--processes", "0"]}, 2, "--processes 0"),
+        ({"more": ["--threshold", "5"]}, 2, "--vocab_path"),
+        ({"more": ["--threshold", "-1", "--vocab_path", "v.bin"]}, 2, "--threshold -1"),
+        ({"more": ["--threshold", "few", "--vocab_path", "v.bin"]}, 2, "--threshold"),
+        ({"more": ["--vocab_path", "raw"]}, 1, "raw"),
+        ({"more": ["--vocab_path", "codes"]}, 1, "not overwritten"),
+        ({"more": ["--vocab_path", "pickle.bin"]}, 1, "pickle"),
+        ({"more": ["--vocab_path", "codes/v.bin"]}, 2, "'codes' is a file"),
+    ],
+)
+def test_encode_refuses_bad_input(folder, change, code, message):
+    for name, content in (("bytes/latin.txt", b"fine\ncaf\xe9\n"), ("hollow/a.txt", b"")):
+        (folder / name).parent.mkdir()
+        (folder / name).write_bytes(content)
+    (folder / "empty").mkdir()
+    (folder / "pickle.bin").write_bytes(pickle.dumps({"a": 1}))
+    before = files(folder)
+    assert message in fails(*encode(*change.pop("more", []), **change), cwd=folder, code=code)
+    assert files(folder / "out") == []
+    assert [name for name in files(folder) if name != "out"] == before
+    assert files(folder / "tokens") == ["test.txt", "train.txt"]
+
+
+@pytest.mark.parametrize("script", ["tokenize", "encode"])
+def test_undecodable_bytes_are_replaced_and_counted_if_wanted(folder, script):
+    (folder / "raw" / "test.txt").write_bytes(b"caf\xe9 (\xff)\nfine\n\xe2\x80\n")
+    command = tokenize(folder) if script == "tokenize" else encode(source="raw")
+    message = fails(*command, cwd=folder, code=1)
+    assert "raw/test.txt, line 1: not UTF-8 (byte 0xe9 at column 4)" in message and "--errors replace" in message
+    printed = succeeds(*command, "--errors", "replace", cwd=folder)
+    assert printed.count("2 lines with bytes that are not UTF-8") == 2  # of the file, and in the total
+    output = "test_tokenized.txt" if script == "tokenize" else "test_bpe.txt"
+    lines = (folder / "out" / output).read_text(encoding="utf-8").split("\n")
+    assert len(lines) == 4 and lines[0].count("\ufffd") == 2 and lines[2] == "\ufffd"
+    repeated = succeeds(*command, "--errors", "replace", cwd=folder)
+    assert "2 lines with bytes that are not UTF-8 (now U+FFFD), unchanged and skipped" in repeated
+    fails(*command, cwd=folder, code=1)  # what was made of the file is not what is asked for now
+
+
+def test_quiet_prints_the_totals_only(folder):
+    for command, lines in ((tokenize(folder), 1), (encode("--vocab_path", "v.bin", output="bpe"), 4)):
+        result = run(*command, "--quiet", cwd=folder)
+        assert result.returncode == 0 and result.stderr == ""
+        assert len(result.stdout.splitlines()) == lines and result.stdout.startswith("all files")
+
+
+def test_a_machine_without_a_compiler_gets_the_same_bpe_and_a_line_that_says_why(folder):
+    fast = run(*encode("--vocab_path", "fast.bin", output="fast"), cwd=folder)
+    slow = run(*encode("--vocab_path", "slow.bin", output="slow"), cwd=folder, CC="/nonexistent/cc")
+    assert slow.returncode == 0 and slow.stderr.count("slower: no C compiler found") == 1 and fast.stderr == ""
+    for name in files(folder / "fast"):
+        assert (folder / "fast" / name).read_bytes() == (folder / "slow" / name).read_bytes()
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {name: (folder / name).stat().st_mtime_ns for name in files(folder)}
+
+
+def test_a_repeated_run_makes_only_what_has_changed(folder):
+    command = encode("--vocab_path", "v.bin")
+    succeeds(*command, cwd=folder)
+    before, vocabulary = times(folder / "out"), (folder / "v.bin").read_bytes()
+
+    printed = succeeds(*command, cwd=folder)
+    assert printed.count("unchanged and skipped") == 3 and "(2 files)" in printed
+    assert times(folder / "out") == before
+    assert (folder / "v.bin").read_bytes() == vocabulary  # from the counts of the run before
+
+    with open(folder / "tokens" / "test.txt", "a") as stream:  # an input
+        stream.write("one more line\n")
+    (folder / "out" / "train.dict").unlink()  # an output
+    printed = succeeds(*command, cwd=folder)
+    assert "skipped" not in printed
+    assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 21
+    assert files(folder / "out") == ["test.dict", "test_bpe.txt", "train.dict", "train_bpe.txt"]
+
+    for note in (folder / "out" / ".finished").iterdir():
+        note.write_bytes(note.read_bytes()[: 40 if "test" in note.name else -1] + b"x")
+    assert "skipped" not in succeeds(*command, cwd=folder)
+    assert "skipped" not in succeeds(*command, "--overwrite", cwd=folder)
+    assert succeeds(*command, cwd=folder).count("skipped") == 3
+    with open(folder / "codes", "a") as stream:  # a setting
+        stream.write("z z\n")
+    assert "skipped" not in succeeds(*command, cwd=folder)
+
+
+def test_tokens_of_another_tokenizer_are_not_taken_for_finished(folder):
+    succeeds(*tokenize(folder), cwd=folder)
+    assert "skipped" not in succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder)
+    assert succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder).count("skipped") == 3
+
+
+def test_a_killed_run_leaves_no_incomplete_file_and_the_next_one_cleans_up(folder):
+    """The first file is complete and the second one, from a writer that is never done, is not."""
+    (folder / "tokens" / "a.txt").write_text("low lower lowest\n")
+    os.remove(folder / "tokens" / "train.txt")
+    (folder / "tokens" / "test.txt").write_text("low lower lowest\n" * 300_000)
+    arguments = encode("--processes", 2)
+    process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:])], cwd=folder,
+                               stdout=subprocess.PIPE, start_new_session=True)
+    assert b"a_bpe.txt" in process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    process.stdout.read()  # until the workers have ended too
+    process.wait()
+    left = files(folder / "out")
+    assert "a_bpe.txt" in left
+    if "test_bpe.txt" in left:  # it was quicker than the kill
+        assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 300_000
+
+    (folder / "out" / f".partial-{platform.node()}-{process.pid}-abcdefgh").mkdir(exist_ok=True)
+    (folder / "out" / f".partial-{platform.node()}-{os.getpid()}-abcdefgh").mkdir()  # of a process that lives
+    printed = succeeds(*arguments, cwd=folder)
+    assert "a_bpe.txt: 1 lines, " in printed and "unchanged and skipped" in printed
+    hidden = [name for name in files(folder / "out") if name.startswith(".")]
+    assert hidden == [f".partial-{platform.node()}-{os.getpid()}-abcdefgh"]
+    assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 300_000
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_dirt_shifts_a_line(folder, processes):
+    """Windows line ends, a byte-order mark, separators and control characters inside lines, a megabyte line, no end."""
+    source = ["\ufefffirst\r", "", "a\u2028b\x85c\x0bd\x1ce\rf", "\x00\x07", " " * 50, "x" * 500_000 + " y" * 250_000,
+              "\u3000\r", "<unk>\tUNK</s>", "\ufeff", "last"]
+    for name in ("test", "train"):
+        (folder / "raw" / f"{name}.txt").write_bytes("\n".join(source).encode())
+    succeeds(*tokenize(folder, "--pool_size", processes, output="t"), cwd=folder)
+    succeeds(*encode("--processes", processes, source="t", output="e"), cwd=folder)
+    for path in (folder / "t" / "test_tokenized.txt", folder / "e" / "test_tokenized_bpe.txt"):
+        lines = path.read_bytes().decode().replace("@@ ", "").split("\n")
+        assert [len(line) for line in lines] == [5, 0, 11, 0, 0, 1_000_000, 0, 14, 0, 4, 0]
+        assert lines[0] == "first" and lines[2] == "a b c d e f" and lines[7] == "<unk> UNK </s>" and lines[9] == "last"
+
+
+def test_the_scripts_explain_themselves_and_never_import_mindspore(folder):
+    environment = without_packages(folder, "mindspore")
+    for script, flags in (
+        ("tokenize_corpus.py", ["--corpus_folder", "--output_folder", "--tokenizer", "--pool_size", "--errors",
+                                "--overwrite", "--quiet"]),
+        (
+            "apply_bpe_encoding.py",
+            ["--codes", "--src_folder", "--output_folder", "--prefix", "--vocab_path", "--threshold", "--processes"],
+        ),
+    ):
+        printed = succeeds(script, "--help", cwd=folder, **environment)
+        assert all(flag in printed for flag in flags)
+    succeeds(*tokenize(folder), cwd=folder, **environment)
+    succeeds(*encode(), cwd=folder, **environment)

@@ -1,0 +1,162 @@
+"""vocabulary.py as a user runs it."""
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.utils import dictionary
+from src.utils.dictionary import SPECIAL_SYMBOLS, Dictionary
+from src.utils.vocabulary_tools import describe_change
+from tests.helpers.paths import ROOT
+
+SCRIPT = ROOT / "vocabulary.py"
+COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 500), max_size=40)
+
+
+def run(folder, *arguments, code=0):
+    """Run vocabulary.py in `folder`; returns its standard output and error as one text."""
+    done = subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], cwd=folder, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    assert done.returncode == code, done.stdout
+    assert "Traceback" not in done.stdout
+    return done.stdout
+
+
+def load(folder, name) -> Dictionary:
+    return Dictionary.load_from_persisted_dict(str(folder / name))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Word frequencies in a folder and beside it, and two vocabularies that share words."""
+    (tmp_path / "counts").mkdir()
+    (tmp_path / "counts" / "a.dict").write_text("the 9\ncat 2\n")
+    (tmp_path / "counts" / "b.dict").write_text("the 1\ndog 60\n")
+    (tmp_path / "c.dict").write_text("cat 5\n<unk> 3\n")
+    for name, words in (("v.bin", 40), ("w.bin", 30)):
+        Dictionary.from_counts({f"w{n:02}": 100 - n for n in range(words)}).persistence(str(tmp_path / name))
+    return tmp_path
+
+
+def test_build_adds_up_files_and_folders(place):
+    printed = run(place, "build", "counts", "c.dict", "--output", "new/built.bin")
+    built = load(place, "new/built.bin")
+    assert built.symbols[5:] == ["dog", "the", "cat"] and built.frequencies[5:] == [60, 10, 7]
+    assert "8 symbols" in printed and built.fingerprint in printed
+
+
+def test_build_with_a_threshold_is_build_and_shrink(place):
+    run(place, "export", "v.bin", "--output", "v.dict")
+    run(place, "build", "v.dict", "--threshold", 80, "--output", "once.bin")
+    run(place, "shrink", "v.bin", "--threshold", 80, "--output", "twice.bin")
+    assert load(place, "once.bin").symbols == load(place, "twice.bin").symbols
+    assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special symbols, filled up to 2 * 16
+
+
+@settings(deadline=None)
+@given(COUNTS, st.integers(0, 500))
+def test_the_share_that_a_shrunk_vocabulary_knows(counts, threshold):
+    vocabulary = Dictionary.from_counts(counts)
+    small = vocabulary.shrink(threshold)
+    share = 100 * sum(counts[word] for word in small.symbols[5:]) / sum(counts.values()) if counts else 100
+    assert f"{share:.3f}% of the {sum(counts.values()):,} tokens" in describe_change(vocabulary, small)
+
+
+def test_merge_sorts_by_the_sum(place):
+    (place / "x.dict").write_text("w39 1000\nnew 95\n")
+    run(place, "build", "x.dict", "--output", "x.bin")
+    run(place, "merge", "v.bin", "w.bin", "x.bin", "--output", "merged.bin")
+    merged = load(place, "merged.bin")
+    frequencies = dict(zip(merged.symbols, merged.frequencies, strict=True))
+    assert merged.symbols[5] == "w39" and frequencies["w39"] == 1061
+    assert frequencies["w00"] == 200 and frequencies["w35"] == 65 and frequencies["new"] == 95
+    assert merged.frequencies[5:] == sorted(merged.frequencies[5:], reverse=True)
+
+
+def test_export_is_read_by_build(place):
+    run(place, "export", "v.bin", "--output", "v.dict")
+    run(place, "build", "v.dict", "--output", "again.bin")
+    assert (place / "again.bin").read_bytes() == (place / "v.bin").read_bytes()
+
+
+def test_show(place):
+    printed = run(place, "show", "v.bin", "--count", 2)
+    assert "45 symbols: 5 special ones and 40 words" in printed and load(place, "v.bin").fingerprint in printed
+    assert "0 <pad>  1 <s>  2 </s>  3 <unk>  4 <mask>" in printed
+    assert "w00 100  w01 99\n" in printed and "w38 62  w39 61\n" in printed and "w02" not in printed
+    assert f"{sum(range(61, 101)):,} in all, falling" in printed
+    Dictionary([("rare", 1), ("often", 5)]).persistence(str(place / "u.bin"))
+    assert "not falling" in run(place, "show", "u.bin", "--count", 0)
+
+
+def test_compare(place):
+    assert "the same symbols" in run(place, "compare", "v.bin", "v.bin")
+    Dictionary([(word, 1) for word in load(place, "v.bin").symbols[5:]]).persistence(str(place / "ones.bin"))
+    assert "frequencies differ" in run(place, "compare", "v.bin", "ones.bin")
+    printed = run(place, "compare", "v.bin", "w.bin", code=1)
+    assert "the shorter one begins the longer" in printed and "only in the first: 10: w30  w31" in printed
+    Dictionary([("w01", 1), ("w00", 1)]).persistence(str(place / "swapped.bin"))
+    printed = run(place, "compare", "v.bin", "swapped.bin", code=1)
+    assert "first difference is id 5: 'w00' and 'w01'; 2 ids stand for two different symbols" in printed
+
+
+def test_convert(place, monkeypatch):
+    old_class = type("Dictionary", (), {"__module__": dictionary.__name__})
+    for name, symbols in (("old.bin", [*SPECIAL_SYMBOLS, "b", "a"]), ("moved.bin", ["b", *SPECIAL_SYMBOLS[::-1], "a"])):
+        old = old_class()
+        old.symbols, old.count = symbols, [1, 2, 3, 4, 5, 6, 7]
+        with monkeypatch.context() as patch:
+            patch.setattr(dictionary, "Dictionary", old_class)
+            (place / name).write_bytes(pickle.dumps(old, protocol=1))
+    assert "all 7 symbols have the ids they had" in run(place, "convert", "old.bin", "--output", "new.bin")
+    assert load(place, "new.bin").symbols == [*SPECIAL_SYMBOLS, "b", "a"]
+    complaint = run(place, "convert", "moved.bin", "--output", "m.bin", code=1)
+    assert "moved.bin: its ids cannot be kept: its first symbols are not <pad>" in complaint
+    assert not (place / "m.bin").exists()
+    assert "the ids are new" in run(place, "convert", "moved.bin", "--renumber", "--output", "m.bin")
+    converted = load(place, "m.bin")
+    assert converted.symbols == [*SPECIAL_SYMBOLS, "b", "a"] and converted.frequencies[5:] == [1, 7]
+    assert "not a pickle" in run(place, "convert", "v.bin", "--output", "m.bin", code=1)
+
+
+def test_another_file_is_not_replaced_unasked(place):
+    before = (place / "v.bin").read_bytes()
+    assert "another vocabulary" in run(place, "shrink", "v.bin", "--threshold", 80, "--output", "v.bin", code=1)
+    complaint = run(place, "build", "counts", "--output", "c.dict", code=1)
+    assert "--output 'c.dict' exists and is no vocabulary" in complaint
+    assert "exists" in run(place, "export", "w.bin", "--output", "v.bin", code=1)
+    assert (place / "v.bin").read_bytes() == before and (place / "c.dict").read_text() == "cat 5\n<unk> 3\n"
+    assert "unchanged" in run(place, "shrink", "v.bin", "--threshold", 0, "--output", "v.bin")
+    run(place, "shrink", "v.bin", "--threshold", 80, "--output", "v.bin", "--overwrite")
+    assert len(load(place, "v.bin")) == 32
+
+
+@pytest.mark.parametrize("arguments, code, complaint", [
+    (("build", "none.dict", "--output", "o"), 1, "'none.dict' does not exist"),
+    (("build", "empty", "--output", "o"), 1, "folder 'empty' holds no file named *.dict"),
+    (("build", "c.dict", "./c.dict", "--output", "o"), 1, "given twice"),
+    (("build", "bad.dict", "--output", "o"), 1, "bad.dict, line 1"),
+    (("build", "unknown.dict", "--output", "o"), 1, "no word in unknown.dict"),
+    (("build", "c.dict", "--threshold", "-1", "--output", "o"), 2, "'-1' is not a whole number"),
+    (("shrink", "c.dict", "--output", "o"), 1, "c.dict: not a vocabulary"),
+    (("merge", "v.bin", "--output", "o"), 2, "required"),
+    (("show",), 2, "required"),
+    (("unknown",), 2, "invalid choice"),
+    ((), 2, "required: COMMAND"),
+])
+def test_bad_input(place, arguments, code, complaint):
+    (place / "empty").mkdir()
+    (place / "bad.dict").write_text("no number\n")
+    (place / "unknown.dict").write_text("<unk> 5\n")
+    assert complaint in run(place, *arguments, code=code)
+    assert not os.path.exists(place / "o")
+
+
+def test_help_of_every_command(tmp_path):
+    printed = run(tmp_path, "--help")
+    for command in ("show", "compare", "build", "shrink", "merge", "export", "convert"):
+        assert command in printed and "usage: vocabulary.py " + command in run(tmp_path, command, "-h")

@@ -1,0 +1,106 @@
+"""What the tests of the launchers share: a repository of stand-in programs, and how to start and await things."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.helpers.paths import ROOT
+
+SCRIPTS = ROOT / "scripts"
+LAUNCHERS = ["run_cpu.sh", "run_gpu.sh", "run_ascend.sh"]
+SHELL = shutil.which("dash") or "sh"
+
+# Stands for train.py and eval.py: tells its arguments, exits or waits as the test asks, ends gracefully when told to.
+PROGRAM = """
+import json, os, signal, sys, time
+
+def stop(signum, frame):
+    time.sleep(float(os.environ.get("TEST_SAVING", "0")) * (os.environ.get("RANK_ID", "0") == "0"))
+    print("saved")
+    sys.exit(128 + signum)
+
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, stop)
+names = ("MS_", "RANK_", "DEVICE_ID", "CUDA_", "ASCEND_RT_")
+print("environment", json.dumps({name: value for name, value in os.environ.items() if name.startswith(names)}))
+print("arguments", json.dumps(sys.argv[1:]))
+print("to stderr", file=sys.stderr)
+for i in range(int(os.environ.get("TEST_LINES", "0"))):
+    print("line", i)
+print("ready")
+code, rank = int(os.environ.get("TEST_EXIT_CODE", "0")), os.environ.get("TEST_FAILING_RANK")
+if rank is None or rank != os.environ["RANK_ID"]:
+    time.sleep(float(os.environ.get("TEST_SECONDS", "0")))
+sys.exit(code if rank in (None, os.environ.get("RANK_ID")) else 0)
+"""
+
+Place = tuple[Path, Path]
+
+
+def make_place(folder: Path) -> Place:
+    """A repository with stand-in programs and a working folder, both with spaces in their paths."""
+    repository, work = folder / "the repository", folder / "my work"
+    shutil.copytree(SCRIPTS, repository / "scripts")
+    for part in ("src/launcher", "src/common"):
+        shutil.copytree(ROOT / part, repository / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("launch.py", "src/__init__.py"):
+        shutil.copy(ROOT / name, repository / name)
+    work.mkdir()
+    for name in ("train.py", "eval.py"):
+        (repository / name).write_text(PROGRAM)
+    for name in ("my config.json", "vocabulary.bin"):
+        (work / name).write_text("{}")
+    return repository, work
+
+
+def run(place: Place, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a script to its end, as typed in the working folder."""
+    return subprocess.run([SHELL, place[0] / "scripts" / script, *arguments], cwd=place[1], capture_output=True,
+                          env=_environment(environment), text=True, timeout=300)
+
+
+def start(place: Place, script: str, *arguments: str, stdout: int = subprocess.DEVNULL,
+          **environment: str) -> subprocess.Popen:
+    """Start a script whose program runs for a minute, if it is not told otherwise."""
+    return subprocess.Popen([SHELL, place[0] / "scripts" / script, *arguments], cwd=place[1], stdout=stdout,
+                            stderr=subprocess.DEVNULL, env=_environment({"TEST_SECONDS": "60", **environment}))
+
+
+def _environment(changes: dict[str, str]) -> dict[str, str]:
+    visible = ("CUDA_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES")  # of the machine that runs the tests
+    return {"PYTHON": sys.executable, **{k: v for k, v in os.environ.items() if k not in visible}, **changes}
+
+
+def arguments_seen(log: str) -> list[str]:
+    """The arguments that the stand-in program had, the last time it ran."""
+    return _seen(log, "arguments ")
+
+
+def environment_seen(log: str) -> dict[str, str]:
+    """The environment that the stand-in program had, the last time it ran: of it, what tells ranks apart."""
+    return _seen(log, "environment ")
+
+
+def _seen(log: str, mark: str):
+    lines = [line for line in log.splitlines() if line.startswith(mark)]
+    return json.loads(lines[-1].removeprefix(mark))
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 300) -> None:
+    """Wait for a condition; the limit is generous because the machine may be busy."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def process_state(pid: int) -> str:
+    """The command line of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""

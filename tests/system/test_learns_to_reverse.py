@@ -1,0 +1,109 @@
+"""Whole system: from records to answers, a small model learns to reverse short sequences."""
+import json
+
+import numpy as np
+import pytest
+
+from config.loading import config_from_dict
+from src.checkpoints.find import find_model
+from src.dataset.bi_data_loader import BiLingualDataLoader
+from src.dataset.records.record_set import write_records
+from src.inference.examples import test_set as the_test_set  # pytest would take it for a test
+from src.inference.options import EvaluationOptions
+from src.utils.dictionary import Dictionary
+
+WORDS = [f"w{i}" for i in range(12)]
+
+
+def write_pairs(folder, name, count, seed, vocabulary):
+    generator = np.random.default_rng(seed)
+    sources = [[WORDS[i] for i in generator.integers(0, len(WORDS), generator.integers(2, 7))] for _ in range(count)]
+    source_path, target_path = folder / f"{name}.src.txt", folder / f"{name}.tgt.txt"
+    source_path.write_text("".join(" ".join(words) + "\n" for words in sources))
+    target_path.write_text("".join(" ".join(reversed(words)) + "\n" for words in sources))
+    path = str(folder / f"{name}.tfrecord")
+    loader = BiLingualDataLoader(str(source_path), str(target_path), vocabulary, max_len=8)
+    write_records(path, loader, "train" if name == "train" else "test", {"noise_prob": 0.0})
+    return path
+
+
+@pytest.fixture(scope="module")
+def reversal(tmp_path_factory):
+    """A trained model: (folder, configuration as a dictionary, vocabulary path)."""
+    folder = tmp_path_factory.mktemp("reversal")
+    vocabulary = Dictionary.from_counts({word: 100 for word in WORDS})
+    vocabulary_path = str(folder / "vocabulary.bin")
+    vocabulary.persistence(vocabulary_path)
+    nodes = {
+        "dataset_config": {"epochs": 30, "batch_size": 64, "num_buckets": 1, "eval_batch_size": 50,
+                           "fine_tune_dataset": write_pairs(folder, "train", 4000, 1, vocabulary),
+                           "valid_dataset": write_pairs(folder, "valid", 100, 2, vocabulary),
+                           "test_dataset": write_pairs(folder, "test", 200, 3, vocabulary)},
+        "model_config": {"vocab_size": 0, "seq_length": 8, "hidden_size": 64, "num_hidden_layers": 2,
+                         "num_attention_heads": 4, "intermediate_size": 128, "hidden_dropout_prob": 0.0,
+                         "attention_dropout_prob": 0.0, "max_position_embeddings": 8, "max_decode_length": 8,
+                         "label_smoothing": 0.05, "beam_width": 2},
+        "learn_rate_config": {"lr": 2e-3, "warmup_steps": 100, "decay_steps": 900},
+        "checkpoint_options": {"ckpt_path": str(folder / "run"), "save_ckpt_steps": 300, "keep_ckpt_max": 2},
+        "training_config": {"max_steps": 1000, "log_steps": 100, "valid_steps": 500},
+    }
+    from src.training.trainer import train
+
+    result = train(config_from_dict(nodes), str(folder))
+    nodes["checkpoint_options"] = {"existed_ckpt": result.checkpoint}
+    return folder, nodes, vocabulary_path
+
+
+def evaluated(nodes, vocabulary_path, options):
+    from src.inference.evaluation.evaluate import evaluate
+
+    options.check()
+    files = find_model(config_from_dict(nodes), vocabulary=vocabulary_path)
+    return evaluate(files, the_test_set(files), options)
+
+
+def test_learns_to_reverse(reversal):
+    folder, nodes, vocabulary_path = reversal
+    output = folder / "answers" / "reversed.jsonl"
+    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), "rouge"))
+    answers = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(answers) == metrics["sentences"] == 200
+    exact = sum(answer["prediction"].split() == answer["source"].split()[::-1] for answer in answers)
+    assert exact / len(answers) > 0.95
+    assert metrics["rouge"]["rouge-l"] > 95
+
+
+def test_perplexity_of_what_was_learnt_is_near_one(reversal):
+    folder, nodes, vocabulary_path = reversal
+    output = folder / "scores" / "scores.jsonl"
+    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), "ppl"))
+    assert 1.0 <= metrics["ppl"]["subword"] < 1.2
+    log_probs = [json.loads(line)["log_prob"] for line in output.read_text().splitlines()]
+    assert len(log_probs) == 200
+    assert -sum(log_probs) == pytest.approx(metrics["nll"])
+
+
+def test_search_score_is_the_log_probability_of_its_answer(reversal):
+    """Two of the road's ends meet: what the cached search says of an answer, teacher forcing says too."""
+    folder, nodes, vocabulary_path = reversal
+    rouge = [json.loads(line) for line in (folder / "answers" / "reversed.jsonl").read_text().splitlines()]
+    scored = [json.loads(line) for line in (folder / "scores" / "scores.jsonl").read_text().splitlines()]
+    matched = [(found["log_prob"], given["log_prob"]) for found, given in zip(rouge, scored, strict=True)
+               if found["prediction"] == given["target"]]
+    assert len(matched) > 190
+    np.testing.assert_allclose(*np.array(matched).T, atol=1e-3)
+
+
+def test_run_folder_holds_what_it_should(reversal):
+    folder, _, _ = reversal
+    names = sorted(path.name for path in (folder / "run").iterdir())
+    vocabularies = [name for name in names if name.startswith("vocabulary-")]
+    assert len(vocabularies) == 1
+    kept = {f"ckpt-{step}{ending}" for step in (900, 1000)
+            for ending in (".safetensors", ".state.json", ".state.safetensors")}
+    assert set(names) - set(vocabularies) == kept | {"best.safetensors", "config.json", "latest.safetensors",
+                                                     "loss_curve.png", "metrics.jsonl", "tensorboard"}
+    events = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [event["step"] for event in events if event["event"] == "train"] == list(range(100, 1001, 100))
+    validated = [event["step"] for event in events if event["event"] == "valid"]
+    assert {500, 1000} < set(validated) and len(set(validated)) == len(validated)  # and at the end of each epoch

@@ -1,0 +1,279 @@
+"""Checkpoints on disk: complete or none, the newest kept, damage noticed, the right one resumed."""
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn
+
+from config.config import CheckpointOptions, Config
+from src.checkpoints import write as module
+from src.checkpoints.resume import Resumed, find_resumed, load_optimizer, require_same_run
+from src.checkpoints.write import (
+    CheckpointFiles,
+    Checkpoints,
+    checkpoints_of,
+    link_or_copy,
+    require_no_run,
+    set_aside,
+)
+from src.common.errors import MassError, UsageError
+from src.utils.dictionary import Dictionary
+from src.utils.load_weights import load_weights
+from tests.unit.test_training_state import STATE
+
+
+class Weights(nn.Cell):
+    """A network of one matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrix = Parameter(Tensor(np.zeros((3, 2), np.float32)), name="matrix")
+
+
+class Run:
+    """A run folder and what is saved into it."""
+
+    def __init__(self, folder, keep=3, prefix="ckpt"):
+        vocabulary = Dictionary.from_counts({"a": 3})
+        vocabulary.persistence(str(folder / "v.bin"))
+        self.folder = str(folder / "run")
+        options = CheckpointOptions(keep_ckpt_max=keep, ckpt_prefix=prefix)
+        self.config = dataclasses.replace(Config(), checkpoint_options=options)
+        self.info = {"file": "v.bin", "size": 6, "fingerprint": vocabulary.fingerprint}
+        self.checkpoints = Checkpoints(self.folder, self.config, self.info, str(folder / "v.bin"))
+        self.network = Weights()
+        self.memory = [Parameter(Tensor(np.zeros((3, 2), np.float32)), name="moment"),
+                       Parameter(Tensor(np.float32(0)), name="power"),
+                       Parameter(Tensor(np.zeros(1, np.int32)), name="count")]
+
+    def save(self, step, best=False):
+        self.set(step)
+        if best:
+            self.checkpoints.save_best(self.network, step)
+        return self.checkpoints.save(self.network, self.memory, dataclasses.replace(STATE, step=step))
+
+    def set(self, step):
+        for parameter in (self.network.matrix, *self.memory):
+            parameter.set_data(Tensor(np.full(parameter.shape, step), parameter.dtype))
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def step_in(self, name):
+        return load_weights(self.path(name)).arrays["matrix"][0, 0]
+
+    def resumed(self, where=""):
+        return find_resumed(where, self.folder, self.config.checkpoint_options.ckpt_prefix)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def damage(path):
+    """Change one byte in the middle."""
+    with open(path, "r+b") as stream:
+        stream.seek(os.path.getsize(path) // 2)
+        byte = stream.read(1)
+        stream.seek(-1, os.SEEK_CUR)
+        stream.write(bytes([byte[0] ^ 1]))
+
+
+def cut(path):
+    os.truncate(path, os.path.getsize(path) - 2)
+
+
+def test_weights_state_and_optimizer_come_back(run):
+    run.save(5)
+    resumed = run.resumed()
+    assert resumed.state == dataclasses.replace(STATE, step=5)
+    assert resumed.files.weights == run.path("ckpt-5.safetensors")
+    run.set(9)
+    load_optimizer(resumed.files, run.memory)
+    for parameter in run.memory:
+        assert (parameter.asnumpy() == 5).all() and parameter.asnumpy().shape == tuple(parameter.shape)
+    weights = load_weights(resumed.files.weights)
+    assert weights.arrays.keys() == {"matrix"} and weights.metadata["step"] == 5
+    assert weights.metadata["vocabulary"] == run.info and os.path.exists(run.path("v.bin"))
+
+
+def test_optimizer_of_another_kind_is_refused(run):
+    run.save(5)
+    with pytest.raises(MassError, match="count has shape"):
+        load_optimizer(run.resumed().files, run.memory[:2])
+
+
+def test_the_newest_are_kept_beside_best_and_latest(run):
+    for step in (2, 4, 10, 20):
+        run.save(step, best=step == 4)
+    assert [files.step for files in checkpoints_of(run.folder, "ckpt")] == [4, 10, 20]
+    assert (run.step_in("best.safetensors"), run.step_in("latest.safetensors")) == (4, 20)
+    for step in (30, 40, 50):
+        run.save(step)
+    names = {name for name in os.listdir(run.folder) if name.startswith("ckpt-")}
+    endings = (".safetensors", ".state.safetensors", ".state.json")
+    assert names == {f"ckpt-{step}{ending}" for step in (30, 40, 50) for ending in endings}
+    assert run.step_in("best.safetensors") == 4  # though its checkpoint is gone
+
+
+def test_best_and_latest_cost_no_second_copy(run):
+    run.save(5, best=True)
+    paths = [run.path(name) for name in ("best.safetensors", "latest.safetensors", "ckpt-5.safetensors")]
+    assert len({os.stat(path).st_ino for path in paths}) == 1
+    run.save(6)  # best is of step 5 still
+    assert (run.step_in("best.safetensors"), run.step_in("latest.safetensors")) == (5, 6)
+
+
+def test_file_systems_without_hard_links_get_copies(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError("not supported")
+
+    monkeypatch.setattr(module.os, "link", no_links)
+    (tmp_path / "a").write_text("content")
+    link_or_copy(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "b").read_text() == "content" and sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_run_killed_while_it_saves_leaves_the_checkpoint_before(run, monkeypatch, written):
+    """Killed before the files number `written`, weights and optimizer, were there."""
+    run.save(5)
+    save, calls = module.save_weights, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) > written:
+            raise KeyboardInterrupt
+        save(*arguments)
+
+    monkeypatch.setattr(module, "save_weights", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.save(6)
+    assert run.resumed().state.step == 5 and run.step_in("latest.safetensors") == 5
+
+
+@pytest.mark.parametrize("harm", [damage, cut, os.remove])
+@pytest.mark.parametrize("ending", [".safetensors", ".state.safetensors", ".state.json"])
+def test_a_damaged_newest_is_reported_and_the_one_before_is_used(run, capsys, ending, harm):
+    for step in (5, 6):
+        run.save(step)
+    harm(run.path(f"ckpt-6{ending}"))
+    assert run.resumed().state.step == 5
+    reported = capsys.readouterr().out
+    if (ending, harm) != (".state.json", os.remove):  # that is how a checkpoint looks that was never completed
+        assert "warning: checkpoint ckpt-6 is passed over" in reported and f"ckpt-6{ending}" in reported
+
+
+def test_if_all_are_damaged_no_new_run_begins_over_them(run):
+    for step in (5, 6):
+        damage(run.save(step))
+    with pytest.raises(MassError, match="no checkpoint in .* can be resumed"):
+        run.resumed()
+
+
+def test_a_checkpoint_that_was_asked_for_is_not_replaced_by_another(run):
+    for step in (5, 6):
+        run.save(step)
+    damage(run.path("ckpt-6.state.safetensors"))
+    with pytest.raises(MassError, match="ckpt-6.state.safetensors.*damaged"):
+        run.resumed(run.path("ckpt-6.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["ckpt-5.safetensors", "ckpt-5.state.json", "ckpt-5.state.safetensors",
+                                  "best.safetensors"])
+def test_a_checkpoint_is_named_by_any_of_its_files(run, name):
+    for step in (5, 6):
+        run.save(step, best=step == 5)
+    assert run.resumed(run.path(name)).state.step == 5
+    assert run.resumed(run.path("latest.safetensors")).state.step == 6
+    assert run.resumed(run.folder).state.step == 6
+
+
+def test_there_is_nothing_to_resume(run, tmp_path):
+    assert run.resumed() is None
+    with pytest.raises(MassError, match="does not exist"):
+        run.resumed(run.path("ckpt-5.safetensors"))
+    with pytest.raises(MassError, match="holds no checkpoint"):
+        run.resumed(str(tmp_path))
+    run.save(5, best=True)
+    for ending in (".state.json", ".state.safetensors", ".safetensors"):
+        os.remove(run.path(f"ckpt-5{ending}"))
+    with pytest.raises(UsageError, match="weights without a state.*existed_ckpt"):
+        run.resumed(run.path("best.safetensors"))
+
+
+def test_steps_are_numbers_and_other_files_are_left_alone(tmp_path):
+    run = Run(tmp_path, keep=1, prefix="my-run.1")
+    others = ["my-run.1-x.safetensors", "my-runs1-3.safetensors", "other-3.safetensors", "my-run.1-3.npz"]
+    for name in others:
+        open(run.path(name), "w").close()
+    for step in (9, 10):
+        run.save(step)
+    assert [files.step for files in checkpoints_of(run.folder, "my-run.1")] == [10]
+    assert all(os.path.exists(run.path(name)) for name in others)
+
+
+def test_checkpoints_of_later_steps_are_set_aside(run):
+    for step in (5, 6, 7):
+        run.save(step)
+    set_aside([files for files in checkpoints_of(run.folder, "ckpt") if files.step > 5])
+    assert run.resumed().state.step == 5
+    assert CheckpointFiles(os.path.join(run.folder, "set_aside", "ckpt-7")).read_state().step == 7
+
+
+def test_a_folder_with_a_run_is_refused_with_a_word_on_resuming(run):
+    require_no_run(run.folder)
+    open(run.path("metrics.jsonl"), "w").close()
+    with pytest.raises(UsageError, match="earlier run.*--resume"):
+        require_no_run(run.folder)
+    with pytest.raises(UsageError, match="is a file"):
+        require_no_run(run.path("metrics.jsonl"))
+
+
+# -- the same run ----------------------------------------------------------------------------------------------------
+
+
+def changed(node, **keys):
+    return dataclasses.replace(STATE.config, **{node: dataclasses.replace(getattr(STATE.config, node), **keys)})
+
+
+RESUMED = Resumed(CheckpointFiles("run/ckpt-17"), STATE)
+
+
+@pytest.mark.parametrize(("node", "keys"), [
+    ("model_config", {"hidden_size": 512, "num_attention_heads": 4}), ("model_config", {"random_seed": 1}),
+    ("model_config", {"hidden_dropout_prob": 0.5}), ("model_config", {"compute_type": "float16"}),
+    ("dataset_config", {"batch_size": 7}), ("dataset_config", {"fragment_ratio": 0.3}),
+    ("learn_rate_config", {"optimizer": "lamb"}), ("learn_rate_config", {"lr": 1.0, "clip_norm": 0.0}),
+    ("loss_scale_config", {"loss_scale_mode": "static"}),
+])
+def test_another_model_batch_or_optimizer_is_refused_by_name(node, keys):
+    with pytest.raises(UsageError) as caught:
+        require_same_run(RESUMED, changed(node, **keys), STATE.data)
+    for name, value in keys.items():
+        assert f"{node}.{name} was {getattr(getattr(STATE.config, node), name)!r} and is {value!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("node", "keys"), [
+    ("dataset_config", {"epochs": 3, "fine_tune_dataset": "moved", "valid_dataset": "v", "eval_batch_size": 1}),
+    ("model_config", {"beam_width": 2, "save_graphs": True}),
+    ("checkpoint_options", {"existed_ckpt": "x", "save_ckpt_steps": 3, "keep_ckpt_max": 1, "ckpt_path": "y"}),
+    ("training_config", {"max_steps": 9, "log_steps": 2, "valid_steps": 5, "device_target": "GPU", "device_id": 3,
+                         "patience": 4, "native_kernels": "off"}),
+])
+def test_what_does_not_matter_may_change(node, keys):
+    require_same_run(RESUMED, changed(node, **keys), STATE.data)
+
+
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("kind", "sentences", "kind"), ("examples", 23, "training examples was 22 and is 23"), ("symbols", 171, "symbols"),
+    ("batches_per_step", 4, "accumulate_batches times devices"), ("steps_per_epoch", 8, "steps an epoch")])
+def test_other_data_are_refused(name, value, words):
+    with pytest.raises(UsageError, match=words):
+        require_same_run(RESUMED, STATE.config, dataclasses.replace(STATE.data, **{name: value}))
+
+
+def test_other_validation_data_are_allowed():
+    require_same_run(RESUMED, STATE.config, dataclasses.replace(STATE.data, valid_examples=0, valid_symbols=0))

@@ -1,0 +1,35 @@
+"""The benchmark of the search: what its figures mean."""
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from benchmarks.engines.search_report import FORMER, OURS, PEER, Measured, table
+from benchmarks.engines.search_workload import FIRST_WORD, Cell, random_sources
+from tests.helpers.paths import ROOT
+
+
+def test_figures_are_medians_of_rounds():
+    seconds = {OURS: [2.0, 4.0, 2.0], PEER: [4.0, 6.0, 5.0], FORMER: [20.0]}
+    measured = Measured(seconds, sentences=64, steps=40)
+    assert measured.speed(OURS) == 32.0 and measured.step(OURS) == 50.0
+    assert measured.ratios == [2.0, 1.5, 2.5]
+    assert measured.cells() == ["32.0", "12.8", "2.50", "2.00 (1.50 to 2.50)", "3.2", "50.00", "125.00", "500.0"]
+    without = measured._replace(seconds={OURS: [2.0], PEER: [4.0]})
+    assert without.cells()[4] == without.cells()[7] == "-"
+    lines = table({Cell("small", 4, 32): measured}).splitlines()
+    assert len(lines) == 3 and len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith("| small | 4 | 32 | 32.0 | 12.8 |")
+
+
+def test_sources_are_words_without_padding():
+    first, second = random_sources(Cell("small", 4, 3), 2, source_len=7, answer_length=5, seed=1)
+    assert first.ids.shape == (3, 7) and first.ids.dtype == np.int32 and first.ids.min() >= FIRST_WORD
+    assert (first.beam, first.answer_length) == (4, 5) and (first.ids != second.ids).any()
+
+
+def test_command_line_refuses_what_cannot_be():
+    script = os.path.join(ROOT, "benchmarks", "decoding_speed.py")
+    result = subprocess.run([sys.executable, script, "--rounds", "0"], capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and "at least 1" in result.stderr

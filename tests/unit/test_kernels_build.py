@@ -1,0 +1,228 @@
+"""Compiling the C kernels: the cache, compilers that fail or are missing, folders that cannot be used."""
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from src.common.errors import MassError, UsageError
+from src.transformer.kernels import build
+from src.transformer.kernels.build import build_kernels
+from src.transformer.operators.c_operators import COperators
+from src.transformer.operators.mindspore_operators import MindSporeOperators
+from src.transformer.operators.selection import choose_operators
+from src.utils import native_library
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny_network import require_compiler
+
+# Copies a library that the real one has made; each compilation is a line of the log.
+COMPILER = """#!/bin/sh
+for last; do :; done
+if [ "$last" = --version ]; then echo "{version}"; exit 0; fi
+echo "$@" >> {log}
+{body}
+cp {library} "$last"
+"""
+
+
+class Compiler:
+    """A stand-in for $CC that is quick, and says what it was asked for."""
+
+    def __init__(self, folder: Path):
+        self.path, self._log, self._library = folder / "my compiler", folder / "log", folder / "library.so"
+        shutil.copyfile(build_kernels().path, self._library)
+        self.write()
+
+    def write(self, body: str = "", version: str = "compiler 1.0") -> None:
+        self.path.write_text(COMPILER.format(version=version, log=f"'{self._log}'", library=f"'{self._library}'",
+                                             body=body))
+        self.path.chmod(0o755)
+
+    @property
+    def compilations(self) -> list[str]:
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """$CC, with an empty cache at tmp_path/cache."""
+    require_compiler()
+    stand_in = Compiler(tmp_path)
+    monkeypatch.setenv("CC", f"'{stand_in.path}' -DOPTION")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return stand_in
+
+
+def cached(tmp_path: Path) -> list[str]:
+    return sorted(os.listdir(tmp_path / "cache" / "mass-mindspore"))
+
+
+def test_the_library_is_compiled_once(compiler, tmp_path):
+    first, again = build_kernels(), build_kernels()
+    assert first == again and first.threads >= 1 and first.note == ""
+    assert cached(tmp_path) == [os.path.basename(first.path)]
+    assert len(compiler.compilations) == 1
+    words = compiler.compilations[0].split()
+    assert "-DOPTION" in words and "-fopenmp" in words and any(word.endswith("attention.c") for word in words)
+
+
+def test_a_folder_may_be_named(compiler, tmp_path):
+    kernels = build_kernels(str(tmp_path / "a" / "b"))
+    assert os.listdir(tmp_path / "a" / "b") == [os.path.basename(kernels.path)]
+
+
+@pytest.mark.parametrize("change", ["source", "header", "version", "option", "processor"])
+def test_what_the_library_depends_on_is_in_its_name(change, compiler, tmp_path, monkeypatch):
+    sources = tmp_path / "c"
+    shutil.copytree(build._SOURCE.folder, sources)
+    monkeypatch.setattr(build, "_SOURCE", replace(build._SOURCE, folder=str(sources)))
+    before = build_kernels().path
+    if change in ("source", "header"):
+        with open(sources / ("loss.c" if change == "source" else "common.h"), "a") as stream:
+            stream.write("\n")
+    elif change == "version":
+        compiler.write(version="compiler 1.1")
+    elif change == "option":
+        monkeypatch.setenv("CC", f"'{compiler.path}' -DOTHER")
+    else:
+        monkeypatch.setattr(native_library, "_processor", lambda: "flags: another")
+    after = build_kernels().path
+    assert after != before and len(cached(tmp_path)) == 2
+
+
+def test_a_damaged_library_is_made_anew(compiler, tmp_path):
+    name = os.path.basename(build_kernels().path)
+    damaged = tmp_path / "other" / name
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"\x7fELF")
+    assert build_kernels(str(damaged.parent)).path == str(damaged)
+    assert damaged.stat().st_size > 1000 and len(compiler.compilations) == 2
+
+
+@pytest.mark.parametrize("cache", ["file/below", "with:colon", "relative"])
+def test_a_folder_that_cannot_be_used_is_done_without(cache, compiler, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", cache if cache == "relative" else str(tmp_path / cache))
+    kernels = build_kernels()
+    assert kernels.note.startswith("for this run only: ") and cache in kernels.note
+    assert os.path.isfile(kernels.path) and not kernels.path.startswith(str(tmp_path))
+    assert os.stat(os.path.dirname(kernels.path)).st_mode & 0o077 == 0  # another user could put a library there
+    assert not os.path.exists("relative")
+    choice = choose_operators("CPU", "auto")
+    assert isinstance(choice.operators, COperators) and "for this run only" in choice.reason
+
+
+def test_a_folder_where_others_may_write_is_not_trusted(compiler, tmp_path):
+    cache = tmp_path / "shared"
+    cache.mkdir()
+    cache.chmod(0o777)
+    kernels = build_kernels(str(cache))
+    assert "other users may write there" in kernels.note and not os.listdir(cache)
+
+
+def test_the_folder_of_a_run_is_gone_after_it(compiler, tmp_path):
+    code = "from src.transformer.kernels.build import build_kernels\nprint(build_kernels().path)"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300,
+                            env={**os.environ, "PYTHONPATH": ROOT, "XDG_CACHE_HOME": "/dev/null/below",
+                                 "TMPDIR": str(temporary)})
+    assert result.stdout.startswith(str(temporary)), result.stderr
+    assert os.listdir(temporary) == []
+
+
+def test_two_processes_may_compile_at_once(compiler, tmp_path):
+    compiler.write(body="sleep 1")
+    code = "from src.transformer.kernels.build import build_kernels\nprint(build_kernels().path)"
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+                 for _ in range(2)]
+    paths = {process.communicate(timeout=300)[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(paths) == 1 and cached(tmp_path) == [os.path.basename(paths.pop().strip())]
+
+
+def test_a_compiler_without_openmp_makes_kernels_of_one_thread(tmp_path, monkeypatch):
+    """The real one, behind a wrapper that refuses the flags that not all know."""
+    require_compiler()
+    real = native_library._find_compiler()[0]
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\ncase " $* " in *" -fopenmp "*|*" -march=native "*) echo no >&2; exit 1;; esac\n'
+                       f'exec {real} -O0 "$@" -O0\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("CC", str(wrapper))
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert build_kernels(str(tmp_path / "cache")).threads == 1
+
+
+def no_compiler(monkeypatch) -> str:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", "")
+    return "no C compiler found (looked for cc, gcc, clang)"
+
+
+def missing_compiler(monkeypatch) -> str:
+    monkeypatch.setenv("CC", "/nonexistent/cc -m64")
+    return "no C compiler found (looked for /nonexistent/cc)"
+
+
+def unreadable_name(monkeypatch) -> str:
+    monkeypatch.setenv("CC", 'gcc "')
+    return "the environment variable CC is 'gcc \"': No closing quotation"
+
+
+def other_system(monkeypatch) -> str:
+    monkeypatch.setattr(build.platform, "system", lambda: "Darwin")
+    return "MindSpore runs C kernels on Linux only, not on Darwin"
+
+
+@pytest.mark.parametrize("obstacle", [no_compiler, missing_compiler, unreadable_name, other_system])
+def test_what_cannot_be_compiled(obstacle, monkeypatch):
+    reason = obstacle(monkeypatch)
+    with pytest.raises(MassError) as error:
+        build_kernels()
+    assert str(error.value) == reason
+    choice = choose_operators("CPU", "auto")
+    assert isinstance(choice.operators, MindSporeOperators) and reason in choice.reason
+    with pytest.raises(MassError) as error:
+        choose_operators("CPU", "on")
+    assert reason in str(error.value) and "native_kernels is 'on'" in str(error.value)
+    assert isinstance(choose_operators("CPU", "off").operators, MindSporeOperators)
+
+
+@pytest.mark.parametrize(("body", "message"), [("echo bad luck >&2; exit 3", "bad luck"), ("exit 3", "exit code 3"),
+                                               ("exit 0", "exit code 0")])
+def test_a_compiler_that_fails_is_quoted(body, message, compiler, tmp_path):
+    compiler.write(body=body)
+    with pytest.raises(MassError) as error:
+        build_kernels()
+    assert str(compiler.path) in str(error.value) and message in str(error.value)
+    assert cached(tmp_path) == []  # nothing half-made is left
+    assert message in choose_operators("CPU", "auto").reason
+
+
+def test_a_compiler_that_cannot_be_run(compiler):
+    compiler.path.write_text("#!/nonexistent/interpreter\n")
+    with pytest.raises(MassError, match="cannot be run: No such file or directory"):
+        build_kernels()
+
+
+def test_a_compiler_that_hangs_is_given_up(compiler, monkeypatch):
+    compiler.write(body="exec sleep 600")
+    monkeypatch.setattr(native_library, "_TIME_LIMIT", 2.0)
+    with pytest.raises(MassError, match="took more than 2 s"):
+        build_kernels()
+
+
+@pytest.mark.parametrize("device", ["GPU", "Ascend"])
+def test_kernels_are_for_float32_on_the_cpu(device):
+    for wish in ("auto", "off"):
+        assert isinstance(choose_operators(device, wish).operators, MindSporeOperators)
+    with pytest.raises(UsageError, match=f"not for float32 on {device}"):
+        choose_operators(device, "on")
+    assert isinstance(choose_operators("CPU", "auto", "float16").operators, MindSporeOperators)
+    with pytest.raises(UsageError, match="not for float16 on CPU"):
+        choose_operators("CPU", "on", "float16")

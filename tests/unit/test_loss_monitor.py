@@ -1,0 +1,379 @@
+"""What a training run tells: figures over what lies between two reports, files that a resumed run continues."""
+import fcntl
+import json
+import math
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.common.errors import MassError
+from src.utils.loss_monitor import LossMonitor
+from src.utils.monitoring import display, outputs
+from src.utils.monitoring.display import clock
+from src.utils.monitoring.event_files import EventFiles
+from src.utils.monitoring.loss_curve import draw_loss_curve, running_mean
+from src.utils.monitoring.metrics_file import METRICS_FILE, MetricsFile, read_metrics
+from tests.helpers.paths import ROOT
+
+PNG = b"\x89PNG"
+
+
+def sums(step):
+    """Loss, negative log-likelihood, target symbols and symbols of a step, none like another."""
+    return 40.0 + step / 7, 30.0 + step / 3, 10 + step, 25 + 2 * step
+
+
+def train(folder, steps, total=40, log_steps=10, **options):
+    """Run a monitor over some steps; returns it, closed."""
+    os.makedirs(folder, exist_ok=True)
+    monitor = LossMonitor(str(folder), log_steps, total, **options)
+    for step in steps:
+        monitor.step(step, *sums(step), learning_rate=step / 1000, loss_scale=64.0)
+    monitor.close()
+    return monitor
+
+
+def entries(folder, event="train"):
+    return [entry for entry in read_metrics(str(folder / METRICS_FILE)) if entry["event"] == event]
+
+
+@pytest.fixture
+def pictures():
+    """For tests that look at pictures."""
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request, monkeypatch):
+    """Drawing takes most of a second."""
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr(outputs, "draw_loss_curve", lambda *_: None)
+
+
+@pytest.fixture
+def clock_hand(monkeypatch):
+    """A clock that the test moves."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def move(seconds):
+        now[0] += seconds
+
+    return move
+
+
+class TestFigures:
+    def test_each_report_is_the_mean_over_the_symbols_since_the_one_before(self, tmp_path):
+        train(tmp_path, range(1, 25), total=24)
+        for entry, steps in zip(entries(tmp_path), (range(1, 11), range(11, 21), range(21, 25)), strict=True):
+            loss, nll, targets, _ = np.sum([sums(step) for step in steps], axis=0)
+            assert entry["step"] == steps[-1] and entry["lr"] == steps[-1] / 1000 and entry["loss_scale"] == 64.0
+            assert entry["loss"] == pytest.approx(loss / targets) and entry["nll"] == pytest.approx(nll / targets)
+            assert entry["ppl"] == pytest.approx(math.exp(nll / targets))
+
+    def test_tokens_per_second_do_not_count_pauses(self, tmp_path, clock_hand):
+        monitor = LossMonitor(str(tmp_path), 2, 4)
+        for step in range(1, 5):
+            clock_hand(2.0)
+            monitor.step(step, 1.0, 1.0, 5, 100, 0.1, 1.0)
+            with monitor.paused():
+                clock_hand(50.0)
+        monitor.close()
+        assert [entry["tokens_per_second"] for entry in entries(tmp_path)] == pytest.approx([50.0, 50.0])
+        assert [entry["seconds"] for entry in entries(tmp_path)] == [54.0, 158.0]
+
+    def test_losses_that_are_read_back_together_share_their_time(self, tmp_path, clock_hand):
+        monitor = LossMonitor(str(tmp_path), 2, 8)
+        for step in range(1, 9):
+            clock_hand(40.0 if step in (1, 5) else 0.0)
+            monitor.step(step, *sums(step)[:3], 100, 0.1, 1.0, more_follow=step not in (4, 8))
+        monitor.close()
+        found = entries(tmp_path)
+        assert [entry["step"] for entry in found] == [2, 4, 6, 8]
+        assert [entry["tokens_per_second"] for entry in found] == pytest.approx([10.0] * 4)
+        train(tmp_path / "one by one", range(1, 9), total=8, log_steps=2)
+        assert [e["loss"] for e in found] == [e["loss"] for e in entries(tmp_path / "one by one")]
+
+    def test_time_left_counts_the_steps_of_this_process(self, tmp_path, clock_hand, capsys):
+        monitor = LossMonitor(str(tmp_path), 10, 1000, resumed_step=900)
+        for step in range(901, 911):
+            clock_hand(2.0)
+            monitor.step(step, *sums(step), 0.1, 1.0)
+        monitor.close()
+        assert f"step 910/1000: loss {entries(tmp_path)[0]['loss']:.4f}" in (line := capsys.readouterr().out)
+        assert line.strip().endswith("0:03:00 left")  # 90 steps of 2 seconds
+
+    def test_validation_and_skipped_updates(self, tmp_path, capsys):
+        monitor = LossMonitor(str(tmp_path), 10, 40)
+        monitor.skipped(3, 64.0, 32.0)
+        monitor.validated(4, 20.0, 10, best=True, rouge={"rouge-1": 12.5})
+        monitor.validated(5, math.inf, 10, best=False)
+        monitor.close()
+        told = capsys.readouterr().out
+        assert "step 3: gradients overflow at loss scale 64; skipped, the scale is now 32" in told
+        assert "step 4: validation perplexity 7.39, ROUGE-1 12.50 (best so far)" in told
+        (skip,), (first, second) = entries(tmp_path, "skip"), entries(tmp_path, "valid")
+        assert (skip["step"], skip["loss_scale"], skip["new_loss_scale"]) == (3, 64.0, 32.0)
+        assert (first["nll"], first["ppl"], first["rouge-1"]) == (2.0, pytest.approx(math.exp(2)), 12.5)
+        assert first["best"] is True and second["best"] is False
+        assert second["nll"] is None and "Infinity" not in (tmp_path / METRICS_FILE).read_text()
+
+    def test_other_ranks_tell_nothing(self, tmp_path, capsys):
+        monitor = LossMonitor(str(tmp_path), 1, 2, main=False)
+        monitor.step(1, *sums(1), 0.1, 1.0)
+        monitor.skipped(1, 2.0, 1.0)
+        monitor.validated(1, 1.0, 1, best=True)
+        monitor.note("hello")
+        monitor.close()
+        assert os.listdir(tmp_path) == [] and capsys.readouterr().out == ""
+
+    @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00:00"), (3725.6, "1:02:05"), (360000, "100:00:00")])
+    def test_clock(self, seconds, shown):
+        assert clock(seconds) == shown
+
+
+class TestResuming:
+    @pytest.mark.parametrize("stopped", [20, 23])  # at a report, and between two
+    def test_the_file_is_as_without_interruption(self, tmp_path, stopped):
+        train(tmp_path / "whole", range(1, 41))
+        part = tmp_path / "parts"
+        first = train(part, range(1, stopped + 1))
+        at_checkpoint = json.loads(json.dumps(first.unreported))
+        train(part, range(stopped + 1, 35), resumed_step=stopped, unreported=at_checkpoint)  # repeated
+        train(part, range(stopped + 1, 41), resumed_step=stopped, unreported=at_checkpoint)
+        timeless = [[{key: value for key, value in entry.items() if key not in ("seconds", "tokens_per_second")}
+                     for entry in entries(folder)] for folder in (tmp_path / "whole", part)]
+        assert timeless[0] == timeless[1]
+
+    def test_seconds_go_on(self, tmp_path, clock_hand):
+        for resumed_step, steps in ((0, range(1, 31)), (20, range(21, 41))):
+            monitor = LossMonitor(str(tmp_path), 10, 40, resumed_step=resumed_step)
+            for step in steps:
+                clock_hand(1.0)
+                monitor.step(step, *sums(step), 0.1, 1.0)
+            monitor.close()
+        assert [entry["seconds"] for entry in entries(tmp_path)] == [10.0, 20.0, 30.0, 40.0]
+
+    def test_a_run_that_starts_anew_begins_the_file_anew(self, tmp_path):
+        train(tmp_path, range(1, 41))
+        train(tmp_path, range(1, 11))
+        assert [entry["step"] for entry in entries(tmp_path)] == [10]
+
+    def test_a_file_that_is_not_there_is_begun(self, tmp_path):
+        train(tmp_path, range(31, 41), resumed_step=30)
+        assert [entry["step"] for entry in entries(tmp_path)] == [40]
+
+    @given(st.integers(0, 200))
+    def test_a_run_killed_while_writing_loses_the_entry_it_wrote(self, tmp_path_factory, cut):
+        path = str(tmp_path_factory.mktemp("run") / METRICS_FILE)
+        written = [{"event": "train", "step": step, "nll": 1.0 / step, "seconds": float(step)} for step in (1, 2, 3)]
+        file = MetricsFile(path)
+        for entry in written:
+            file.write(entry)
+        file.close()
+        with open(path, "rb+") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.truncate(max(0, size - cut))
+            stream.seek(0)
+            whole = stream.read().count(b"}")
+        assert read_metrics(path) == written[:whole]
+        MetricsFile(path, resumed_step=2).close()
+        assert read_metrics(path) == written[: min(whole, 2)]
+
+    @pytest.mark.parametrize("line", ["rubbish", "[1]", '{"event": "train"}'])
+    def test_a_damaged_line_elsewhere_is_an_error(self, tmp_path, line):
+        train(tmp_path, range(1, 21))
+        path = tmp_path / METRICS_FILE
+        path.write_text(f"{line}\n" + path.read_text())
+        with pytest.raises(MassError, match="metrics.jsonl, line 1: not an entry"):
+            read_metrics(str(path))
+
+
+def read_events(folder):
+    """(step, tag, value) of each scalar in the folder's files, and the step at which each file begins."""
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+    from tfrecord.reader import tfrecord_iterator
+
+    scalars, starts = [], []
+    for name in sorted(os.listdir(folder)):
+        for data in tfrecord_iterator(os.path.join(folder, name)):
+            event = Event.FromString(bytes(data))
+            scalars += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
+            if event.session_log.status == SessionLog.START:
+                starts.append(event.step)
+    return scalars, starts
+
+
+class TestTensorBoard:
+    def test_events_hold_the_figures_of_the_metrics_file(self, tmp_path):
+        monitor = LossMonitor(str(tmp_path), 10, 20)
+        for step in range(1, 21):
+            monitor.step(step, *sums(step), 0.25, 64.0)
+        monitor.skipped(20, 64.0, 32.0)
+        monitor.validated(20, 20.0, 10, best=True, rouge={"rouge-l": 12.5})
+        monitor.close()
+        scalars, starts = read_events(tmp_path / "tensorboard" / "train")
+        tags = {"loss": "loss", "nll": "nll", "perplexity": "ppl", "learning_rate": "lr", "loss_scale": "loss_scale",
+                "tokens_per_second": "tokens_per_second"}
+        expected = [(entry["step"], tag, pytest.approx(entry[key], rel=1e-6))
+                    for entry in entries(tmp_path) for tag, key in tags.items()]
+        skip = [(20, "loss_scale", 64.0), (20, "loss_scale", 32.0)]
+        assert all(scalar in scalars for scalar in [*expected, *skip])
+        assert len(scalars) == len(expected) + len(skip)
+        assert starts == [1]
+        scalars, _ = read_events(tmp_path / "tensorboard" / "valid")
+        assert scalars == [(20, "nll", 2.0), (20, "perplexity", pytest.approx(math.exp(2))), (20, "rouge-l", 12.5)]
+
+    def test_a_resumed_run_tells_from_where_on_it_counts(self, tmp_path):
+        train(tmp_path, range(1, 31))
+        train(tmp_path, range(21, 41), resumed_step=20)
+        scalars, starts = read_events(tmp_path / "tensorboard" / "train")
+        assert starts == [1, 21]
+        assert [step for step, tag, _ in scalars if tag == "nll"] == [10, 20, 30, 30, 40]
+
+    def test_training_goes_on_without_them(self, tmp_path, monkeypatch, capsys):
+        def full(self, entry):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(EventFiles, "write", full)
+        train(tmp_path, range(1, 41))
+        assert len(entries(tmp_path)) == 4
+        assert capsys.readouterr().out.count("TensorBoard events are not written any more") == 1
+
+
+class TestPicture:
+    @pytest.mark.usefixtures("pictures")
+    def test_is_drawn_at_validations_and_at_the_end(self, tmp_path):
+        monitor = LossMonitor(str(tmp_path), 1, 3)
+        monitor.validated(1, 20.0, 10, best=True)
+        picture = tmp_path / "loss_curve.png"
+        first = picture.read_bytes()
+        monitor.step(2, *sums(2), 0.1, 1.0)
+        monitor.close()
+        assert first.startswith(PNG) and picture.read_bytes().startswith(PNG) and picture.read_bytes() != first
+
+    @pytest.mark.usefixtures("pictures")
+    def test_nothing_to_draw(self, tmp_path):
+        train(tmp_path, ())
+        assert not (tmp_path / "loss_curve.png").exists()
+
+    def test_shows_the_file_not_the_process(self, tmp_path):
+        """The lines of the picture are those of all parts of the run."""
+        from matplotlib.figure import Figure
+
+        from src.utils.monitoring.loss_curve import plot_losses
+
+        train(tmp_path, range(1, 21))
+        train(tmp_path, range(21, 41), resumed_step=20)
+        axes = Figure().subplots()
+        plot_losses(axes, read_metrics(str(tmp_path / METRICS_FILE)), "blue", "red")
+        assert [line.get_xydata().tolist() for line in axes.get_lines()] == [
+            [[entry["step"], pytest.approx(entry["nll"])] for entry in entries(tmp_path)]]
+
+    def test_its_failure_is_a_warning(self, tmp_path, monkeypatch, capsys):
+        def broken(*_):
+            raise RuntimeError("no fonts")
+
+        monkeypatch.setattr(outputs, "draw_loss_curve", broken)
+        train(tmp_path, range(1, 11))
+        assert "warning: loss_curve.png could not be drawn (RuntimeError: no fonts)" in capsys.readouterr().out
+
+    def test_drawing_takes_a_small_share_of_the_time(self, tmp_path, monkeypatch, clock_hand):
+        drawn = []
+
+        def slow(*_):
+            clock_hand(3.0)
+            drawn.append(time.monotonic())
+
+        monkeypatch.setattr(outputs, "draw_loss_curve", slow)
+        monitor = LossMonitor(str(tmp_path), 10, 10000)
+        for step in range(1, 1001):
+            clock_hand(1.0)
+            monitor.validated(step, 1.0, 1, best=False)
+        assert 2 <= len(drawn) <= 4  # 3 of about 1,000 seconds each, at one in a hundred
+        monitor.close()
+        assert drawn[-1] == time.monotonic()
+
+    @pytest.mark.usefixtures("pictures")
+    def test_losses_that_are_not_finite_leave_a_gap(self, tmp_path):
+        file = MetricsFile(str(tmp_path / METRICS_FILE))
+        for step in range(1, 60):
+            nll = math.inf if step % 7 == 0 else 1.0 / step
+            file.write({"event": "train", "step": step, "nll": nll, "lr": 0.1, "seconds": 1.0})
+        file.close()
+        draw_loss_curve(str(tmp_path / METRICS_FILE), str(tmp_path / "p.png"))
+        assert (tmp_path / "p.png").read_bytes().startswith(PNG)
+
+    @given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.integers(0, 9))
+    def test_running_mean(self, values, width):
+        for i, mean in enumerate(running_mean(values, width)):
+            reach = min(width, i, len(values) - 1 - i)
+            assert mean == pytest.approx(np.mean(values[i - reach : i + reach + 1]), abs=1e-9)
+
+
+TERMINAL_RUN = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from src.utils.monitoring import outputs
+outputs.draw_loss_curve = lambda *_: None
+from src.utils.loss_monitor import LossMonitor
+monitor = LossMonitor(sys.argv[2], 5, 40, resumed_step=20)
+for step in range(21, 31):
+    monitor.step(step, 20.0, 10.0, 10, 30, 0.001, 1.0)
+    time.sleep(0.02)
+monitor.validated(30, 10.0, 10, best=True)
+monitor.close()
+"""
+
+
+def run_on_terminal(command, columns):
+    """What a command writes to a terminal of so many columns."""
+    terminal, its_end = pty.openpty()
+    fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with subprocess.Popen(command, stdout=its_end, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
+        os.close(its_end)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(terminal, 4096)
+            except OSError:  # the command has ended
+                piece = b""
+            if not piece:
+                break
+            shown += piece
+    os.close(terminal)
+    assert process.returncode == 0, shown.decode()
+    return shown.decode()
+
+
+class TestDisplay:
+    def test_a_terminal_shows_a_bar(self, tmp_path):
+        shown = run_on_terminal([sys.executable, "-c", TERMINAL_RUN, ROOT, str(tmp_path)], columns=120)
+        drawings = [line for line in shown.replace("\n", "\r").split("\r") if "%|" in line]
+        assert "20/40" in drawings[0] and " 50%" in drawings[0]  # the steps before resuming are behind
+        assert "30/40" in drawings[-1] and " 75%" in drawings[-1]
+        for part in ("loss 2.000", "ppl 2.718", "lr 0.001", "tokens/s", "left"):
+            assert part in drawings[-1]
+        assert "step 30: validation perplexity 2.72 (best so far)" in shown
+        assert "step 25/40" not in shown  # no lines of the log
+
+    def test_a_terminal_without_room_shows_lines(self, tmp_path):
+        shown = run_on_terminal([sys.executable, "-c", TERMINAL_RUN, ROOT, str(tmp_path)], columns=0)
+        assert "%|" not in shown and "step 25/40: loss 2.0000" in shown and "step 30/40" in shown
+
+    def test_a_log_has_a_line_each_report(self, tmp_path, capsys):
+        train(tmp_path, range(1, 26))
+        assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["step 10/40", "step 20/40"]
+
+    def test_every_display_takes_the_same_calls(self):
+        methods = {name for name in vars(display.Display) if not name.startswith("_")}
+        for kind in (display.LogLines, display.ProgressBar):
+            assert methods <= set(dir(kind))

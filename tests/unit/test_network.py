@@ -1,0 +1,254 @@
+"""The network against its formulas: log-probabilities, loss, gradients, names and starting values of the weights."""
+import dataclasses
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, mutable, nn, ops
+from mindspore import dtype as mstype
+
+from config.config import Config
+from src.dataset.batching.batch import Batch
+from src.runtime.device import set_up_device
+from src.transformer.embedding import Embedding
+from src.transformer.label_smoothed_loss import LabelSmoothedLoss
+from src.transformer.transformer import Transformer
+from src.transformer.transformer_for_train import TransformerForTrain
+from tests.helpers.reference import log_probs, smoothed_losses
+from tests.helpers.tiny_network import (
+    FORMS,
+    MODEL,
+    SHAPE,
+    fine_tuning_batch,
+    named_arrays,
+    operators,
+    packed_and_separate,
+    pre_training_batch,
+    scramble,
+)
+
+ROUNDING = 2e-5  # of float32 log-probabilities
+
+
+class LogProbsAndLoss(nn.Cell):
+    """All that is compared, in one graph: log-probabilities [batch, target_len, vocab_size], loss and likelihood.
+
+    The latter two summed, and of each symbol [2, batch, target_len].
+    """
+
+    def __init__(self, network: TransformerForTrain):
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, source_ids, source_positions, source_segments, source_mask, decoder_input_ids,
+                  decoder_positions, decoder_segments, labels, seed):
+        states = self.network.transformer(source_ids, source_positions, source_segments, source_mask,
+                                          decoder_input_ids, decoder_positions, decoder_segments, seed)
+        loss, nll = self.network.loss(states, ops.reshape(labels, (-1,)))
+        of_symbols = ops.stack(self.network.loss.rows(states, ops.reshape(labels, (-1,))))
+        log_p = ops.log_softmax(self.network.transformer.embedding.logits(states), -1)
+        return ops.reshape(log_p, (*labels.shape, -1)), loss, nll, ops.reshape(of_symbols, (2, *labels.shape))
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def compared(request):
+    """The scrambled network, with dropout that is not at work, behind one compiled function of a batch."""
+    set_up_device(Config())
+    network = TransformerForTrain(MODEL, operators(request.param))
+    scramble(network)
+    return LogProbsAndLoss(network).set_train(False)
+
+
+def run(cell: nn.Cell, batch: Batch, seed: tuple[int, int] = (0, 0)) -> list[np.ndarray]:
+    return [result.asnumpy() for result in cell(*mutable(tuple(map(Tensor, batch))), Tensor(seed, mstype.int32))]
+
+
+def expected_log_probs(weights: dict[str, np.ndarray], batch: Batch) -> np.ndarray:
+    return log_probs(weights, MODEL.num_attention_heads, *batch[:-1])
+
+
+@pytest.mark.parametrize("make_batch", [pre_training_batch, fine_tuning_batch])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_network_computes_its_formula(compared, make_batch, seed):
+    batch = make_batch(seed)
+    assert 0 < np.count_nonzero(batch.labels) < batch.labels.size
+    found, loss, nll, of_symbols = run(compared, batch)
+    expected = expected_log_probs(named_arrays(compared.network), batch)
+    at_targets = batch.labels != 0
+    np.testing.assert_allclose(found[at_targets], expected[at_targets], atol=ROUNDING)
+    for total, values, smoothing in ((loss, of_symbols[0], MODEL.label_smoothing), (nll, of_symbols[1], 0.0)):
+        losses = smoothed_losses(expected, batch.labels, smoothing)
+        np.testing.assert_allclose(total, losses.sum(), rtol=ROUNDING)
+        np.testing.assert_allclose(values[at_targets], losses, atol=ROUNDING)
+        assert not values[~at_targets].any()
+
+
+@pytest.mark.parametrize("kind", ["sentences", "pairs"])
+def test_packed_rows_give_what_each_example_gives_alone(compared, kind):
+    packed, places, separate = packed_and_separate(kind, seed=1)
+    assert (packed.source_segments.max(axis=1) == [2, 3, 2, 1]).all() and packed.source_mask.sum() < packed.tokens
+    found, *_, of_symbols = run(compared, packed)
+    expected = expected_log_probs(named_arrays(compared.network), packed)
+    np.testing.assert_allclose(found[packed.labels != 0], expected[packed.labels != 0], atol=ROUNDING)
+    alone = [run(compared, batch) for batch in separate]
+    for row, place in zip(*np.nonzero(places >= 0), strict=True):
+        batch, line = divmod(places[row, place], SHAPE.rows)
+        mine, of_it = packed.decoder_segments[row] == place + 1, separate[batch].labels[line] != 0
+        np.testing.assert_array_equal(packed.labels[row, mine], separate[batch].labels[line, of_it])
+        np.testing.assert_allclose(found[row, mine], alone[batch][0][line, of_it], atol=ROUNDING)
+        np.testing.assert_allclose(of_symbols[:, row, mine], alone[batch][3][:, line, of_it], atol=ROUNDING)
+
+
+def test_hidden_symbols_do_not_matter(compared):
+    """Targets are predicted the same, whatever stands at <pad> and hidden <mask>."""
+    batch = pre_training_batch(seed=3)
+    random_ids = np.random.default_rng(0).integers(5, MODEL.vocab_size, batch.source_ids.shape).astype(np.int32)
+    other = batch._replace(
+        source_ids=np.where(batch.source_mask, batch.source_ids, random_ids),
+        decoder_input_ids=np.where(batch.decoder_segments, batch.decoder_input_ids, random_ids[:, : SHAPE.target_len]))
+    assert (other.source_ids != batch.source_ids).any() and (other.decoder_input_ids != batch.decoder_input_ids).any()
+    (found, *losses), (other_found, *other_losses) = run(compared, batch), run(compared, other)
+    np.testing.assert_array_equal(found[batch.labels != 0], other_found[batch.labels != 0])
+    for value, other_value in zip(losses, other_losses, strict=True):
+        np.testing.assert_array_equal(value, other_value)
+
+
+def padded_form(batch: Batch) -> Batch:
+    """The decoder's side at the full source length: each symbol in the column of its position, hidden elsewhere."""
+    rows, columns = np.nonzero(batch.labels)
+    wide = {name: np.zeros_like(batch.source_ids) for name in ("decoder_input_ids", "decoder_segments", "labels")}
+    for name, array in wide.items():
+        array[rows, batch.decoder_positions[rows, columns]] = getattr(batch, name)[rows, columns]
+    positions = np.tile(np.arange(batch.source_ids.shape[1], dtype=np.int32), (len(batch.source_ids), 1))
+    return batch._replace(decoder_positions=positions, **wide)
+
+
+def test_compact_decoder_equals_padded_decoder(compared):
+    batch = pre_training_batch(seed=4)
+    padded = padded_form(batch)
+    assert padded.labels.shape[1] == 2 * batch.labels.shape[1]
+    (found, *losses, _), (wide, *wide_losses, _) = run(compared, batch), run(compared, padded)
+    rows, columns = np.nonzero(batch.labels)
+    np.testing.assert_allclose(found[rows, columns], wide[rows, batch.decoder_positions[rows, columns]], atol=ROUNDING)
+    np.testing.assert_allclose(losses, wide_losses, rtol=ROUNDING)
+
+
+def test_dropout_is_at_work_in_training_only(compared):
+    batch = fine_tuning_batch(seed=5)
+    once, again = run(compared, batch)[0], run(compared, batch)[0]
+    np.testing.assert_array_equal(once, again)
+    compared.set_train(True)
+    trained, trained_again = run(compared, batch, (1, 2))[0], run(compared, batch, (1, 3))[0]
+    repeated = run(compared, batch, (1, 2))[0]
+    compared.set_train(False)
+    assert np.abs(trained - once).max() > 0.1 and np.abs(trained - trained_again).max() > 0.1
+    if hasattr(compared.network.transformer.embedding.source_look_up, "site"):  # the native form: its seed decides
+        np.testing.assert_array_equal(repeated, trained)
+    np.testing.assert_array_equal(run(compared, batch)[0], once)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_dropout_stands_where_it_should(form):
+    """With one probability on embeddings, feed-forward hidden and residual branches, another on attention weights."""
+    model = dataclasses.replace(MODEL, hidden_dropout_prob=0.25, attention_dropout_prob=0.125)
+    cells = dict(Transformer(model, operators(form)).cells_and_names())
+    if form == "mindspore":
+        found = {name.removesuffix(".dropout"): cell.p for name, cell in cells.items() if isinstance(cell, nn.Dropout)}
+    else:
+        found = {name: float(cell.dropout.asnumpy()[0]) for name, cell in cells.items() if hasattr(cell, "probability")}
+        sites = [int(cells[name].site.asnumpy()[0]) for name in found]
+        assert len(set(sites)) == len(sites)
+    expected = {"embedding.source_look_up": 0.25, "embedding.target_look_up": 0.25}
+    for side, attentions in (("encoder", ["attention"]), ("decoder", ["attention", "cross_attention"])):
+        for layer in (f"{side}.layers.{i}." for i in range(MODEL.num_hidden_layers)):
+            expected |= {f"{layer}{name}.attention": 0.125 for name in attentions}
+            expected |= {f"{layer}{name}_frame.residual": 0.25 for name in (*attentions, "feed_forward")}
+            expected[f"{layer}feed_forward.activation"] = 0.25
+    assert found == expected
+
+
+@pytest.fixture(scope="module")
+def gradients_of(compared):
+    """From a batch to the loss' gradients by name, through the compiled network."""
+    parameters = compared.network.trainable_params()
+    differentiate = ms.value_and_grad(compared.network, None, ms.ParameterTuple(parameters), has_aux=True)
+    names = [parameter.name.removeprefix("transformer.").removeprefix("loss.") for parameter in parameters]
+
+    def gradients(batch: Batch) -> dict[str, np.ndarray]:
+        _, found = differentiate(*mutable(tuple(map(Tensor, batch))), Tensor((0, 0), mstype.int32))
+        return {name: gradient.asnumpy().astype(np.float64) for name, gradient in zip(names, found, strict=True)}
+
+    return gradients
+
+
+@pytest.fixture(scope="module")
+def gradients(gradients_of):
+    """A packed batch and its gradients."""
+    batch = packed_and_separate("sentences", seed=6)[0]
+    return batch, gradients_of(batch)
+
+
+@pytest.mark.parametrize("kind", ["sentences", "pairs"])
+def test_gradients_of_packed_rows_are_those_of_the_examples(gradients_of, kind):
+    packed, _, separate = packed_and_separate(kind, seed=2)
+    found, (one, other) = gradients_of(packed), map(gradients_of, separate)
+    for name, gradient in found.items():
+        size = 1e-5 * (1.0 + np.abs(gradient).max())
+        np.testing.assert_allclose(gradient, one[name] + other[name], atol=size, err_msg=name)
+
+
+def slope(weights: dict[str, np.ndarray], direction: dict[str, np.ndarray], batch: Batch) -> float:
+    """Central finite difference of the float64 loss along a direction."""
+    size = 1e-6
+
+    def loss(step: float) -> float:
+        moved = {name: array.astype(np.float64) + step * direction.get(name, 0.0) for name, array in weights.items()}
+        return smoothed_losses(expected_log_probs(moved, batch), batch.labels, MODEL.label_smoothing).sum()
+
+    return (loss(size) - loss(-size)) / (2.0 * size)
+
+
+def test_gradient_of_each_parameter(compared, gradients):
+    """Along a random direction of each parameter alone, then of all together."""
+    batch, found = gradients
+    weights = named_arrays(compared.network)
+    assert found.keys() == weights.keys()
+    generator = np.random.default_rng(7)
+    directions = {name: generator.normal(size=array.shape) for name, array in weights.items()}
+    expected = {name: slope(weights, {name: direction}, batch) for name, direction in directions.items()}
+    for name, direction in directions.items():
+        spread = np.linalg.norm(found[name])  # the size of a random direction's slope
+        along = np.sum(found[name] * direction)
+        assert along == pytest.approx(expected[name], abs=1e-4 * spread + 1e-4), name
+        # A bias of the keys moves all scores of a query alike, and so nothing; all else must matter.
+        assert (spread < 1e-4) == name.endswith("key.bias"), name
+    assert slope(weights, directions, batch) == pytest.approx(sum(expected.values()), rel=1e-5)
+
+
+def test_gradient_of_single_entries(compared, gradients):
+    batch, found = gradients
+    weights = named_arrays(compared.network)
+    table = weights["embedding.table"]
+    both_sides = np.intersect1d(batch.source_ids[batch.source_mask == 1], batch.labels)[-1]
+    places = [("embedding.table", (row, 3)) for row in (0, 2, both_sides, len(table) - 1)]
+    places += [("decoder.layers.1.cross_attention_frame.norm.gamma", (5,)), ("encoder.norm.beta", (0,)),
+               ("encoder.layers.0.feed_forward.expand.bias", (2,)), ("decoder.layers.0.attention.query.weight", (9, 4))]
+    for name, place in places:
+        direction = np.zeros_like(weights[name], np.float64)
+        direction[place] = 1.0
+        assert found[name][place] == pytest.approx(slope(weights, {name: direction}, batch), rel=1e-3, abs=1e-4), name
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
+def test_label_smoothed_loss_is_its_formula(form, smoothing):
+    set_up_device(Config())
+    generator = np.random.default_rng(8)
+    states, labels = generator.normal(size=(20, 16)).astype(np.float32), generator.integers(0, 31, 20).astype(np.int32)
+    labels[[0, 7, 19]] = 0
+    embedding = Embedding(MODEL, operators(form), seed=9)
+    loss, nll = LabelSmoothedLoss(embedding, 31, smoothing, operators(form))(Tensor(states), Tensor(labels))
+    logits = states.astype(np.float64) @ embedding.table.asnumpy().T.astype(np.float64)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    np.testing.assert_allclose(loss.asnumpy(), smoothed_losses(log_p, labels, smoothing).sum(), rtol=1e-5)
+    np.testing.assert_allclose(nll.asnumpy(), smoothed_losses(log_p, labels, 0.0).sum(), rtol=1e-5)

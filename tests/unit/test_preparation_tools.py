@@ -1,0 +1,209 @@
+"""What all steps of data preparation share: notes on finished outputs, unfinished files, progress, flags, processes."""
+import argparse
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.common import progress
+from src.common.arguments import RunOptions, add_run_flags, run_options
+from src.common.errors import UsageError
+from src.common.files import atomic_output, atomic_outputs, remove_dead_scratch
+from src.common.finished_outputs import FOLDER, FinishedOutputs, file_digest
+from src.common.progress import Progress, track
+
+SETTINGS = {"tokenizer": "nltk", "shards": 2, "share": 0.1}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with two inputs; `out` holds the output `set`, of two files, which is finished."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"text of {name}")
+    task = set_task(tmp_path)
+    assert task.summary is None
+    paths = [tmp_path / "out" / name for name in ("set.0", "set.1")]
+    for path in paths:
+        path.write_text("made")
+    task.finish([str(path) for path in paths], {"lines": 3, "counts": {"x": 1}})
+    return tmp_path
+
+
+def set_task(folder, inputs=("a", "b"), settings=SETTINGS, overwrite=False, name="set"):
+    finished = FinishedOutputs(str(folder / "out"), overwrite)
+    return finished.task(name, [str(folder / path) for path in inputs], settings)
+
+
+def test_a_finished_output_is_known_with_its_summary(folder):
+    assert set_task(folder).summary == {"lines": 3, "counts": {"x": 1}}
+    assert set_task(folder, settings={**SETTINGS}).summary is not None
+    assert [path.name for path in (folder / "out" / FOLDER).iterdir()] == ["set.json"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"overwrite": True},
+        {"inputs": ("a",)},
+        {"inputs": ("b", "a")},
+        {"settings": {**SETTINGS, "shards": 3}},
+        {"settings": {}},
+        {"name": "other"},
+    ],
+)
+def test_another_task_is_not_finished(folder, change):
+    assert set_task(folder, **change).summary is None
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Like an editor: another file under the same name."""
+    path.with_suffix(".new").write_text(text)
+    os.replace(path.with_suffix(".new"), path)
+
+
+@pytest.mark.parametrize("path", ["a", "out/set.0", "out/set.1"])
+def test_a_file_that_has_changed_or_is_missing_makes_a_task_unfinished(folder, path):
+    before = os.stat(folder / path)
+    rewrite(folder / path, "x" * before.st_size)  # of the same size
+    assert set_task(folder).summary is None
+    os.utime(folder / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert set_task(folder).summary is not None
+    if path != "a":
+        (folder / path).unlink()
+        assert set_task(folder).summary is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"{}", b"null", b"\xff", b'{"outputs": 3, "summary": {}}'])
+def test_a_damaged_note_counts_for_nothing(folder, damage):
+    (folder / "out" / FOLDER / "set.json").write_bytes(damage)
+    assert set_task(folder).summary is None
+
+
+def test_a_note_whose_summary_is_damaged_counts_for_nothing(folder):
+    note = folder / "out" / FOLDER / "set.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "summary": 3}))
+    assert set_task(folder).summary is None
+
+
+def test_an_input_that_changes_while_it_is_read_makes_a_task_unfinished(folder):
+    task = set_task(folder, overwrite=True)
+    rewrite(folder / "a", "changed meanwhile")
+    task.finish([str(folder / "out" / "set.0")], {})
+    assert set_task(folder).summary is None
+
+
+def test_the_digest_is_that_of_the_content(folder):
+    assert file_digest(str(folder / "a")) != file_digest(str(folder / "b"))
+    before = file_digest(str(folder / "a"))
+    rewrite(folder / "a", "text of a")
+    assert file_digest(str(folder / "a")) == before
+
+
+# Unfinished files
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_only_what_dead_processes_of_this_machine_left_is_removed(tmp_path):
+    dead, node = dead_process(), platform.node()
+    alive = f".partial-{node}-{os.getpid()}-abc", f".partial-elsewhere-{dead}-abc", f".partial-{node}-x-abc", "data"
+    for name in (*alive, f".partial-{node}-{dead}-abc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("x")
+    remove_dead_scratch(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == sorted(alive)
+    (tmp_path / f".partial-{node}-{dead}-def").mkdir()
+    FinishedOutputs(str(tmp_path))
+    assert f".partial-{node}-{dead}-def" not in os.listdir(tmp_path)
+
+
+def test_the_first_output_in_a_folder_cleans_it(tmp_path):
+    (tmp_path / f".partial-{platform.node()}-{dead_process()}-abc").mkdir()
+    with atomic_output(str(tmp_path / "f")) as path:
+        Path(path).write_text("done")
+        assert "f" not in os.listdir(tmp_path) and len(os.listdir(tmp_path)) == 1
+    assert os.listdir(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("output", [lambda folder: atomic_output(str(folder / "f")), lambda f: atomic_outputs(str(f))])
+def test_a_failure_leaves_nothing(tmp_path, output):
+    with pytest.raises(RuntimeError), output(tmp_path):
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The time that `Progress` sees."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left(clock):
+    log = io.StringIO()
+    with Progress("encode", 1000, "lines", stream=log) as shown:
+        for _ in range(10):
+            clock[0] += 9
+            shown.update(90)
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 3  # after 27, 54 and 81 seconds
+    assert lines[0] == "encode: 27% (270 lines of 1,000 lines), 10 lines/s, 01:13 left"
+
+
+def test_bytes_and_unknown_totals(clock):
+    log = io.StringIO()
+    with Progress("read", None, "B", stream=log) as shown:
+        clock[0] += 60
+        shown.update(120_000_000)
+    assert log.getvalue() == "read: 120MB, 2.00MB/s\n"
+
+
+def test_short_and_quiet_work_says_nothing(clock):
+    log, terminal = io.StringIO(), Terminal()
+    with Progress("encode", 10, "lines", stream=log) as shown:
+        clock[0] += 5
+        shown.update(10)
+    with Progress("encode", 10, "lines", quiet=True, stream=log) as shown:
+        clock[0] += 500
+        shown.update(5)
+    with Progress("encode", 10, "lines", quiet=True, stream=terminal) as shown:
+        shown.update(5)
+    assert log.getvalue() == terminal.getvalue() == ""
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert list(track(range(5), "count", 5, "lines")) == list(range(5))
+    assert "count" in terminal.getvalue() and "lines/s" in terminal.getvalue()
+
+
+# Flags
+
+
+def test_flags_and_their_errors():
+    parser = argparse.ArgumentParser()
+    add_run_flags(parser, "--pool_size", 3)
+    assert run_options(parser.parse_args([]), "--pool_size") == RunOptions(3)
+    given = parser.parse_args(["--pool_size", "1", "--errors", "replace", "--overwrite", "--quiet"])
+    assert run_options(given, "--pool_size") == RunOptions(1, "replace", True, True)
+    with pytest.raises(UsageError, match="--pool_size 0: give 1 process or more"):
+        run_options(parser.parse_args(["--pool_size", "0"]), "--pool_size")

@@ -1,0 +1,59 @@
+"""What a training tells before its first step."""
+import dataclasses
+
+import pytest
+
+from config.config import ModelConfig
+from src.dataset.batching.batch import Shape
+from src.training.summary import StartSummary, sizes_by_part, start_text
+
+MODEL = ModelConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, vocab_size=1234)
+SUMMARY = StartSummary(
+    task="pre-training", device="CPU", precision="float32", operators="C kernels", world_size=1,
+    accumulate=1, model=MODEL,
+    sizes={"embedding.table": 19744, "encoder.layers.0.query.weight": 256, "encoder.layers.1.query.weight": 256,
+           "decoder.norm.gamma": 16}, weights_from="new, seed 100", vocabulary_path="vocab/all_en.dict.bin",
+    train_paths=["records/news.tfrecord"], train_examples=271389, valid_paths=[], valid_examples=0,
+    shapes=[Shape(96, 32, 16), Shape(48, 64, 32)], padding=0.0345, steps_per_epoch=400, first_step=1,
+    total_steps=1000, folder="train_mass_cpu")
+
+
+def lines(**changes):
+    """The lines of the summary by their subjects."""
+    text = start_text(dataclasses.replace(SUMMARY, **changes))
+    return {subject: rest.strip() for subject, rest in (line.split(maxsplit=1) for line in text.splitlines())}
+
+
+def test_everything_a_user_checks_before_leaving_it_alone_is_there():
+    told = lines()
+    assert told["task"] == "pre-training on CPU, float32"
+    assert "2+2 layers, hidden 16, feed-forward 24, 4 heads" in told["model"]
+    assert told["size"] == "20,272 weights (embedding 19,744, encoder 512, decoder 16), 0.1 MiB in float32"
+    assert told["weights"] == "new, seed 100"
+    assert told["vocabulary"] == "vocab/all_en.dict.bin, 1,234 symbols"
+    assert told["training"] == "271,389 sentences of records/news.tfrecord"
+    assert told["validation"].startswith("none")
+    assert "96 x (32 + 16), 48 x (64 + 32)" in told["batches"] and "3.5% padding" in told["batches"]
+    assert told["steps"] == "1,000 (2.50 epochs of 400)"
+    assert told["output"] == "train_mass_cpu"
+
+
+def test_fine_tuning_from_weights_with_validation_data():
+    told = lines(task="fine-tuning", weights_from="pretrain/best.safetensors, step 40", valid_examples=12,
+                 valid_paths=["a", "b"], train_paths=["c", "d", "e"])
+    assert told["weights"] == "pretrain/best.safetensors, step 40"
+    assert told["validation"] == "12 pairs of a and b"
+    assert told["training"] == "271,389 pairs of c and 2 more files"
+
+
+@pytest.mark.parametrize(("world_size", "accumulate", "batches"), [(2, 1, 2), (1, 4, 4), (8, 4, 32)])
+def test_steps_of_several_batches_and_after_resuming(world_size, accumulate, batches):
+    told = lines(world_size=world_size, accumulate=accumulate, first_step=301)
+    assert told["steps"] == (f"1,000 (2.50 epochs of 400), from step 301 on, each of {batches} batches "
+                             f"({accumulate} on each of {world_size} devices)")
+    assert told["task"] == ("pre-training on CPU, float32" if world_size == 1
+                            else f"pre-training on CPU and {world_size - 1} more, float32")
+
+
+def test_sizes_add_up():
+    assert sum(sizes_by_part(SUMMARY.sizes).values()) == sum(SUMMARY.sizes.values())

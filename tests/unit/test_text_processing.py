@@ -1,0 +1,135 @@
+"""Raw text to subwords and back, and what of it stands beside a model's weights."""
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.checkpoints.find import find_text_processing
+from src.common.errors import MassError, UsageError
+from src.text.detokenization import detokenize
+from src.text.text_processing import TextProcessing
+from src.text.tokenization import tokenize_text
+from src.utils.dictionary import Dictionary
+from src.utils.load_weights import save_weights
+
+CODES = "#version: 0.2\nt h\nth e</w>\n"
+
+
+@pytest.fixture
+def codes(tmp_path):
+    path = tmp_path / "some.codes"
+    path.write_text(CODES)
+    return str(path)
+
+
+def test_each_step_has_its_effect(codes):
+    line = 'The "cat" ate 12 mice.'
+    assert TextProcessing("none").encode([line]).encoded == [line]
+    tokens = "The `` cat '' ate 12 mice ."
+    assert TextProcessing("nltk").encode([line]).tokens == [tokens]
+    assert TextProcessing("nltk", lower_case=True).encode([line]).tokens == [tokens.lower()]
+    assert TextProcessing("nltk", digits_to_hash=True).encode([line]).tokens == [tokens.replace("12", "##")]
+    whole = TextProcessing("nltk", True, True, codes).encode([line])
+    assert whole.tokens == [tokens.lower().replace("12", "##")]
+    assert whole.encoded[0].startswith("the `@@ ` c@@ a@@ t ")
+
+
+def test_lines_stay_lines_and_symbols_for_unknown_words_stay_whole(codes):
+    text = TextProcessing("nltk", True, True, codes)
+    processed = text.encode(["", "UNK is <unk>", " \t ", "the"])
+    assert processed.tokens == ["", "UNK is <unk>", "", "the"]
+    assert processed.encoded == ["", "UNK i@@ s <unk>", "", "the"]
+    assert text.encode([]).tokens == []
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20), max_size=5))
+def test_any_text_has_as_many_lines_as_before(lines):
+    processed = TextProcessing("nltk", True, True).encode(lines)
+    assert len(processed.tokens) == len(processed.encoded) == len(lines)
+
+
+@pytest.mark.parametrize("text", [
+    "He can't say \"yes\" to that.", "It rose 3.5 % (to $40), they said; why?", "The company's shares don't move!",
+    "5,000 people live in St. Petersburg."])
+def test_english_comes_back_as_it_was(text):
+    tokens = tokenize_text("nltk", text + "\n").text.split()
+    assert detokenize("nltk", tokens).replace("3.5%", "3.5 %") == text
+
+
+def test_hash_for_a_digit_is_not_the_sign_before_a_number():
+    assert detokenize("nltk", ["rose", "#", "percent", "."], hashes_are_digits=True) == "rose # percent."
+
+
+def test_chinese_has_no_spaces_but_between_latin_words():
+    words = ["我", "爱", "Python", "语言", "，", "Hello", "world", ",", "(", "2026", "年", ")"]
+    assert detokenize("jieba", words) == "我爱Python语言，Hello world, (2026年)"
+
+
+def test_answers_to_tokenized_text_are_tokenized(codes):
+    symbols = ["c@@", "a@@", "t", "'s", "."]
+    assert TextProcessing("none", codes=codes).to_text(symbols) == "cat 's ."
+    assert TextProcessing("nltk", codes=codes).to_text(symbols) == "cat's."
+
+
+def test_the_folder_can_be_moved(tmp_path, codes):
+    text = TextProcessing("nltk", True, False, codes)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    text.save(str(folder))
+    shutil.move(folder, tmp_path / "moved")
+    os.remove(codes)
+    found = TextProcessing.load(str(tmp_path / "moved"))
+    assert found.encode(["The"]) == (["the"], ["the"]) and found.lower_case and not found.digits_to_hash
+    assert TextProcessing.load(str(tmp_path)) is None
+
+
+def test_words_without_codes(tmp_path):
+    TextProcessing("jieba").save(str(tmp_path))
+    assert TextProcessing.load(str(tmp_path)) == TextProcessing("jieba")
+
+
+def test_other_codes_than_those_described_are_refused(tmp_path, codes):
+    TextProcessing("nltk", codes=codes).save(str(tmp_path))
+    copy = TextProcessing.load(str(tmp_path)).codes
+    with open(copy, "a") as stream:
+        stream.write("a b\n")
+    with pytest.raises(MassError, match="not the BPE codes"):
+        TextProcessing.load(str(tmp_path))
+    os.remove(copy)
+    with pytest.raises(MassError, match="BPE codes .* does not exist"):
+        TextProcessing.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"tokenizer": "moses"}, {"lower_case": "yes"}, {"codes": {}}])
+def test_a_damaged_description_is_refused(tmp_path, change):
+    TextProcessing("nltk").save(str(tmp_path))
+    path = tmp_path / "text.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    if change == {"codes": {}}:  # nothing: as null
+        assert TextProcessing.load(str(tmp_path)) == TextProcessing("nltk")
+        return
+    with pytest.raises(MassError, match="text.json.*remove it"):
+        TextProcessing.load(str(tmp_path))
+
+
+def test_an_average_in_another_folder_is_read_as_its_checkpoints(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "mean").mkdir()
+    TextProcessing("none").save(str(tmp_path / "run"))
+    path = str(tmp_path / "mean" / "model.npz")
+    save_weights(path, {"a": np.zeros(1)}, {"vocabulary": {"file": "../run/words.bin", "size": 5, "fingerprint": "f"}})
+    assert find_text_processing(path) == TextProcessing("none")
+    save_weights(path, {"a": np.zeros(1)}, {})
+    assert find_text_processing(path) is None
+
+
+def test_subwords_need_codes(codes):
+    vocabulary = Dictionary.from_counts({"c@@": 1, "at": 1})
+    with pytest.raises(UsageError, match="--codes"):
+        TextProcessing("nltk").require_codes(vocabulary, "--codes")
+    TextProcessing("nltk", codes=codes).require_codes(vocabulary, "--codes")
+    TextProcessing("nltk").require_codes(Dictionary.from_counts({"cat": 1}), "--codes")

@@ -1,0 +1,199 @@
+"""Tokenizing text, against nltk itself, and the conversion of files that it shares with the encoding."""
+import os
+import time
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nltk.tokenize import word_tokenize
+
+from src.common.arguments import RunOptions
+from src.common.errors import MassError, UsageError
+from src.common.parallel import map_in_order
+from src.text import nltk_tokenizer
+from src.text.conversion import Conversion, ConvertedText, convert_files, plan_outputs
+from src.text.nltk_tokenizer import ChunkTokenizer
+from src.text.recent_words import RecentWords
+from src.text.tokenization import find_corpus, tokenize_corpus, tokenize_text
+from src.utils import text_files
+
+nltk_tokens = partial(word_tokenize, preserve_line=True)
+
+
+def tokenized(line: str, tokenizer: str = "nltk") -> str:
+    return tokenize_text(tokenizer, line + "\n").text.removesuffix("\n")
+
+
+def test_words_and_punctuation():
+    assert tokenized("Don't panic, U.S. men (all 3,000 of you).") == "Do n't panic , U.S. men ( all 3,000 of you ) ."
+    assert tokenized("他来到北京，说：Hello world!", "jieba") == "他 来到 北京 ， 说 ： Hello world !"
+
+
+@pytest.mark.parametrize("tokenizer", ["nltk", "jieba"])
+def test_special_symbols_and_unknown_words_survive_whole(tokenizer):
+    line = "the <unk>, a<mask>b UNK <UNK>. <s> </s> <pad> <unk>"
+    assert tokenized(line, tokenizer) == "the <unk> , a <mask> b UNK <UNK> . <s> </s> <pad> <unk>"
+
+
+def test_control_characters_and_separators_become_spaces():
+    assert tokenized("one\u2028two\x85three\x0cfour\tfive\x00six\ufeffseven\ufdd0eight\rnine\u3000ten") == (
+        "one two three four five six seven eight nine ten"
+    )
+    assert tokenized(" \t\u2029 ") == tokenized("") == ""
+
+
+DIRTY = st.text("ab .,'\"<unk></s>\x00\x0b\x1c\x85\u2028\u00a0\u3000\ufeff\ufdd0中文\U0001f600`-$&", max_size=40)
+
+
+@pytest.mark.parametrize("tokenizer", ["nltk", "jieba"])
+@given(lines=st.lists(DIRTY, max_size=5))
+def test_one_line_in_is_one_line_out(tokenizer, lines):
+    converted = tokenize_text(tokenizer, "".join(line + "\n" for line in lines))
+    tokenized_lines = converted.text.split("\n")
+    assert tokenized_lines.pop() == "" and tokenized_lines == [tokenized(line, tokenizer) for line in lines]
+    for line in tokenized_lines:
+        assert line.splitlines() == ([line] if line else [])
+        assert line == " ".join(line.split())
+    assert converted.tokens == len(converted.text.split())
+
+
+# nltk, chunk by chunk. The pieces are those that one of its rules names, and neighbours that keep the rules from it.
+
+WORDS = ["'s", "'ll", "n't", "'tis", "more'n", "d'ye", "cannot", "Gonna", "wanna", "U.S.", "said.", "''", "``", "--"]
+PIECES = [*"asd .,:;'\"`()[]<>{}?!*$1-_é—ıİſ»”’“‘«…\ufdd0", " ", " ", *WORDS]
+LINES = st.lists(st.lists(st.sampled_from(PIECES), max_size=15).map(lambda pieces: " ".join("".join(pieces).split())))
+
+
+@given(LINES)
+def test_the_tokens_are_those_of_nltk(lines):
+    text, count = ChunkTokenizer(nltk_tokens).tokenize("".join(line + "\n" for line in lines))
+    expected = [nltk_tokens(line) for line in lines]
+    assert text == "".join(" ".join(tokens) + "\n" for tokens in expected)
+    assert count == sum(map(len, expected))
+
+
+def test_what_is_remembered_is_bounded_and_does_not_show(monkeypatch):
+    monkeypatch.setattr(nltk_tokenizer, "_MAX_CHUNKS", 20)
+    tokenizer = ChunkTokenizer(nltk_tokens)
+    for number in range(30):
+        line = f"It's no. {number} of (some) lines, \"said {number} men.\""
+        assert tokenizer.tokenize(line + "\n")[0] == " ".join(nltk_tokens(line)) + "\n"
+        assert len(tokenizer) <= 20 + len(line.split())
+
+
+def test_chunks_in_use_are_remembered():
+    words = RecentWords(4)
+    for number in range(100):
+        assert number == 0 or words["often"] == "kept"
+        words.update({"often": "kept", str(number): ""})
+        words.forget_old_words(["often", str(number)])
+        assert len(words) <= 4 and str(number) in words
+    assert "3" not in words
+
+
+def test_each_distinct_chunk_is_taken_to_nltk_once():
+    asked = []
+    tokenizer = ChunkTokenizer(lambda line: asked.append(line) or nltk_tokens(line))
+    tokenizer.tokenize("Well-known men don't; (they) didn't.\n" * 3)
+    assert len(asked) == 1 and asked[0].count("don't;") == asked[0].count("(they)") == 1
+    tokenizer.tokenize("They didn't; men don't.\n")
+    assert len(asked) == 2 and "(they)" not in asked[1] and "don't;" not in asked[1]
+
+
+# Processes
+
+
+def slow_when_small(number: int) -> int:
+    time.sleep(0.02 / (1 + number))
+    return number * number
+
+
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise MassError("three is bad")
+    return number
+
+
+def die_at_three(parent: int, number: int) -> int:
+    if number == 3 and os.getpid() != parent:
+        os._exit(9)
+    return number
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_results_come_in_order_and_errors_are_carried(processes):
+    assert list(map_in_order(slow_when_small, range(20), processes)) == [n * n for n in range(20)]
+    with pytest.raises(MassError, match="three is bad"):
+        list(map_in_order(fail_at_three, range(20), processes))
+
+
+def test_a_worker_that_dies_stops_the_run():
+    with pytest.raises(MassError, match="worker process died"):
+        list(map_in_order(partial(die_at_three, os.getpid()), range(20), 2))
+
+
+def test_items_are_not_read_far_ahead():
+    taken = []
+    results = map_in_order(abs, (taken.append(n) or n for n in range(1000)), 2)
+    next(results)
+    results.close()
+    assert len(taken) <= 6
+
+
+def tokenize_folder(folder, output, processes=1):
+    sources = find_corpus([str(folder)], str(output))
+    return list(tokenize_corpus(sources, str(output), "nltk", RunOptions(processes)))
+
+
+def visible(folder) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name != ".finished")
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_the_number_of_processes_does_not_change_the_output(tmp_path, monkeypatch, processes):
+    monkeypatch.setattr(text_files, "PART_BYTES", 100)
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.txt").write_text("".join(f"Line {i}, of file {number}.\n" for i in range(50 * number)))
+    for number in range(30):
+        (folder / f"small{number:02}.txt").write_text(f"Small {number}.")
+    for name, count in (("one", 1), ("many", processes)):
+        summaries = tokenize_folder(folder, tmp_path / name, count)
+        assert [s.lines for s in summaries] == [0, 50, 100] + [1] * 30
+        assert [s.tokens for s in summaries] == [0, 350, 700] + [3] * 30
+    assert len(visible(tmp_path / "one")) == 33
+    for file in visible(tmp_path / "one"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "many" / file).read_bytes()
+
+
+def test_an_undecodable_line_is_named_and_nothing_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_files, "PART_BYTES", 100)
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "bad.txt").write_bytes(b"fine\n" * 200 + b"caf\xe9\n" + b"fine\n" * 200)
+    with pytest.raises(MassError, match=r"bad\.txt, line 201: not UTF-8 \(byte 0xe9 at column 4\)"):
+        tokenize_folder(tmp_path / "raw", tmp_path / "out", 2)
+    assert visible(tmp_path / "out") == []
+
+
+def loses_a_line(text: str) -> ConvertedText:
+    return ConvertedText(text.partition("\n")[2], 1)
+
+
+def test_a_conversion_that_loses_a_line_is_stopped(tmp_path):
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    conversion = Conversion("test", loses_a_line, {}, "_x.txt")
+    with pytest.raises(RuntimeError, match="2 line ends became 1"):
+        list(convert_files([str(tmp_path / "a.txt")], str(tmp_path / "out"), conversion, RunOptions()))
+    assert visible(tmp_path / "out") == []
+
+
+def test_two_sources_with_one_output_are_refused_before_anything_is_written(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.txt").write_text("text\n")
+    sources = [str(tmp_path / folder / "same.txt") for folder in ("a", "b")]
+    with pytest.raises(UsageError, match="same.txt.*same.txt.*same_tokenized.txt"):
+        plan_outputs(sources, str(tmp_path / "out"), "_tokenized.txt")
+    assert not (tmp_path / "out").exists()

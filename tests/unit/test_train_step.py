@@ -1,0 +1,306 @@
+"""The pieces of a training step: gathered gradients, clipping, scaling, and the optimizers by their formulas."""
+import functools
+import math
+
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn, ops
+
+from config.config import Config, LearnRateConfig
+from src.dataset.batching.batch import Batch, Shape
+from src.runtime.device import set_up_device
+from src.runtime.distributed import Ranks
+from src.training.optimizer import make_optimizer
+from src.training.train_step import TrainStep, dropout_seed, read_sums
+from src.transformer.operators.mindspore_operators import MindSporeOperators
+from src.transformer.transformer_for_train import TransformerForTrain
+from tests.helpers.tiny_network import MODEL, fine_tuning_batch, named_arrays, scramble
+
+RATE = 0.125
+SEED = dropout_seed(1, 2, 3, 4)
+
+
+class GivenGradients(nn.Cell):
+    """A network of three parameters whose loss has the batch itself as its gradient."""
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        generator = np.random.default_rng(seed)
+        self.weight = Parameter(Tensor(generator.normal(size=(4, 3)).astype(np.float32)))
+        self.gamma = Parameter(Tensor(generator.normal(size=5).astype(np.float32)))
+        self.bias = Parameter(Tensor(np.zeros(6, np.float32)))
+
+    def construct(self, weight, gamma, bias, seed):
+        loss = ops.sum(self.weight * weight) + ops.sum(self.gamma * gamma) + ops.sum(self.bias * bias)
+        return loss, 2.0 * loss
+
+
+class GivenBatch(list):
+    """Gradients in the place of a batch, with the counts a batch has."""
+
+    def __init__(self, gradients: list[np.ndarray], target_tokens: int):
+        super().__init__(gradients)
+        self.target_tokens, self.tokens = target_tokens, 3 * target_tokens
+
+
+def given_gradients(seed: int, size: float = 1.0) -> list[np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return [(size * generator.normal(size=shape)).astype(np.float32) for shape in ((4, 3), 5, 6)]
+
+
+def norm_of(gradients: list[np.ndarray]) -> float:
+    return math.sqrt(sum(np.sum(gradient.astype(np.float64) ** 2) for gradient in gradients))
+
+
+def values(network: nn.Cell) -> list[np.ndarray]:
+    return [parameter.asnumpy().astype(np.float64) for parameter in network.trainable_params()]
+
+
+@functools.cache
+def compiled_step(optimizer: str, clip_norm: float) -> tuple[TrainStep, list[tuple[Parameter, np.ndarray]]]:
+    """A training step, and what its weights and its optimizer's state were at the start."""
+    set_up_device(Config())
+    network = GivenGradients()
+    cell = make_optimizer(LearnRateConfig(optimizer=optimizer), network.trainable_params())
+    state = {id(parameter): parameter for parameter in (*network.get_parameters(), *cell.get_parameters())}
+    step = TrainStep(network, cell, clip_norm, Ranks(), MindSporeOperators())
+    return step, [(entry, entry.asnumpy().copy()) for entry in state.values()]
+
+
+def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:
+    """A training step as if it were the first; what was compiled for an earlier test serves again."""
+    step, start = compiled_step(optimizer, clip_norm)
+    for parameter, value in start:
+        parameter.set_data(Tensor(value))
+    step.clear()
+    return step
+
+
+def update(step: TrainStep, batches: list[list[np.ndarray]], targets: int = 1, loss_scale: float = 1.0) -> None:
+    """One step of the training loop: the sum of the batches' gradients over their `targets` target symbols."""
+    for number, batch in enumerate(batches):
+        gather(step, batch, loss_scale, targets if number == 0 else 0)
+    step.apply(RATE, step.total(), loss_scale)
+    step.clear()
+
+
+def gather(step: TrainStep, gradients: list[np.ndarray], loss_scale: float, targets: int = 1) -> list[float]:
+    """Gather given gradients; returns loss and negative log-likelihood."""
+    return sums(step.gather(GivenBatch(gradients, targets), loss_scale, SEED))
+
+
+def norm(step: TrainStep) -> float:
+    return read_sums(step.total()).norm
+
+
+# -- gathering, by the whole network ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network_step():
+    """A training step of the tiny network, its dropout at rest."""
+    set_up_device(Config())
+    network = TransformerForTrain(MODEL, MindSporeOperators())
+    scramble(network)
+    network.set_train(False)
+    optimizer = make_optimizer(LearnRateConfig(optimizer="momentum"), network.trainable_params())
+    return TrainStep(network, optimizer, 0.0, Ranks(), MindSporeOperators())
+
+
+def sums(results: tuple[Tensor, Tensor]) -> list[float]:
+    return [float(value.asnumpy()) for value in results]
+
+
+def gathered(step: TrainStep) -> dict[str, np.ndarray]:
+    """What stands in the buffers, by parameter; they have no public name, for nothing else needs them."""
+    return {buffer.name: buffer.asnumpy().copy() for buffer in step.buffers}
+
+
+def test_gradients_of_two_batches_add_up_to_those_of_both_in_one(network_step):
+    halves = [fine_tuning_batch(seed, Shape(2, 8, 4)) for seed in (1, 2)]
+    whole = Batch(*map(np.concatenate, zip(*halves, strict=True)))
+    separately = []
+    for half in halves:
+        separately.append((sums(network_step.gather(half, 1.0, SEED)), gathered(network_step)))
+        network_step.clear()
+    for half in halves:
+        network_step.gather(half, 1.0, SEED)
+    both, totals = gathered(network_step), read_sums(network_step.total())
+    np.testing.assert_allclose(totals.norm, norm_of(list(both.values())), rtol=1e-5)
+    np.testing.assert_allclose([totals.loss, totals.nll], np.sum([pair for pair, _ in separately], axis=0), rtol=1e-5)
+    assert (totals.targets, totals.tokens, totals.stop) == (whole.target_tokens, whole.tokens, 0)
+    network_step.clear()
+    whole_sums = sums(network_step.gather(whole, 1.0, SEED))
+    at_once = gathered(network_step)
+    network_step.clear()
+    np.testing.assert_allclose(np.sum([half_sums for half_sums, _ in separately], axis=0), whole_sums, rtol=1e-5)
+    assert len(both) == len(named_arrays(network_step.network))
+    for name, gradient in both.items():
+        size = 1e-5 * (1.0 + np.abs(gradient).max())
+        np.testing.assert_allclose(gradient, at_once[name], atol=size, err_msg=name)
+        np.testing.assert_allclose(gradient, sum(half[name] for _, half in separately), atol=size, err_msg=name)
+        # Each batch reaches each buffer; only a bias of the keys has no gradient.
+        for _, half in separately:
+            assert (np.abs(half[name]).max() > 1e-3) != name.endswith("key.bias"), name
+
+
+def test_loss_scale_multiplies_gradients_only(network_step):
+    batch = fine_tuning_batch(3, Shape(2, 8, 4))
+    plain_sums, plain = sums(network_step.gather(batch, 1.0, SEED)), gathered(network_step)
+    network_step.clear()
+    scaled_sums, scaled = sums(network_step.gather(batch, 1024.0, SEED)), gathered(network_step)
+    network_step.clear()
+    assert scaled_sums == plain_sums
+    for name, gradient in plain.items():
+        np.testing.assert_allclose(scaled[name], 1024.0 * gradient, rtol=1e-5, atol=1e-3, err_msg=name)
+
+
+# -- norm, clipping, clearing, by given gradients --------------------------------------------------------------------
+
+
+def test_gather_returns_loss_and_likelihood():
+    step, gradients = new_step("momentum"), given_gradients(1)
+    loss, nll = gather(step, gradients, 16.0)
+    expected = sum(np.sum(value * gradient) for value, gradient in zip(values(step.network), gradients, strict=True))
+    assert loss == pytest.approx(expected, rel=1e-5) and nll == pytest.approx(2.0 * expected, rel=1e-5)
+
+
+def test_norm_is_that_of_all_that_was_gathered():
+    step, first, second = new_step("momentum"), given_gradients(2), given_gradients(3)
+    gather(step, first, 8.0)
+    assert norm(step) == pytest.approx(8.0 * norm_of(first), rel=1e-6)
+    gather(step, second, 8.0)
+    assert norm(step) == pytest.approx(8.0 * norm_of([a + b for a, b in zip(first, second, strict=True)]), rel=1e-6)
+
+
+def test_a_wish_to_stop_is_counted():
+    step = new_step("momentum")
+    for stop in (False, True, True):
+        step.gather(GivenBatch(given_gradients(1), 1), 1.0, SEED, stop)
+    assert read_sums(step.total()).stop == 2
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5, 1e3])
+def test_gradients_are_clipped_by_their_global_norm(clip_norm):
+    """Momentum's first step is plain descent: it shows the gradients that were applied."""
+    step, batches, divisor = new_step("momentum", clip_norm), [given_gradients(4), given_gradients(5)], 7
+    before = values(step.network)
+    update(step, batches, divisor, loss_scale=256.0)
+    mean = [(a.astype(np.float64) + b) / divisor for a, b in zip(*batches, strict=True)]
+    shrink = min(1.0, clip_norm / norm_of(mean)) if clip_norm else 1.0
+    assert (shrink < 1.0) == (clip_norm == 0.5)
+    for old, new, gradient in zip(before, values(step.network), mean, strict=True):
+        np.testing.assert_allclose(new, old - RATE * shrink * gradient, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+def test_clear_forgets_whatever_was_gathered(bad):
+    step, gradients = new_step("momentum"), given_gradients(6)
+    before = values(step.network)
+    broken = given_gradients(7)
+    broken[1][2] = bad
+    gather(step, broken, 1.0)
+    assert not np.isfinite(norm(step))
+    step.clear()
+    update(step, [gradients])
+    for old, new, gradient in zip(before, values(step.network), gradients, strict=True):
+        np.testing.assert_allclose(new, old - RATE * gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_no_gradient_at_all_moves_nothing_though_clipping_divides_by_the_norm():
+    step = new_step("momentum", clip_norm=0.5)
+    before = values(step.network)
+    update(step, [[0.0 * gradient for gradient in given_gradients(8)]])
+    for old, new in zip(before, values(step.network), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+# -- optimizers ------------------------------------------------------------------------------------------------------
+
+
+def adam():
+    """rate * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + 1e-8): the order of Kingma and Ba (2015), section 2.
+
+    `nn.Adam` computes this form, in which epsilon stands beside the uncorrected sqrt(v), though its documentation
+    shows the other, sqrt(v / (1 - beta2^t)) + epsilon.
+    """
+    m, v, t = 0.0, 0.0, 0
+
+    def step(value, gradient):
+        nonlocal m, v, t
+        t += 1
+        m, v = 0.9 * m + 0.1 * gradient, 0.98 * v + 0.02 * gradient**2
+        return value - RATE * math.sqrt(1 - 0.98**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-8)
+
+    return step
+
+
+def lamb():
+    """You et al. (2020, algorithm 2): Adam's step and decay, rescaled to the parameter's norm."""
+    m, v, t = 0.0, 0.0, 0
+
+    def step(value, gradient):
+        nonlocal m, v, t
+        t += 1
+        m, v = 0.9 * m + 0.1 * gradient, 0.98 * v + 0.02 * gradient**2
+        move = m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.98**t)) + 1e-6)
+        if value.ndim > 1:
+            move = move + 0.01 * value
+        lengths = np.linalg.norm(value), np.linalg.norm(move)
+        return value - RATE * (lengths[0] / lengths[1] if min(lengths) > 0 else 1.0) * move
+
+    return step
+
+
+def momentum():
+    """The moving sum of gradients: m = 0.9 m + g."""
+    m = 0.0
+
+    def step(value, gradient):
+        nonlocal m
+        m = 0.9 * m + gradient
+        return value - RATE * m
+
+    return step
+
+
+FORMULAS = {"adam": adam, "lamb": lamb, "momentum": momentum}
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6])  # beside the small one the epsilons count
+@pytest.mark.parametrize("optimizer", FORMULAS)
+def test_optimizer_is_its_formula(optimizer, size):
+    step = new_step(optimizer)
+    expected = values(step.network)
+    formulas = [FORMULAS[optimizer]() for _ in expected]
+    for seed in (10, 11, 12):
+        gradients = given_gradients(seed, size)
+        update(step, [gradients])
+        expected = [formula(value, gradient.astype(np.float64))
+                    for formula, value, gradient in zip(formulas, expected, gradients, strict=True)]
+        for found, wanted in zip(values(step.network), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", FORMULAS)
+def test_loss_scale_does_not_change_the_update(optimizer):
+    results = []
+    for loss_scale in (1.0, 2.0**16, 2.0**-10):
+        step = new_step(optimizer)
+        for seed in (13, 14):
+            update(step, [given_gradients(seed)], 3, loss_scale)
+        results.append(values(step.network))
+    for other in results[1:]:
+        for found, wanted in zip(other, results[0], strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+# -- dropout ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_batch_of_each_step_and_rank_has_a_dropout_seed_of_its_own():
+    grid = [(seed, step, number, rank) for seed in (1, 2) for step in (1, 2, 70000) for number in (0, 1)
+            for rank in (0, 1)]
+    seeds = {dropout_seed(*place).tobytes() for place in grid}
+    assert len(seeds) == len(grid)
+    assert dropout_seed(*grid[0]).tobytes() in seeds and dropout_seed(*grid[0]).dtype == np.int32

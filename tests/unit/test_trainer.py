@@ -1,0 +1,241 @@
+"""The training loop: what is reported, validated, saved, repeated and gone on with."""
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.config import LearnRateConfig
+from src.common.errors import MassError, UsageError
+from src.runtime.device import require_compute_type
+from src.utils.load_weights import load_weights
+from src.utils.loss_monitor import LossMonitor
+from src.utils.lr_scheduler import learning_rate
+from tests.helpers.tiny_training import Workbench, events_of, losses_of, training_config, write_pairs
+
+PAIRS = 22  # in batches of 4: the epoch has 6 steps
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    return Workbench(write_pairs(folder, "train", PAIRS), write_pairs(folder, "valid", 6, seed=1))
+
+
+@pytest.fixture(scope="module")
+def plain(bench, tmp_path_factory):
+    """A run to its end: its result and folder."""
+    folder = tmp_path_factory.mktemp("mindspore")
+    return bench.run(folder), folder
+
+
+def same_weights(one, other):
+    one, other = (load_weights(str(path)).arrays for path in (one, other))
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def of_kind(folder, kind):
+    return [event for event in events_of(folder) if event["event"] == kind]
+
+
+def stops_at(step, when="step"):
+    """A monitor that sends this process a SIGTERM, as soon as it is told of a step or pauses for its validation."""
+
+    class Stopping(LossMonitor):
+        now = 0
+
+        def step(self, number, *arguments, **options):
+            super().step(number, *arguments, **options)
+            self.now = number
+            if when == "step" and number == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        def paused(self):
+            if when == "paused" and self.now == step:
+                self.now = None  # once
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().paused()
+
+    return Stopping
+
+
+# -- a run -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_a_function_of_its_configuration(bench, plain, tmp_path):
+    again = bench.run(tmp_path / "again")
+    assert events_of(tmp_path / "again") == events_of(plain[1]) and same_weights(again.checkpoint, plain[0].checkpoint)
+    bench.run(tmp_path / "other", model_config={"random_seed": 7})  # the weights are the same, the order is not
+    assert losses_of(tmp_path / "other") != losses_of(plain[1])
+
+
+def test_sink_mode_reads_back_later_and_changes_nothing_else(bench, plain, tmp_path):
+    result = bench.run(tmp_path, dataset_config={"dataset_sink_mode": True, "dataset_sink_step": 5})
+    assert losses_of(tmp_path) == losses_of(plain[1]) and same_weights(result.checkpoint, plain[0].checkpoint)
+
+
+def test_every_step_is_reported_with_its_rate(plain):
+    events = of_kind(plain[1], "train")
+    assert [event["step"] for event in events] == list(range(1, STEPS + 1))
+    assert [event["lr"] for event in events[:4]] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
+    metadata = load_weights(plain[0].checkpoint).metadata
+    assert metadata["step"] == STEPS
+    assert metadata["config"]["model_config"]["vocab_size"] == 13  # 0 was replaced by the records' own
+
+
+def test_validation_comes_every_valid_steps_and_at_the_end_of_each_epoch(plain):
+    events = of_kind(plain[1], "valid")
+    assert [event["step"] for event in events] == [4, 6, 8, 12]
+    best = min(events, key=lambda event: event["nll"])
+    assert plain[0].best_step == best["step"] == [event["step"] for event in events if event["best"]][-1]
+    assert load_weights(str(plain[1] / "best.safetensors")).metadata["step"] == best["step"]
+
+
+def test_validation_does_not_touch_training(bench, plain, tmp_path):
+    bench.run(tmp_path, training_config={"valid_steps": 1})
+    assert losses_of(tmp_path) == losses_of(plain[1])
+
+
+def test_overflowing_steps_are_skipped_and_the_scale_falls_until_they_pass(bench, plain, tmp_path):
+    bench.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**100,
+                                           "loss_scale_factor": 2.0**20})
+    skipped = of_kind(tmp_path, "skip")
+    assert 0 < len(skipped) < STEPS
+    assert [event["new_loss_scale"] for event in skipped] == [2.0 ** (100 - 20 * i) for i in range(1, len(skipped) + 1)]
+    # The scale does not show in what is reported, and a skipped step changes no weight.
+    assert losses_of(tmp_path)[0] == pytest.approx(losses_of(plain[1])[0])
+    assert len(losses_of(tmp_path)) == STEPS
+
+
+# -- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_patience_ends_a_run_that_no_longer_gets_better(bench, tmp_path):
+    result = bench.run(tmp_path, learn_rate_config={"lr": 1.0, "warmup_steps": 0},
+                       training_config={"valid_steps": 1, "patience": 3, "max_steps": 200})
+    events = of_kind(tmp_path, "valid")
+    assert result.steps == result.best_step + 3 == events[-1]["step"] < 200 and "3 validations" in result.reason
+    assert result.exit_code == 0 and result.checkpoint.endswith(f"ckpt-{result.steps}.safetensors")
+
+
+def test_epochs_end_a_run(bench, tmp_path):
+    result = bench.run(tmp_path, dataset_config={"epochs": 1}, training_config={"max_steps": 0})
+    assert result.steps == len(losses_of(tmp_path)) == 6 and result.reason == ""
+
+
+@pytest.mark.parametrize("sink", [False, True])
+def test_a_loss_that_is_no_number_ends_the_run_with_all_that_is_known(bench, tmp_path, sink):
+    with pytest.raises(MassError) as caught:
+        bench.run(tmp_path, learn_rate_config={"lr": 1e30, "clip_norm": 0.0, "warmup_steps": 0},
+                  dataset_config={"dataset_sink_mode": sink, "dataset_sink_step": 4})
+    message = str(caught.value)
+    rate = learning_rate(2, LearnRateConfig(lr=1e30, warmup_steps=0, decay_steps=1000))
+    assert f"step 2: the loss is nan, the norm of its gradients nan, at learning rate {rate:.6g} and loss scale 1:" \
+        in message
+    sentences = [line.split("  ->  ") for line in message.splitlines()[1:]]
+    folder = Path(bench.records.paths[0]).parent
+    pairs = [(folder / f"train.{side}.txt").read_text().splitlines() for side in ("source", "target")]
+    assert 1 <= len(sentences) <= 4
+    assert all((source.strip(), target) in zip(*pairs, strict=True) for source, target in sentences)
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("ckpt")]
+
+
+# -- going on --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("log_steps", [1, 5])
+@pytest.mark.parametrize("stop", [4, 9])  # where a validation and a checkpoint are due; in the middle of an epoch
+def test_a_resumed_run_is_the_uninterrupted_one(bench, tmp_path, stop, log_steps):
+    training = {"log_steps": log_steps, "max_steps": STEPS + 2}
+    whole = bench.run(tmp_path / "whole", training_config=training)
+    first = bench.run(tmp_path / "parts", training_config=training, monitor=stops_at(stop))
+    assert (first.steps, first.exit_code) == (stop, 143) and "signal" in first.reason
+    last = bench.run(tmp_path / "parts", training_config=training, resume=True)
+    assert events_of(tmp_path / "parts") == events_of(tmp_path / "whole")
+    assert same_weights(last.checkpoint, whole.checkpoint) and last.best_step == whole.best_step
+    for name in ("best", "latest"):
+        assert same_weights(*(tmp_path / part / f"{name}.safetensors" for part in ("parts", "whole")))
+
+
+def test_a_validation_that_a_signal_cut_short_is_made_up_for(bench, plain, tmp_path):
+    first = bench.run(tmp_path, monitor=stops_at(6, when="paused"))
+    assert first.steps == 6 and [event["step"] for event in of_kind(tmp_path, "valid")] == [4]
+    bench.run(tmp_path, resume=True)
+    assert events_of(tmp_path) == events_of(plain[1])
+
+
+def test_the_loss_scale_goes_on(bench, tmp_path):
+    scale = {"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**10, "scale_window": 5}
+    bench.run(tmp_path / "whole", loss_scale_config=scale)
+    bench.run(tmp_path / "parts", loss_scale_config=scale, monitor=stops_at(8))
+    bench.run(tmp_path / "parts", loss_scale_config=scale, resume=True)
+    scales = [[event["loss_scale"] for event in of_kind(tmp_path / part, "train")] for part in ("whole", "parts")]
+    assert scales[0] == scales[1] and scales[0][-1] == 2.0**12
+
+
+def test_a_finished_run_is_not_gone_on_with_unless_it_is_to_last_longer(bench, plain, tmp_path):
+    training = {"max_steps": 8}
+    first = bench.run(tmp_path, training_config=training)
+    before = os.stat(first.checkpoint).st_mtime_ns
+    again = bench.run(tmp_path, training_config=training, resume=True)
+    assert again == first and os.stat(first.checkpoint).st_mtime_ns == before
+    longer = bench.run(tmp_path, resume=True)
+    assert same_weights(longer.checkpoint, plain[0].checkpoint) and losses_of(tmp_path) == losses_of(plain[1])
+
+
+def test_the_state_of_a_checkpoint_says_where_it_is(plain):
+    state = json.loads((plain[1] / "ckpt-8.state.json").read_text())
+    assert (state["step"], state["epoch"], state["step_in_epoch"]) == (8, 1, 2)
+    assert state["score"]["last_step"] == 8 and state["data"]["examples"] == PAIRS
+    assert state["config"]["learn_rate_config"]["optimizer"] == "adam"
+
+
+# -- half precision --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def half(bench):
+    return Workbench(bench.records.paths[0], model_config={"compute_type": "float16"})
+
+
+def test_half_precision_learns_the_same_to_its_rounding(half, plain, tmp_path):
+    half.run(tmp_path, loss_scale_config={"init_loss_scale": 1024.0})
+    found, wanted = losses_of(tmp_path), losses_of(plain[1])
+    assert found == pytest.approx(wanted, rel=1e-2) and found != pytest.approx(wanted, rel=1e-6)
+    weights = load_weights(str(tmp_path / "latest.safetensors")).arrays
+    assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
+
+
+def test_gradients_that_overflow_in_half_precision_make_the_scale_fall(half, plain, tmp_path):
+    half.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**24,
+                                          "loss_scale_factor": 16.0})
+    skipped = of_kind(tmp_path, "skip")
+    assert 0 < len(skipped) < STEPS // 2
+    assert [event["step"] for event in skipped] == list(range(1, len(skipped) + 1))
+    good = losses_of(tmp_path)[len(skipped) :]
+    assert good[0] == pytest.approx(losses_of(plain[1])[len(skipped)], rel=0.2) and good[-1] < good[0]
+
+
+def test_the_scale_climbs_until_half_precision_overflows(half, tmp_path):
+    half.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**8, "scale_window": 1,
+                                          "loss_scale_factor": 8.0})
+    skipped = [event["step"] for event in of_kind(tmp_path, "skip")]
+    scales = [event["loss_scale"] for event in of_kind(tmp_path, "train")]
+    assert skipped and 1 not in skipped
+    for step in range(1, STEPS):
+        assert scales[step] == scales[step - 1] * (1 / 8 if step in skipped else 8)
+
+
+def test_an_overflow_at_a_static_scale_ends_the_run(half, tmp_path):
+    with pytest.raises(MassError, match="step 1: .*static loss scale 1.67772e.07.*init_loss_scale"):
+        half.run(tmp_path, loss_scale_config={"init_loss_scale": 2.0**24})
+
+
+def test_a_type_the_device_cannot_multiply_in_is_refused(half):
+    for compute_type in ("float32", "float16"):
+        require_compute_type(training_config("", model_config={"compute_type": compute_type}))
+    with pytest.raises(UsageError, match="compute_type is bfloat16: .*no kernel.* CPU; use float32 or float16"):
+        require_compute_type(training_config("", model_config={"compute_type": "bfloat16"}))

@@ -1,0 +1,68 @@
+"""The training state: its JSON, and the score it keeps."""
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.config import Config
+from src.checkpoints.score import Score
+from src.checkpoints.training_state import DataIdentity, TrainingState
+from src.common.errors import MassError
+
+STATE = TrainingState(
+    step=17, epoch=2, step_in_epoch=3, loss_scale=2.0**-3, good_steps=5, score=Score(1.0 / 3.0, 14, 14, 0),
+    unreported={"loss": 0.1 + 0.2, "nll": 1e-17, "targets": 7, "tokens": 9},
+    data=DataIdentity("pairs", 22, 170, 7, 2, 6, 50), vocabulary={"file": "v.bin", "size": 13, "fingerprint": "ab"},
+    config=Config())
+TEXT = STATE.to_json(files={"a": {"bytes": 3}})
+
+
+def test_a_state_comes_back_from_json_to_the_last_bit():
+    assert TrainingState.from_json(TEXT) == (STATE, {"files": {"a": {"bytes": 3}}})
+
+
+@given(st.integers(0, len(TEXT) - 1), st.characters(codec="ascii"))
+@settings(deadline=None)
+def test_no_changed_character_goes_unnoticed(place, character):
+    """Unless it changes nothing, as one blank more or less between two keys."""
+    changed = TEXT[:place] + character + TEXT[place + 1 :]
+    try:
+        state, more = TrainingState.from_json(changed)
+    except MassError:
+        return
+    assert (state, more) == TrainingState.from_json(TEXT)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", TEXT[: len(TEXT) // 2], TEXT.replace("{", "[")])
+def test_what_is_no_state_is_damaged(text):
+    with pytest.raises(MassError, match="damaged"):
+        TrainingState.from_json(text)
+
+
+@given(st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0, float("nan")]), min_size=1), st.integers(0, 4))
+def test_score_is_the_first_smallest_and_counts_what_came_since(figures, patience):
+    score, ended = Score(), None
+    for step, nll in enumerate(figures, start=1):
+        score = score.after(step, nll)
+        if score.exhausts(patience) and ended is None:
+            ended = step
+    numbers = {step: nll for step, nll in enumerate(figures, start=1) if not math.isnan(nll)}
+    best = min(numbers, key=lambda step: (numbers[step], step), default=None)
+    assert (score.best_nll, score.best_step) == (numbers.get(best), best)
+    assert score.without_gain == len(figures) - (best or 0) and score.last_step == len(figures)
+    assert patience or ended is None
+
+
+def test_patience_is_a_number_of_validations_in_a_row():
+    score, course = Score(), []
+    for step, nll in enumerate([3.0, 2.0, 2.0, 2.5, 1.0, 1.1, 1.2, 1.3], start=1):
+        score = score.after(step, nll)
+        course.append(score.exhausts(3))
+    assert course == [False] * 7 + [True]
+
+
+def test_scores_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Score().best_step = 3
