@@ -13,7 +13,7 @@ from subword_nmt.learn_bpe import learn_bpe
 
 from src.common.errors import MassError
 from src.common.native_library import build_library
-from src.utils import bpe_encoders
+from src.utils.bpe import encoders
 from src.utils.bpe.codes import BpeCodes
 from src.utils.bpe.encoders import CompiledEncoder, LibraryEncoder
 from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, join_subwords
@@ -37,7 +37,7 @@ def codes(tmp_path_factory) -> str:
 
 def require_compiler() -> None:
     try:
-        build_library(bpe_encoders._SOURCE, bpe_encoders._load)
+        build_library(encoders._SOURCE, encoders._load)
     except MassError as error:
         pytest.skip(str(error))
 
@@ -156,7 +156,7 @@ def test_symbols_and_unknown_words_stay_as_they_are(encoding):
 
 
 def test_more_words_than_are_remembered_change_nothing(encoding, codes, monkeypatch):
-    monkeypatch.setattr(bpe_encoders, "_CACHE_WORDS", 500)
+    monkeypatch.setattr(encoders, "_CACHE_WORDS", 500)
     compiled = isinstance(encoding._encoder, CompiledEncoder)  # remembers 65,536 words
     letters, length = ("lowest-", 6) if compiled else ("lowe", 5)
     words = ["".join(word) for word in product(letters, repeat=length)]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from src.common import native_library
 from src.common.errors import MassError, UsageError
 from src.transformer.kernels import build
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.operators.selection import choose_operators
-from src.utils import native_library
 from tests.helpers.paths import ROOT
 from tests.helpers.tiny_network import require_compiler
 

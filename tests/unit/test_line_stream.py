@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.common import line_stream
 from src.common.errors import MassError
 from src.common.line_stream import LineStream
-from src.utils import line_stream
 
 
 def stream_of(data, **options):

@@ -253,7 +253,8 @@ def python(code: str, folder: str, **environment: str) -> subprocess.CompletedPr
 
 def test_results_do_not_depend_on_the_number_of_threads(tmp_path):
     require_compiler()
-    code = ("import src\nfrom src.transformer.kernels.build import build_kernels\nfrom tests import test_operators\n"
+    code = ("import src\nfrom src.transformer.kernels.build import build_kernels\n"
+            "from tests.unit import test_operators\n"
             "print(build_kernels().threads, test_operators.digest_of_results())")
     one, three = (python(code, str(tmp_path), OMP_NUM_THREADS=threads) for threads in ("1", "3"))
     assert one.returncode == three.returncode == 0, one.stderr + three.stderr

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.common.ragged import RaggedArray
-from src.dataset import length_classes
+from src.dataset.batching import lengths as lengths_module
 from src.dataset.batching.lengths import ExampleLengths, LengthHistogram
 from src.dataset.batching.packing import choose_rows, pack
 
@@ -95,7 +95,7 @@ def test_long_sentences_get_longer_rows_within_limits():
 def test_lengths_are_counted_and_examples_sorted(pairs, stretch):
     source, target = np.array(pairs).T
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(length_classes, "_STRETCH", stretch)  # as if the data were large
+        patch.setattr(lengths_module, "_STRETCH", stretch)  # as if the data were large
         lengths = ExampleLengths([column(source), column(target)])
         expected = histogram(source, target)
         for found, wanted in zip(lengths.histogram, expected, strict=True):
@@ -116,7 +116,7 @@ def test_sentences_have_the_target_lengths_of_the_objective():
 
 
 def test_too_many_classes_are_rounded_up(monkeypatch):
-    monkeypatch.setattr(length_classes, "_MOST_CLASSES", 12)
+    monkeypatch.setattr(lengths_module, "_MOST_CLASSES", 12)
     generator = np.random.default_rng(0)
     source, target = generator.integers(1, 31, 300), generator.integers(1, 21, 300)
     lengths = ExampleLengths([column(source), column(target)])

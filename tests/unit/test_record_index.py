@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from src.common.errors import MassError
-from src.dataset import record_index, record_reader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
+from src.dataset.records import index as record_index
+from src.dataset.records import reader as record_reader
 from src.dataset.records.files import index_path, info_path
 from src.dataset.records.index import values_type
 from src.dataset.records.record_set import load_records, write_records

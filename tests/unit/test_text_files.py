@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.common import text_files
 from src.common.errors import MassError
 from src.common.text_files import FilePart, batches_of_parts, decode_lines, file_parts, read_lines
-from src.utils import text_files
 
 BOM = b"\xef\xbb\xbf"
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import word_tokenize
 
+from src.common import text_files
 from src.common.arguments import RunOptions
 from src.common.errors import MassError, UsageError
 from src.common.parallel import map_in_order
@@ -16,7 +17,6 @@ from src.text.conversion import Conversion, ConvertedText, convert_files, plan_o
 from src.text.nltk_tokenizer import ChunkTokenizer
 from src.text.recent_words import RecentWords
 from src.text.tokenization import find_corpus, tokenize_corpus, tokenize_text
-from src.utils import text_files
 
 nltk_tokens = partial(word_tokenize, preserve_line=True)
 
