@@ -1,6 +1,5 @@
 """The first examples of a data set as text, for a look at what training will see: --inspect of the data-set scripts."""
 import sys
-import unicodedata
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -8,13 +7,13 @@ from itertools import islice
 import numpy as np
 
 from src.common.errors import UsageError
+from src.common.text_table import table_lines
 from src.dataset.records.record_set import RecordSet, load_records
 from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import BOS_INDEX, Dictionary
 
 LANGUAGE_MODEL = "mass"  # the default of dataset_config.language_model
-_WIDTH = 118
 
 
 def inspection_flags() -> ArgumentParser:
@@ -76,7 +75,7 @@ def _sentence(records: RecordSet, index: int, vocabulary: Dictionary, generator:
             cells[position] = symbol
         rows[name] = cells
     yield f"  text           {_text(ids, vocabulary)}"
-    yield from _table({"position": [str(position) for position in range(len(ids))], **rows})
+    yield from table_lines({"position": [str(position) for position in range(len(ids))], **rows})
 
 
 def _pair(records: RecordSet, index: int, vocabulary: Dictionary, generator: np.random.Generator) -> Iterator[str]:
@@ -96,27 +95,3 @@ def _text(ids: np.ndarray, vocabulary: Dictionary) -> str:
 
 def _symbols(ids: np.ndarray, vocabulary: Dictionary) -> list[str]:
     return [vocabulary[index] for index in ids]
-
-
-def _table(rows: dict[str, list[str]]) -> Iterator[str]:
-    """Rows of equally many cells, one below the other; cells that do not fit into a line go on below all of them."""
-    widths = [max(map(_width, cells)) for cells in zip(*rows.values(), strict=True)]
-    start = 0
-    while start < len(widths):
-        end, used = start, 0
-        while end < len(widths) and (end == start or used + widths[end] + 1 <= _WIDTH - 17):
-            used += widths[end] + 1
-            end += 1
-        for name, cells in rows.items():
-            padded = (cell + " " * (width - _width(cell)) for cell, width in
-                      zip(cells[start:end], widths[start:end], strict=True))
-            yield f"  {name:<14} {' '.join(padded)}".rstrip()
-        start = end
-        if start < len(widths):
-            yield ""
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal: Chinese characters, for example, take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character)
-               for character in text)
