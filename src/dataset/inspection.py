@@ -8,6 +8,7 @@ import numpy as np
 
 from src.common.errors import UsageError
 from src.common.text_table import table_lines
+from src.dataset.batching.batch import Batch
 from src.dataset.records.record_set import RecordSet, load_records
 from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
 from src.utils.byte_pair_encoding import join_subwords
@@ -95,3 +96,38 @@ def _text(ids: np.ndarray, vocabulary: Dictionary) -> str:
 
 def _symbols(ids: np.ndarray, vocabulary: Dictionary) -> list[str]:
     return [vocabulary[index] for index in ids]
+
+
+def describe_batch(batch: Batch, vocabulary: Dictionary, rows: int) -> Iterator[str]:
+    """Yield the first rows of a batch as the network receives them: each array on a line of its own, with the tokens.
+
+    Padding at the end of a row is left out and counted.
+    """
+    count, source_len = batch.source_ids.shape
+    yield f"a batch of {count} rows x ({source_len} source + {batch.labels.shape[1]} target) positions, " \
+          f"{batch.tokens} tokens"
+    for row in range(min(rows, count)):
+        examples = int(batch.source_segments[row].max())
+        yield f"\nrow {row}: {examples} example{'s' * (examples != 1)}"
+        arrays = {name: array[row] for name, array in batch._asdict().items()}
+        yield from _batch_side(arrays, "source_segments", {"source_ids": "encoder input"}, vocabulary)
+        yield ""
+        yield from _batch_side(arrays, "decoder_segments",
+                               {"decoder_input_ids": "decoder input", "labels": "label"}, vocabulary)
+
+
+def _batch_side(arrays: dict[str, np.ndarray], segments: str, tokens: dict[str, str],
+                vocabulary: Dictionary) -> Iterator[str]:
+    """One side of a row: `tokens` names the arrays of ids, whose tokens are shown too."""
+    side = segments.partition("_")[0]
+    present = np.count_nonzero(arrays[segments])
+    cells = {}
+    for name, array in arrays.items():
+        if name.startswith(side) or name in tokens:
+            cells[name] = list(map(str, array[:present]))
+            if name in tokens:
+                cells[tokens[name]] = [vocabulary[index] for index in array[:present]]
+    yield from table_lines(cells)
+    padding = len(arrays[segments]) - present
+    if padding:
+        yield f"  and {padding} position{'s' * (padding > 1)} of padding"

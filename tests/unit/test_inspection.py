@@ -1,14 +1,17 @@
 """--inspect: what is shown is what the language model makes of the records."""
+import itertools
 import re
 
 import numpy as np
 import pytest
 
+from src.common.ragged import RaggedArray
+from src.dataset.batching.batch import Batch, Shape, pair_collate
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.dataset.inspection import inspect_records
+from src.dataset.inspection import describe_batch, inspect_records
 from src.dataset.mono_data_loader import MonoLingualDataLoader
 from src.dataset.records.record_set import write_records
-from src.language_model import MassLanguageModel
+from src.language_model import MassLanguageModel, NoiseChannelLanguageModel
 from src.utils.dictionary import Dictionary
 
 VOCABULARY = Dictionary.from_counts({"the": 9, "ca@@": 8, "t": 7, "sat": 6, "\u732b": 5})
@@ -77,3 +80,21 @@ def test_pairs(tmp_path, noise):
     assert row(shown, "encoder input") == [*(["<mask>"] * 3 if noise else ["the", "ca@@", "t"]), "</s>"]
     assert row(shown, "decoder input") == ["<s>", "ca@@", "t", "sat"]
     assert row(shown, "predicted") == ["ca@@", "t", "sat", "</s>"]
+
+
+def test_a_batch_is_shown_as_the_network_receives_it():
+    source, target = (RaggedArray.from_sequences(side) for side in ([[5, 6, 2], [6, 2]], [[6, 2], [5, 5, 2]]))
+    collate = pair_collate(source, target, NoiseChannelLanguageModel(0.0), attend_to_masks=False)
+    batch = collate(np.array([[0, 1], [1, -1]]), Shape(2, 6, 5), np.random.default_rng(0))
+    heading, *lines = describe_batch(batch, VOCABULARY, 2)
+    assert heading == "a batch of 2 rows x (6 source + 5 target) positions, 15 tokens"
+    starts = [lines.index("\nrow 0: 2 examples"), lines.index("\nrow 1: 1 example"), len(lines)]
+    for row, (start, end) in enumerate(itertools.pairwise(starts)):
+        shown = {line.split()[0]: list(map(int, line.split()[1:])) for line in lines[start:end] if "_" in line or
+                 line.startswith("  labels")}
+        assert shown.keys() == set(Batch._fields)
+        for name, array in batch._asdict().items():
+            assert shown[name] + [0] * (array.shape[1] - len(shown[name])) == array[row].tolist(), name
+        (tokens,) = (line.split()[2:] for line in lines[start:end] if line.startswith("  encoder input"))
+        assert tokens == [VOCABULARY[index] for index in shown["source_ids"]]
+    assert "  and 1 position of padding" in lines and "  and 4 positions of padding" in lines
