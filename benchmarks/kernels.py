@@ -153,7 +153,7 @@ def compare_operators(args: argparse.Namespace, generator: np.random.Generator) 
     seed = np.array([1, 2], np.int32)
     x, inner, bias = normal(args.rows, args.hidden), normal(args.rows, args.inner), normal(args.hidden)
     for title, columns in (("product", args.inner), ("logits", args.vocabulary)):
-        both_forms(title, lambda own: own.product(), [x, normal(columns, args.hidden)], (args.rows, columns))
+        both_forms(title, lambda own: own.matmul(), [x, normal(columns, args.hidden)], (args.rows, columns))
     both_forms("layer norm", lambda own: own.layer_norm(1e-5), [x, bias, bias], x.shape)
     both_forms("residual", lambda own: own.residual(DROPOUT), [x, normal(*x.shape), bias, seed], x.shape)
     both_forms("relu", lambda own: own.activation("relu", DROPOUT), [inner, normal(args.inner), seed], inner.shape)

@@ -13,7 +13,7 @@ from mindspore import dtype as mstype
 
 from src.dataset.batching.batch import Batch
 from src.runtime.distributed import Ranks, SumOverRanks
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 from src.transformer.transformer_for_train import TransformerForTrain
 
 

@@ -5,7 +5,7 @@ from config.config import ModelConfig
 from src.transformer.feed_forward_network import FeedForwardNetwork
 from src.transformer.layer_norm import LayerNorm
 from src.transformer.multi_head_attention import MultiHeadAttention
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 from src.transformer.residual_conn import ResidualConn
 from src.transformer.self_attention import SelfAttention
 

@@ -2,7 +2,7 @@
 from mindspore import Parameter, Tensor, nn
 from mindspore.common.initializer import initializer
 
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 from src.utils.initializer import uniform_weights
 
 
@@ -16,7 +16,7 @@ class Dense(nn.Cell):
         super().__init__()
         self.weight = Parameter(Tensor(uniform_weights(out_features, in_features, seed)))
         self.bias = Parameter(initializer("zeros", (out_features,)))
-        self.multiply = operators.product()
+        self.multiply = operators.matmul()
 
     def product(self, x: Tensor) -> Tensor:
         """x W^T."""

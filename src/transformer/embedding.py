@@ -4,7 +4,7 @@ import math
 from mindspore import Parameter, Tensor, nn, ops
 
 from config.config import ModelConfig
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 from src.transformer.positional_embedding import PositionalEmbedding
 from src.utils.initializer import embedding_table
 

@@ -3,7 +3,7 @@ from mindspore import Tensor, nn
 
 from config.config import ModelConfig
 from src.transformer.dense import Dense
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 
 
 class FeedForwardNetwork(nn.Cell):

@@ -2,7 +2,7 @@
 from mindspore import Tensor, nn, ops
 
 from src.transformer.embedding import Embedding
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 
 
 class LabelSmoothedLoss(nn.Cell):

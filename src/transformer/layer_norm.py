@@ -2,7 +2,7 @@
 from mindspore import Parameter, Tensor, nn
 from mindspore.common.initializer import initializer
 
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 
 
 class LayerNorm(nn.Cell):

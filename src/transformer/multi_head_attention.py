@@ -4,8 +4,8 @@ from mindspore import dtype as mstype
 
 from config.config import ModelConfig
 from src.transformer.dense import Dense
+from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import DotProductAttention, split_heads
-from src.transformer.operators.selection import Operators
 
 
 class MultiHeadAttention(nn.Cell):

@@ -2,7 +2,7 @@
 from mindspore import Tensor, nn
 
 from src.transformer.layer_norm import LayerNorm
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 
 
 class ResidualConn(nn.Cell):

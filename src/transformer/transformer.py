@@ -7,7 +7,7 @@ from config.config import ModelConfig
 from src.transformer.decoder import Decoder
 from src.transformer.embedding import Embedding
 from src.transformer.encoder import Encoder
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 
 NO_SEED = Tensor([0, 0], mstype.int32)  # where nothing is dropped out, no seed is looked at
 

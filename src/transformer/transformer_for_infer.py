@@ -6,7 +6,6 @@ from src.transformer.decoding.constraints import candidates_needed
 from src.transformer.decoding.graph_steps import GraphSteps
 from src.transformer.decoding.options import SearchOptions
 from src.transformer.decoding.step import StepResult
-from src.transformer.operators.c_operators import COperators
 from src.transformer.transformer import Transformer
 
 
@@ -42,9 +41,9 @@ class TransformerForInfer:
 
 
 def _make_steps(transformer: Transformer, batch: int, options: SearchOptions) -> GraphSteps | CSteps:
-    """In the form of the network's operators."""
+    """The steps that go with the network's operators: in C if those are C kernels, else as MindSpore graphs."""
     sizes = (batch, options.width, options.max_length,
              candidates_needed(options, transformer.embedding.table.shape[0]), options.attention)
-    if isinstance(transformer.operators, COperators):
-        return CSteps(transformer.operators.library, transformer, *sizes)
+    if transformer.operators.kernel_library:
+        return CSteps(transformer.operators.kernel_library, transformer, *sizes)
     return GraphSteps(transformer, *sizes)

@@ -3,7 +3,7 @@ from mindspore import Tensor, nn, ops
 
 from config.config import ModelConfig
 from src.transformer.label_smoothed_loss import LabelSmoothedLoss
-from src.transformer.operators.selection import Operators
+from src.transformer.operators.interface import Operators
 from src.transformer.transformer import Transformer
 
 

@@ -14,8 +14,8 @@ from src.dataset.batching.batch import Batch, Shape, pair_collate, sentence_coll
 from src.language_model import MassLanguageModel, NoiseChannelLanguageModel
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators
+from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
-from src.transformer.operators.selection import Operators
 from src.utils.dictionary import EOS_INDEX, SPECIAL_SYMBOLS
 
 MODEL = ModelConfig(random_seed=3, seq_length=8, vocab_size=31, hidden_size=16, num_hidden_layers=2,

@@ -86,7 +86,7 @@ def loss_case(rows: int, hidden: int, symbols: int, smoothing: float) -> Case:
 
 def product_case(rows: int, in_features: int, out_features: int) -> Case:
     generator = np.random.default_rng((rows, in_features))
-    return Case(lambda own: own.product(), [normal(generator, rows, in_features),
+    return Case(lambda own: own.matmul(), [normal(generator, rows, in_features),
                                             normal(generator, out_features, in_features)],
                 normal(generator, rows, out_features))
 

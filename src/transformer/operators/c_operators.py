@@ -22,41 +22,41 @@ def _like(*inputs: int):
 
 
 class COperators:
-    """Makes the operators of one network; `library` is the path of the compiled kernels."""
+    """The operators of one network as C kernels; `kernel_library` is the path of the compiled library."""
 
-    def __init__(self, library: str):
-        self.library = library
+    def __init__(self, kernel_library: str):
+        self.kernel_library = kernel_library
         self._sites = count()
 
-    def product(self) -> nn.Cell:
+    def matmul(self) -> nn.Cell:
         """As MindSpore has it where oneDNN, which the kernel needs, is not within reach."""
-        if not ctypes.CDLL(self.library).products_available():
-            return mindspore_operators.MindSporeOperators().product()
-        return _Product(self.library)
+        if not ctypes.CDLL(self.kernel_library).products_available():
+            return mindspore_operators.MindSporeOperators().matmul()
+        return _Product(self.kernel_library)
 
     def sum_of_squares(self) -> nn.Cell:
-        return _SumOfSquares(self.library)
+        return _SumOfSquares(self.kernel_library)
 
     def layer_norm(self, epsilon: float) -> nn.Cell:
-        return _LayerNorm(self.library, epsilon)
+        return _LayerNorm(self.kernel_library, epsilon)
 
     def residual(self, dropout: float) -> nn.Cell:
-        return _Residual(self.library, dropout, next(self._sites))
+        return _Residual(self.kernel_library, dropout, next(self._sites))
 
     def activation(self, name: str, dropout: float) -> nn.Cell:
         """ReLU; others as MindSpore has them."""
         if name != "relu":
             return mindspore_operators.MindSporeOperators().activation(name, dropout)
-        return _Relu(self.library, dropout, next(self._sites))
+        return _Relu(self.kernel_library, dropout, next(self._sites))
 
     def attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
-        return _Attention(self.library, num_heads, dropout, causal, next(self._sites))
+        return _Attention(self.kernel_library, num_heads, dropout, causal, next(self._sites))
 
     def embedding(self, scale: float, dropout: float) -> nn.Cell:
-        return _Embedding(self.library, scale, dropout, next(self._sites))
+        return _Embedding(self.kernel_library, scale, dropout, next(self._sites))
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
-        return _CrossEntropy(self.library, self.product(), target_weight, other_weight)
+        return _CrossEntropy(self.kernel_library, self.matmul(), target_weight, other_weight)
 
 
 class _Kernels(nn.Cell):

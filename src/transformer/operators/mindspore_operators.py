@@ -18,13 +18,15 @@ class MindSporeOperators:
     gradients, norms, weights of attentions, and losses are float32 in any case.
     """
 
+    kernel_library = ""
+
     def __init__(self, compute_type: str = "float32"):
         self._type = getattr(mstype, compute_type)
 
     def sum_of_squares(self) -> nn.Cell:
         return SumOfSquares()
 
-    def product(self) -> nn.Cell:
+    def matmul(self) -> nn.Cell:
         return Product(self._type)
 
     def layer_norm(self, epsilon: float) -> nn.Cell:
@@ -43,7 +45,7 @@ class MindSporeOperators:
         return Embedding(scale, dropout)
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
-        return CrossEntropy(target_weight, other_weight, self.product())
+        return CrossEntropy(target_weight, other_weight, self.matmul())
 
 
 class Product(nn.Cell):

@@ -4,9 +4,8 @@ from typing import NamedTuple
 from src.common.errors import MassError, UsageError
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators
+from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
-
-Operators = MindSporeOperators | COperators
 
 
 class Choice(NamedTuple):

@@ -1,0 +1,83 @@
+"""The interface of the operators that the network is made of."""
+from typing import Protocol
+
+from mindspore import nn
+
+
+class Operators(Protocol):
+    """A factory of operators for one network. Each method returns a cell; its docstring gives the cell's signature.
+
+    All matrices are float32 and flat, [rows, columns]. A `product` is the result of a matrix multiplication to which
+    the bias of the dense layer has not been added yet: the operator adds the bias in the same pass over memory.
+    `dropout_seed` is an int32 tensor [2] that changes with every training step. Cells drop nothing out in evaluation
+    (`set_train(False)`).
+
+    There are two implementations: MindSporeOperators (mindspore_operators.py), composed of MindSpore's own operators
+    for every device, and COperators (c_operators.py), C kernels for the CPU. `choose_operators` (selection.py) chooses
+    between them.
+
+    Attributes:
+        kernel_library: path of the compiled C kernels that these operators run, "" if they run none. The search runs
+            its steps with the same library.
+    """
+
+    kernel_library: str
+
+    def matmul(self) -> nn.Cell:
+        """Return the cell (x, weight) -> x weight^T.
+
+        x [rows, in_features], weight [out_features, in_features] -> [rows, out_features].
+        """
+
+    def sum_of_squares(self) -> nn.Cell:
+        """Return the cell (x) -> the sum of the squares of x, a tensor of any shape -> [1]."""
+
+    def layer_norm(self, epsilon: float) -> nn.Cell:
+        """Return the cell (x, gamma, beta) -> (x - mean) / sqrt(variance + epsilon) * gamma + beta.
+
+        Mean and variance are those of each row (Ba et al., 2016).
+        x [rows, columns], gamma and beta [columns] -> [rows, columns].
+        """
+
+    def residual(self, dropout: float) -> nn.Cell:
+        """Return the cell (x, product, bias, dropout_seed) -> x + dropout(product + bias).
+
+        x and product [rows, columns], bias [columns] -> [rows, columns].
+        """
+
+    def activation(self, name: str, dropout: float) -> nn.Cell:
+        """Return the cell (product, bias, dropout_seed) -> dropout(activation(product + bias)).
+
+        `name` is "relu" or "gelu" (the exact form, with erf).
+        product [rows, columns], bias [columns] -> [rows, columns].
+        """
+
+    def attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
+        """Return the cell of scaled dot-product attention within segments (Vaswani et al., 2017, 3.2).
+
+        (queries, keys, values, query_bias, key_bias, value_bias, query_segments, key_segments, dropout_seed) ->
+        dropout(softmax(q k^T / sqrt(head_size))) v for each head, with q = queries + query_bias, and so on.
+
+        queries [batch * query_len, hidden], keys and values [batch * key_len, hidden], the biases [hidden] ->
+        the context [batch * query_len, hidden]. Segments are int32: a row may hold several sentences, which are
+        numbered from 1 in query_segments [batch, query_len]; 0 is padding. A query of segment s attends to the keys
+        whose key_segments [batch, key_len] is s; if `causal`, only to those up to its own place in the segment. Masked
+        keys of segment s have -s, padding has 0. The context of padding is undefined.
+        """
+
+    def embedding(self, scale: float, dropout: float) -> nn.Cell:
+        """Return the cell (table, ids, positions, position_table, dropout_seed) -> embedded tokens with positions.
+
+        The result is dropout(table[ids] * scale + position_table[positions]).
+        table [vocab_size, hidden], ids and positions [rows] int32, position_table [positions, hidden] ->
+        [rows, hidden].
+        """
+
+    def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
+        """Return the cell (states, table, labels) -> label-smoothed loss and negative log-likelihood of each row.
+
+        With logits z = states table^T, label y and lse(z) = log(sum(exp(z))), the loss is
+        lse(z) - target_weight * z_y - other_weight * sum(z), and the negative log-likelihood is lse(z) - z_y. Both are
+        0 where the label is <pad> (0). Only the gradient of the loss may be used.
+        states [rows, hidden], table [vocab_size, hidden], labels [rows] int32 -> [rows], [rows].
+        """
