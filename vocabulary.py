@@ -1,6 +1,6 @@
 """Make, show, compare and convert vocabularies (.dict.bin files).
 
-A vocabulary is a list of symbols. Its fingerprint (sha256 over the symbols in order) is in the records and checkpoints
+A vocabulary is a list of tokens. Its fingerprint (sha256 over the tokens in order) is in the records and checkpoints
 made with it: they go with that vocabulary and no other. `python vocabulary.py COMMAND -h` tells the flags of a command.
 """
 import argparse
@@ -47,18 +47,18 @@ def merge_command(args: argparse.Namespace) -> None:
 
 
 def show_command(args: argparse.Namespace) -> None:
-    """Show size, fingerprint, special symbols, and the most and least frequent words."""
+    """Show size, fingerprint, special tokens, and the most and least frequent words."""
     print(describe(args.vocabulary, Dictionary.load_from_persisted_dict(args.vocabulary), args.count))
 
 
 def compare_command(args: argparse.Namespace) -> int:
-    """Compare two vocabularies: the first id that differs, and the symbols that only one of them has.
+    """Compare two vocabularies: the first id that differs, and the tokens that only one of them has.
 
-    Ends with 0 if all symbols and ids are the same, else with 1.
+    Ends with 0 if all tokens and ids are the same, else with 1.
     """
     comparison = compare(args.first, args.second)
     print(comparison.text)
-    return 0 if comparison.same_symbols else 1
+    return 0 if comparison.same_tokens else 1
 
 
 def convert_command(args: argparse.Namespace) -> None:
@@ -70,10 +70,10 @@ def convert_command(args: argparse.Namespace) -> None:
     old = read_pickled_dictionary(args.old)
     vocabulary = convert_dictionary(old, args.renumber)
     print(save(vocabulary, args.output, args.overwrite))
-    if vocabulary.symbols == old.symbols:
-        print(f"all {len(vocabulary):,} symbols have the ids they had in {args.old}")
+    if vocabulary.tokens == old.tokens:
+        print(f"all {len(vocabulary):,} tokens have the ids they had in {args.old}")
     else:
-        print(f"the ids are new ({len(old.symbols):,} symbols before, {len(vocabulary):,} now): records must be made "
+        print(f"the ids are new ({len(old.tokens):,} tokens before, {len(vocabulary):,} now): records must be made "
               f"anew, and checkpoints trained with {args.old} do not go with this vocabulary")
 
 
@@ -108,7 +108,7 @@ def parse_arguments() -> argparse.Namespace:
     command = add_writing_command(commands, "convert", convert_command)
     command.add_argument("old", metavar="PICKLE")
     command.add_argument("--renumber", action="store_true",
-                         help="give new ids if the old ones cannot stay, because the special symbols are not ids 0..4 "
+                         help="give new ids if the old ones cannot stay, because the special tokens are not ids 0..4 "
                               "in the order <pad> <s> </s> <unk> <mask>")
     return parser.parse_args()
 

@@ -10,7 +10,7 @@ from benchmarks.engines.workload import LONGEST
 from src.common.errors import MassError
 from src.common.files import list_files, require_file
 from src.common.ragged import RaggedArray
-from src.utils.dictionary import EOS_INDEX, SPECIAL_SYMBOLS, UNK_INDEX
+from src.utils.dictionary import EOS_INDEX, SPECIAL_TOKENS, UNK_INDEX
 
 EXAMPLES = 20_000  # drawn from the text: enough for the plan of batches to be that of a large corpus
 
@@ -49,7 +49,7 @@ def generate(columns: dict[str, float], seed: int) -> Text:
 def encode(text: Text, vocabulary: int) -> dict[str, RaggedArray]:
     """Ids of the words, </s> at the end: the most frequent words fill the vocabulary, the rest are <unk>."""
     counts = collections.Counter(itertools.chain.from_iterable(itertools.chain(*text.columns.values())))
-    first = len(SPECIAL_SYMBOLS)
+    first = len(SPECIAL_TOKENS)
     ids = {word: first + rank for rank, (word, _) in enumerate(counts.most_common(vocabulary - first))}
     return {column: RaggedArray.from_sequences([*(ids.get(word, UNK_INDEX) for word in sentence), EOS_INDEX]
                                                for sentence in sentences)

@@ -3,7 +3,7 @@ import numpy as np
 
 from src.language_model.fragment_language_model import FragmentLanguageModel
 from src.language_model.random_numbers import RandomNumbers
-from src.utils.dictionary import MASK_INDEX, SPECIAL_SYMBOLS
+from src.utils.dictionary import MASK_INDEX, SPECIAL_TOKENS
 
 
 class MassLanguageModel(FragmentLanguageModel):
@@ -14,5 +14,5 @@ class MassLanguageModel(FragmentLanguageModel):
 
     def corrupt(self, ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
         draw = generator.random(ids.shape)
-        random_words = generator.integers(len(SPECIAL_SYMBOLS), self.vocab_size, ids.shape, dtype=np.int32)
+        random_words = generator.integers(len(SPECIAL_TOKENS), self.vocab_size, ids.shape, dtype=np.int32)
         return np.where(draw < 0.8, MASK_INDEX, np.where(draw < 0.9, random_words, ids))

@@ -210,7 +210,7 @@ def _summary_of_finished(task: Task, summary: FileSummary, conversion: Conversio
 
 
 def _word_counts(vocabulary: Dictionary) -> Counter[str]:
-    pairs = zip(vocabulary.symbols, vocabulary.frequencies, strict=True)
+    pairs = zip(vocabulary.tokens, vocabulary.frequencies, strict=True)
     return Counter({word: frequency for word, frequency in pairs if frequency})
 
 

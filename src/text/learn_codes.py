@@ -55,7 +55,7 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     if task.summary is not None:
         return LearntCodes(task.summary["merges"], task.summary["words"], skipped=True)
     words = count_words(folder, options)
-    lines = [f"{word} {count}" for word, count in zip(words.symbols, words.frequencies, strict=True) if count]
+    lines = [f"{word} {count}" for word, count in zip(words.tokens, words.frequencies, strict=True) if count]
     del words
     merges = _learn(lines, output, symbols, folder)
     task.finish([output], {"merges": merges, "words": len(lines)})

@@ -13,7 +13,7 @@ from src.common.files import atomic_output, copy_atomically, require_file
 from src.text.detokenization import detokenize
 from src.text.tokenization import TOKENIZERS, tokenize_text
 from src.utils.byte_pair_encoding import BytePairEncoding, join_subwords
-from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS, Dictionary
+from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS, Dictionary
 
 TEXT_FILE = "text.json"
 """Where it is described, in a folder of checkpoints."""
@@ -24,7 +24,7 @@ TEXT_TOKENIZERS = (*TOKENIZERS, TOKENIZED)
 _FORMAT, _VERSION = "mass-text", 1
 _WORD = re.compile("[^ \n]+")
 _DIGIT = re.compile("[0-9]")
-_KEPT = {*SPECIAL_SYMBOLS, *UNKNOWN_SPELLINGS}
+_KEPT = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
 
 
 class ProcessedLines(NamedTuple):
@@ -85,7 +85,7 @@ class TextProcessing:
 
     def require_codes(self, vocabulary: Dictionary, where: str) -> None:
         """Raise a UsageError if the vocabulary is of subwords, but there are no codes; `where` is what to set."""
-        if not self.codes and any(symbol.endswith("@@") for symbol in vocabulary.symbols):
+        if not self.codes and any(token.endswith("@@") for token in vocabulary.tokens):
             raise UsageError(f"the vocabulary holds subwords, but no BPE codes are named that make them: set {where}")
 
     def save(self, folder: str) -> None:

@@ -11,7 +11,7 @@ from src.common.errors import MassError
 from src.common.files import list_files
 from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files, plan_outputs
 from src.text.nltk_tokenizer import ChunkTokenizer
-from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
+from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
 TOKENIZERS = ("nltk", "jieba")
 
@@ -27,10 +27,10 @@ _NOT_TEXT = re.compile(
 _SPACES = re.compile("  +")
 
 # Both tokenizers take `<unk>` apart, but not a character that they do not know. (`UNK` is a word to them.)
-_PROTECTED = [symbol for symbol in dict.fromkeys(SPECIAL_SYMBOLS + UNKNOWN_SPELLINGS) if symbol.startswith("<")]
-_STAND_INS = {symbol: chr(0xFDD0 + number) for number, symbol in enumerate(_PROTECTED)}
-_SYMBOLS = {stand_in: symbol for symbol, stand_in in _STAND_INS.items()}
-_STAND_IN_PATTERN = re.compile(f"[{''.join(_SYMBOLS)}]")
+_PROTECTED = [token for token in dict.fromkeys(SPECIAL_TOKENS + UNKNOWN_SPELLINGS) if token.startswith("<")]
+_STAND_INS = {token: chr(0xFDD0 + number) for number, token in enumerate(_PROTECTED)}
+_TOKENS = {stand_in: token for token, stand_in in _STAND_INS.items()}
+_STAND_IN_PATTERN = re.compile(f"[{''.join(_TOKENS)}]")
 _PROTECTED_PATTERN = re.compile("|".join(map(re.escape, _PROTECTED)))
 
 
@@ -87,7 +87,7 @@ def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
         text = _SPACES.sub(" ", text)
     text = text.replace(" \n", "\n").replace("\n ", "\n").removeprefix(" ")
     lines, tokens = _load(tokenizer)(text)
-    return ConvertedText(_STAND_IN_PATTERN.sub(lambda match: _SYMBOLS[match[0]], lines), tokens)
+    return ConvertedText(_STAND_IN_PATTERN.sub(lambda match: _TOKENS[match[0]], lines), tokens)
 
 
 @cache

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from src.common.errors import MassError
 from src.utils.bpe.codes import BpeCodes
 from src.utils.bpe.encoders import SEPARATOR, CompiledEncoder, LibraryEncoder, TextEncoder
-from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
+from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
-_WHOLE = tuple(dict.fromkeys(SPECIAL_SYMBOLS + UNKNOWN_SPELLINGS))
-GLOSSARIES = tuple(f"^{re.escape(symbol)}$" for symbol in _WHOLE)
+_WHOLE = tuple(dict.fromkeys(SPECIAL_TOKENS + UNKNOWN_SPELLINGS))
+GLOSSARIES = tuple(f"^{re.escape(token)}$" for token in _WHOLE)
 """Tokens left whole, as `subword-nmt apply-bpe --glossaries` takes them.
 
 They are anchored: only the token `UNK` stands for an unknown word, not a part of `DRUNK`.

@@ -1,4 +1,4 @@
-"""The vocabulary: symbols in order, their frequencies, and the way from text to ids and back."""
+"""The vocabulary: tokens in order, their frequencies, and the way from text to ids and back."""
 import gzip
 import hashlib
 import json
@@ -13,8 +13,8 @@ from src.common.errors import MassError
 from src.common.files import atomic_output, require_file
 from src.common.text_files import read_lines
 
-SPECIAL_SYMBOLS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
-PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX = range(len(SPECIAL_SYMBOLS))
+SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
+PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX = range(len(SPECIAL_TOKENS))
 UNKNOWN_SPELLINGS = ("<unk>", "UNK", "<UNK>")
 """How data sets write a word they do not know (`UNK` in the Gigaword test set): always `<unk>`, never a word."""
 
@@ -24,79 +24,79 @@ _LOWER_CASE_MIN_FREQUENCY = 200
 _SIZE_MULTIPLE = 16  # matrix units like a vocabulary size they can divide
 
 
-class SymbolIndex(dict[str, int]):
-    """Ids by symbol, as `index["Hello"]` or `index("Hello")`.
+class TokenIndex(dict[str, int]):
+    """Ids by token, as `index["Hello"]` or `index("Hello")`.
 
-    A symbol that is not in the vocabulary is looked up in lower case, which counts if that form has a
+    A token that is not in the vocabulary is looked up in lower case, which counts if that form has a
     frequency of 200 or more; all others are `<unk>`.
     """
 
-    def __init__(self, symbols: Sequence[str], frequencies: Sequence[int]):
-        super().__init__(zip(symbols, range(len(symbols)), strict=True))
+    def __init__(self, tokens: Sequence[str], frequencies: Sequence[int]):
+        super().__init__(zip(tokens, range(len(tokens)), strict=True))
         self.update(dict.fromkeys(UNKNOWN_SPELLINGS, UNK_INDEX))
         self._frequencies = frequencies
 
-    def __missing__(self, symbol: str) -> int:
-        index = self.get(symbol.lower(), UNK_INDEX)
+    def __missing__(self, token: str) -> int:
+        index = self.get(token.lower(), UNK_INDEX)
         return index if self._frequencies[index] >= _LOWER_CASE_MIN_FREQUENCY else UNK_INDEX
 
-    def __call__(self, symbol: str) -> int:
-        return self[symbol]
+    def __call__(self, token: str) -> int:
+        return self[token]
 
 
 class Dictionary:
     """An immutable vocabulary: ids 0..4 are `<pad> <s> </s> <unk> <mask>`, then words by falling frequency.
 
     "Words" are the tokens of the encoded text, that is BPE subwords such as `Hel@@`. `dictionary[3]` is the
-    symbol of an id, `dictionary.index["Hello"]` the id of a symbol (see `SymbolIndex`).
+    token of an id, `dictionary.index["Hello"]` the id of a token (see `TokenIndex`).
     """
 
     pad_index, bos_index, eos_index, unk_index, mask_index = PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX
 
     def __init__(self, word_frequencies: Iterable[tuple[str, int]] = ()):
-        """`word_frequencies`: (word, frequency) in the order of their ids, without the special symbols."""
+        """`word_frequencies`: (word, frequency) in the order of their ids, without the special tokens."""
         words = list(word_frequencies)
-        self.symbols: list[str] = [*SPECIAL_SYMBOLS, *(word for word, _ in words)]
-        self.frequencies: list[int] = [0] * len(SPECIAL_SYMBOLS) + [frequency for _, frequency in words]
-        self.index = SymbolIndex(self.symbols, self.frequencies)
+        self.tokens: list[str] = [*SPECIAL_TOKENS, *(word for word, _ in words)]
+        self.frequencies: list[int] = [0] * len(SPECIAL_TOKENS) + [frequency for _, frequency in words]
+        self.index = TokenIndex(self.tokens, self.frequencies)
         # As `index`, for words of a text, which must not forge an end or a mask: there `</s>` is an unknown word.
-        self.text_index = SymbolIndex(self.symbols, self.frequencies)
-        self.text_index.update(dict.fromkeys(SPECIAL_SYMBOLS, UNK_INDEX))
+        self.text_index = TokenIndex(self.tokens, self.frequencies)
+        self.text_index.update(dict.fromkeys(SPECIAL_TOKENS, UNK_INDEX))
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> "Dictionary":
         """Words by falling frequency, equal ones by spelling.
 
-        Special symbols, spellings of the unknown word and white space (a lone U+00A0) are left out.
+        Special tokens, spellings of the unknown word and white space (a lone U+00A0) are left out.
         """
-        reserved = {*SPECIAL_SYMBOLS, *UNKNOWN_SPELLINGS}
+        reserved = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
         words = ((word, count) for word, count in counts.items() if word not in reserved and not word.isspace())
         return cls(sorted(words, key=lambda pair: (-pair[1], pair[0])))
 
     @classmethod
-    def from_ids(cls, symbols: Sequence[str], frequencies: Sequence[int]) -> "Dictionary":
-        """All symbols, the special ones included, and their frequencies, in the order of their ids.
+    def from_ids(cls, tokens: Sequence[str], frequencies: Sequence[int]) -> "Dictionary":
+        """All tokens, the special ones included, and their frequencies, in the order of their ids.
 
         Raises:
             ValueError: they are no vocabulary; the message says why.
         """
-        if not isinstance(symbols, list | tuple) or set(map(type, symbols)) - {str}:
+        if not isinstance(tokens, list | tuple) or set(map(type, tokens)) - {str}:
             raise ValueError("'symbols' is not a list of strings")
         whole = isinstance(frequencies, list | tuple) and not set(map(type, frequencies)) - {int}
         if not whole or min(frequencies, default=0) < 0:
             raise ValueError("'frequencies' is not a list of whole numbers")
-        if len(symbols) != len(frequencies):
-            raise ValueError(f"it has {len(symbols)} symbols and {len(frequencies)} frequencies")
-        start = len(SPECIAL_SYMBOLS)
-        if tuple(symbols[:start]) != SPECIAL_SYMBOLS:
-            raise ValueError(f"its first symbols are not {' '.join(SPECIAL_SYMBOLS)}")
-        different = set(symbols)
-        if len(different) != len(symbols):
-            raise ValueError(f"a symbol occurs twice: {Counter(symbols).most_common(1)[0][0]!r}")
-        if "" in different or not set(" \n").isdisjoint("".join(symbols)):
-            index = next(i for i, symbol in enumerate(symbols) if not symbol or not set(" \n").isdisjoint(symbol))
-            raise ValueError(f"symbol {index} is no word of a text: {symbols[index]!r}")
-        return cls(zip(symbols[start:], frequencies[start:], strict=True))
+        if len(tokens) != len(frequencies):
+            raise ValueError(f"it has {len(tokens)} tokens and {len(frequencies)} frequencies")
+        start = len(SPECIAL_TOKENS)
+        if tuple(tokens[:start]) != SPECIAL_TOKENS:
+            raise ValueError(f"its first tokens are not {' '.join(SPECIAL_TOKENS)}")
+        different = set(tokens)
+        if len(different) != len(tokens):
+            raise ValueError(f"a token occurs twice: {Counter(tokens).most_common(1)[0][0]!r}")
+        if "" in different or not set(" \n").isdisjoint("".join(tokens)):
+            index = next(i for i, token in enumerate(tokens) if not token or not set(" \n").isdisjoint(token))
+            raise ValueError(f"token {index} is no word of a text: {tokens[index]!r}")
+        return cls(zip(tokens[start:], frequencies[start:], strict=True))
 
     @classmethod
     def load_from_text(cls, filepaths: str | Sequence[str]) -> "Dictionary":
@@ -153,7 +153,7 @@ class Dictionary:
         content = {
             "format": _FORMAT,
             "version": _VERSION,
-            "symbols": self.symbols,
+            "symbols": self.tokens,
             "frequencies": self.frequencies,
         }
         data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
@@ -179,18 +179,18 @@ class Dictionary:
         """
         words = sorted(self._words(), key=lambda pair: (-pair[1], pair[0]))
         kept = sum(frequency > threshold for _, frequency in words)
-        kept += -(len(SPECIAL_SYMBOLS) + kept) % _SIZE_MULTIPLE
+        kept += -(len(SPECIAL_TOKENS) + kept) % _SIZE_MULTIPLE
         return Dictionary(words[:kept])
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over the symbols in order, as 64 hexadecimal digits."""
-        return hashlib.sha256("\n".join(self.symbols).encode("utf-8")).hexdigest()
+        """sha256 over the tokens in order, as 64 hexadecimal digits."""
+        return hashlib.sha256("\n".join(self.tokens).encode("utf-8")).hexdigest()
 
     def describe_difference(self, other: "Dictionary") -> str:
-        """Both sizes and the first id whose symbols differ, for an error message."""
-        sizes = f"{len(self)} and {len(other)} symbols"
-        for index, (mine, theirs) in enumerate(zip(self.symbols, other.symbols, strict=False)):
+        """Both sizes and the first id whose tokens differ, for an error message."""
+        sizes = f"{len(self)} and {len(other)} tokens"
+        for index, (mine, theirs) in enumerate(zip(self.tokens, other.tokens, strict=False)):
             if mine != theirs:
                 return f"{sizes}; the first difference is id {index}: {mine!r} and {theirs!r}"
         return f"{sizes}; " + ("the shorter one begins the longer" if len(self) != len(other) else "no difference")
@@ -198,7 +198,7 @@ class Dictionary:
     def encode(self, tokens: Sequence[str], append_eos: bool = True) -> np.ndarray:
         """[n] or, with `</s>`, [n + 1] int32: the ids of the tokens of a text.
 
-        A token that is spelled like a special symbol becomes `<unk>`.
+        A token that is spelled like a special token becomes `<unk>`.
         """
         ids = list(map(self.text_index.__getitem__, tokens))
         if append_eos:
@@ -206,31 +206,31 @@ class Dictionary:
         return np.array(ids, dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The symbols up to the first `</s>`, without `<pad>` and `<s>`."""
-        symbols = []
+        """The tokens up to the first `</s>`, without `<pad>` and `<s>`."""
+        tokens = []
         for index in ids:
             if index == EOS_INDEX:
                 break
             if index not in (PAD_INDEX, BOS_INDEX):
-                symbols.append(self.symbols[index])
-        return symbols
+                tokens.append(self.tokens[index])
+        return tokens
 
     def _words(self) -> Iterable[tuple[str, int]]:
-        start = len(SPECIAL_SYMBOLS)
-        return zip(self.symbols[start:], self.frequencies[start:], strict=True)
+        start = len(SPECIAL_TOKENS)
+        return zip(self.tokens[start:], self.frequencies[start:], strict=True)
 
     def __getitem__(self, index: int) -> str:
-        return self.symbols[index]
+        return self.tokens[index]
 
     def __len__(self) -> int:
-        return len(self.symbols)
+        return len(self.tokens)
 
-    def __contains__(self, symbol: str) -> bool:
-        return symbol in self._symbol_set
+    def __contains__(self, token: str) -> bool:
+        return token in self._token_set
 
     def __repr__(self) -> str:
-        return f"Dictionary({len(self)} symbols, fingerprint {self.fingerprint[:12]})"
+        return f"Dictionary({len(self)} tokens, fingerprint {self.fingerprint[:12]})"
 
     @cached_property
-    def _symbol_set(self) -> frozenset[str]:
-        return frozenset(self.symbols)
+    def _token_set(self) -> frozenset[str]:
+        return frozenset(self.tokens)

@@ -11,28 +11,28 @@ from typing import NamedTuple
 
 from src.common.errors import MassError
 from src.common.files import require_file
-from src.utils.dictionary import SPECIAL_SYMBOLS, Dictionary
+from src.utils.dictionary import SPECIAL_TOKENS, Dictionary
 
-_SYMBOL_NAMES = ("symbols", "symbol", "words", "vocab", "index", "indices")
+_TOKEN_NAMES = ("symbols", "symbol", "words", "vocab", "index", "indices")
 _FREQUENCY_NAMES = ("frequencies", "frequency", "freqs", "freq", "counts", "count")
 
 
 class PickledDictionary(NamedTuple):
-    """Symbols and frequencies by id, as the earlier implementation numbered them."""
+    """Tokens and frequencies by id, as the earlier implementation numbered them."""
 
     path: str
-    symbols: list[str]
+    tokens: list[str]
     frequencies: list[int]
 
 
 def read_pickled_dictionary(path: str) -> PickledDictionary:
     """The content of a pickled `Dictionary`; nothing the file names is imported or called.
 
-    Symbols may be a list, or a dictionary of ids by symbol or of symbols by id; frequencies a list by id, or a
-    dictionary by symbol or by id.
+    Tokens may be a list, or a dictionary of ids by token or of tokens by id; frequencies a list by id, or a
+    dictionary by token or by id.
 
     Raises:
-        MassError: the file is missing, is no such pickle, names anything else, or lacks symbols or frequencies.
+        MassError: the file is missing, is no such pickle, names anything else, or lacks tokens or frequencies.
     """
     with open(require_file(path, "pickled vocabulary"), "rb") as stream:
         data = stream.read()
@@ -45,38 +45,38 @@ def read_pickled_dictionary(path: str) -> PickledDictionary:
     if not isinstance(found, _StandIn):
         raise MassError(f"{path}: a pickle of {type(found).__name__}, not of a Dictionary")
     attributes = {name.removeprefix("_Dictionary").lstrip("_"): value for name, value in found.attributes().items()}
-    symbols = _first(attributes, _SYMBOL_NAMES, _symbols_by_id)
-    if not symbols:
-        raise MassError(f"{path}: no list of symbols in this Dictionary; it has {_describe(attributes)}")
-    frequencies = _first(attributes, _FREQUENCY_NAMES, lambda value: _frequencies_by_id(value, symbols))
+    tokens = _first(attributes, _TOKEN_NAMES, _tokens_by_id)
+    if not tokens:
+        raise MassError(f"{path}: no list of tokens in this Dictionary; it has {_describe(attributes)}")
+    frequencies = _first(attributes, _FREQUENCY_NAMES, lambda value: _frequencies_by_id(value, tokens))
     if frequencies is None:
-        raise MassError(f"{path}: no frequency for each of the {len(symbols)} symbols in this Dictionary; it has "
+        raise MassError(f"{path}: no frequency for each of the {len(tokens)} tokens in this Dictionary; it has "
                         f"{_describe(attributes)}")
-    return PickledDictionary(path, symbols, frequencies)
+    return PickledDictionary(path, tokens, frequencies)
 
 
 def convert_dictionary(old: PickledDictionary, renumber: bool = False) -> Dictionary:
-    """The vocabulary with the same ids; or, with `renumber`, with the special symbols moved to ids 0..4.
+    """The vocabulary with the same ids; or, with `renumber`, with the special tokens moved to ids 0..4.
 
-    Renumbering keeps the order of all other symbols, adds special symbols that are missing, and leaves out what no text
+    Renumbering keeps the order of all other tokens, adds special tokens that are missing, and leaves out what no text
     can hold (the empty word, words with a space).
 
     Raises:
-        MassError: the ids cannot stay as they are and `renumber` is not given, or a symbol occurs twice.
+        MassError: the ids cannot stay as they are and `renumber` is not given, or a token occurs twice.
     """
-    path, symbols, frequencies = old
+    path, tokens, frequencies = old
     if renumber:
-        pairs = [(symbol, frequency) for symbol, frequency in zip(symbols, frequencies, strict=True)
-                 if symbol not in SPECIAL_SYMBOLS and symbol and set(" \n").isdisjoint(symbol)]
-        symbols = [*SPECIAL_SYMBOLS, *(symbol for symbol, _ in pairs)]
-        frequencies = [0] * len(SPECIAL_SYMBOLS) + [frequency for _, frequency in pairs]
+        pairs = [(token, frequency) for token, frequency in zip(tokens, frequencies, strict=True)
+                 if token not in SPECIAL_TOKENS and token and set(" \n").isdisjoint(token)]
+        tokens = [*SPECIAL_TOKENS, *(token for token, _ in pairs)]
+        frequencies = [0] * len(SPECIAL_TOKENS) + [frequency for _, frequency in pairs]
     try:
-        return Dictionary.from_ids(symbols, frequencies)
+        return Dictionary.from_ids(tokens, frequencies)
     except ValueError as error:
-        start = len(SPECIAL_SYMBOLS)
+        start = len(SPECIAL_TOKENS)
         raise MassError(
-            f"{path}: its ids cannot be kept: {error} (ids 0..{start - 1} are {' '.join(map(repr, symbols[:start]))}). "
-            f"--renumber gives new ones, unless a symbol occurs twice; checkpoints trained with the old ids do not go "
+            f"{path}: its ids cannot be kept: {error} (ids 0..{start - 1} are {' '.join(map(repr, tokens[:start]))}). "
+            f"--renumber gives new ones, unless a token occurs twice; checkpoints trained with the old ids do not go "
             f"with them"
         ) from error
 
@@ -132,21 +132,21 @@ def _first(
     return next((found for found in candidates if found is not None), None)
 
 
-def _symbols_by_id(value: object) -> list[str] | None:
+def _tokens_by_id(value: object) -> list[str] | None:
     if isinstance(value, dict):
-        if not all(type(key) is int for key in value):  # ids by symbol
-            value = {index: symbol for symbol, index in value.items() if type(index) is int}
+        if not all(type(key) is int for key in value):  # ids by token
+            value = {index: token for token, index in value.items() if type(index) is int}
         value = [value.get(index) for index in range(len(value))]
-    good = isinstance(value, list | tuple) and all(type(symbol) is str for symbol in value)
+    good = isinstance(value, list | tuple) and all(type(token) is str for token in value)
     return list(value) if good else None
 
 
-def _frequencies_by_id(value: object, symbols: list[str]) -> list[int] | None:
+def _frequencies_by_id(value: object, tokens: list[str]) -> list[int] | None:
     if isinstance(value, dict):
-        keys = range(len(symbols)) if all(type(key) is int for key in value) else symbols
-        special = [symbol in SPECIAL_SYMBOLS for symbol in symbols]  # these need no frequency
+        keys = range(len(tokens)) if all(type(key) is int for key in value) else tokens
+        special = [token in SPECIAL_TOKENS for token in tokens]  # these need no frequency
         value = [value.get(key, 0 if known else None) for key, known in zip(keys, special, strict=True)]
-    good = isinstance(value, list | tuple) and len(value) == len(symbols) and all(type(v) is int for v in value)
+    good = isinstance(value, list | tuple) and len(value) == len(tokens) and all(type(v) is int for v in value)
     return list(value) if good else None
 
 

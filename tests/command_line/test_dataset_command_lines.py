@@ -94,14 +94,14 @@ class TestNewsCrawl:
         assert "new vocabulary of 8 symbols" in printed
         assert "warning: out/one_bpe.tfrecord: 7" in printed and "other BPE codes" in printed
         vocabulary = Dictionary.load_from_persisted_dict(str(place / "out" / "vocabulary.dict.bin"))
-        assert vocabulary.symbols[5:] == ["cat", "the", "a"]
+        assert vocabulary.tokens[5:] == ["cat", "the", "a"]
         assert load_records(str(place / "out")).info.vocabulary["fingerprint"] == vocabulary.fingerprint
 
     def test_a_vocabulary_widened(self, place):
         write(place / "dicts" / "1.dict", ["bird 5"])
         run(place, "news_crawl.py", *self.ARGUMENTS, "--dict_folder", "dicts")
         vocabulary = Dictionary.load_from_persisted_dict(str(place / "out" / "vocabulary.dict.bin"))
-        assert sorted(vocabulary.symbols[5:]) == sorted([*WORDS, "bird"])
+        assert sorted(vocabulary.tokens[5:]) == sorted([*WORDS, "bird"])
 
     @pytest.mark.parametrize("changes, code, complaint", [
         (("--src_folder", "nowhere"), 1, "source folder 'nowhere' does not exist"),

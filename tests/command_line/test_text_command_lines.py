@@ -251,11 +251,11 @@ def test_encode_writes_text_counts_and_vocabulary(folder):
     counts = Counter(encoded.split())
     unknown = counts.pop("<unk>")
     one = Dictionary.load_from_text(str(folder / "out" / "train.dict"))
-    assert dict(zip(one.symbols[5:], one.frequencies[5:], strict=True)) == counts
+    assert dict(zip(one.tokens[5:], one.frequencies[5:], strict=True)) == counts
 
     both = Dictionary.load_from_text([str(folder / "out" / f"{name}.dict") for name in ("train", "test")])
     vocabulary = Dictionary.load_from_persisted_dict(str(folder / "vocab" / "v.dict.bin"))
-    assert vocabulary.symbols == both.shrink(5).symbols
+    assert vocabulary.tokens == both.shrink(5).tokens
     assert vocabulary.fingerprint in printed
     assert f"{len(vocabulary)} symbols" in printed
     lost = sum(both.frequencies[len(vocabulary) :]) + 2 * unknown
@@ -266,7 +266,7 @@ def test_counts_of_odd_white_space_can_be_read_back(folder):
     (folder / "tokens" / "test.txt").write_bytes("low\u00a0price \u00a0 lower\x85 \t <unk>\r\n".encode() * 9)
     succeeds(*encode("--vocab_path", "v.bin"), cwd=folder)
     assert (folder / "out" / "test_bpe.txt").read_bytes().count(b"\n") == 9
-    words = Dictionary.load_from_text(str(folder / "out" / "test.dict")).symbols[5:]
+    words = Dictionary.load_from_text(str(folder / "out" / "test.dict")).tokens[5:]
     assert words and not any(word.isspace() for word in words)
 
 

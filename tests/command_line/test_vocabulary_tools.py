@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.utils import dictionary
-from src.utils.dictionary import SPECIAL_SYMBOLS, Dictionary
+from src.utils.dictionary import SPECIAL_TOKENS, Dictionary
 from src.utils.vocabulary_tools import describe_change
 from tests.helpers.paths import ROOT
 
@@ -45,16 +45,16 @@ def place(tmp_path):
 def test_build_adds_up_files_and_folders(place):
     printed = run(place, "build", "counts", "c.dict", "--output", "new/built.bin")
     built = load(place, "new/built.bin")
-    assert built.symbols[5:] == ["dog", "the", "cat"] and built.frequencies[5:] == [60, 10, 7]
-    assert "8 symbols" in printed and built.fingerprint in printed
+    assert built.tokens[5:] == ["dog", "the", "cat"] and built.frequencies[5:] == [60, 10, 7]
+    assert "8 tokens" in printed and built.fingerprint in printed
 
 
 def test_build_with_a_threshold_is_build_and_shrink(place):
     run(place, "export", "v.bin", "--output", "v.dict")
     run(place, "build", "v.dict", "--threshold", 80, "--output", "once.bin")
     run(place, "shrink", "v.bin", "--threshold", 80, "--output", "twice.bin")
-    assert load(place, "once.bin").symbols == load(place, "twice.bin").symbols
-    assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special symbols, filled up to 2 * 16
+    assert load(place, "once.bin").tokens == load(place, "twice.bin").tokens
+    assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special tokens, filled up to 2 * 16
 
 
 @settings(deadline=None)
@@ -62,7 +62,7 @@ def test_build_with_a_threshold_is_build_and_shrink(place):
 def test_the_share_that_a_shrunk_vocabulary_knows(counts, threshold):
     vocabulary = Dictionary.from_counts(counts)
     small = vocabulary.shrink(threshold)
-    share = 100 * sum(counts[word] for word in small.symbols[5:]) / sum(counts.values()) if counts else 100
+    share = 100 * sum(counts[word] for word in small.tokens[5:]) / sum(counts.values()) if counts else 100
     assert f"{share:.3f}% of the {sum(counts.values()):,} tokens" in describe_change(vocabulary, small)
 
 
@@ -71,8 +71,8 @@ def test_merge_sorts_by_the_sum(place):
     run(place, "build", "x.dict", "--output", "x.bin")
     run(place, "merge", "v.bin", "w.bin", "x.bin", "--output", "merged.bin")
     merged = load(place, "merged.bin")
-    frequencies = dict(zip(merged.symbols, merged.frequencies, strict=True))
-    assert merged.symbols[5] == "w39" and frequencies["w39"] == 1061
+    frequencies = dict(zip(merged.tokens, merged.frequencies, strict=True))
+    assert merged.tokens[5] == "w39" and frequencies["w39"] == 1061
     assert frequencies["w00"] == 200 and frequencies["w35"] == 65 and frequencies["new"] == 95
     assert merged.frequencies[5:] == sorted(merged.frequencies[5:], reverse=True)
 
@@ -85,41 +85,41 @@ def test_export_is_read_by_build(place):
 
 def test_show(place):
     printed = run(place, "show", "v.bin", "--count", 2)
-    assert "45 symbols: 5 special ones and 40 words" in printed and load(place, "v.bin").fingerprint in printed
+    assert "45 tokens: 5 special tokens and 40 others" in printed and load(place, "v.bin").fingerprint in printed
     assert "0 <pad>  1 <s>  2 </s>  3 <unk>  4 <mask>" in printed
     assert "w00 100  w01 99\n" in printed and "w38 62  w39 61\n" in printed and "w02" not in printed
-    assert f"{sum(range(61, 101)):,} in all, falling" in printed
+    assert f"{sum(range(61, 101)):,} in all, descending" in printed
     Dictionary([("rare", 1), ("often", 5)]).persistence(str(place / "u.bin"))
-    assert "not falling" in run(place, "show", "u.bin", "--count", 0)
+    assert "not descending" in run(place, "show", "u.bin", "--count", 0)
 
 
 def test_compare(place):
-    assert "the same symbols" in run(place, "compare", "v.bin", "v.bin")
-    Dictionary([(word, 1) for word in load(place, "v.bin").symbols[5:]]).persistence(str(place / "ones.bin"))
+    assert "the same tokens" in run(place, "compare", "v.bin", "v.bin")
+    Dictionary([(word, 1) for word in load(place, "v.bin").tokens[5:]]).persistence(str(place / "ones.bin"))
     assert "frequencies differ" in run(place, "compare", "v.bin", "ones.bin")
     printed = run(place, "compare", "v.bin", "w.bin", code=1)
     assert "the shorter one begins the longer" in printed and "only in the first: 10: w30  w31" in printed
     Dictionary([("w01", 1), ("w00", 1)]).persistence(str(place / "swapped.bin"))
     printed = run(place, "compare", "v.bin", "swapped.bin", code=1)
-    assert "first difference is id 5: 'w00' and 'w01'; 2 ids stand for two different symbols" in printed
+    assert "first difference is id 5: 'w00' and 'w01'; 2 ids stand for two different tokens" in printed
 
 
 def test_convert(place, monkeypatch):
     old_class = type("Dictionary", (), {"__module__": dictionary.__name__})
-    for name, symbols in (("old.bin", [*SPECIAL_SYMBOLS, "b", "a"]), ("moved.bin", ["b", *SPECIAL_SYMBOLS[::-1], "a"])):
+    for name, tokens in (("old.bin", [*SPECIAL_TOKENS, "b", "a"]), ("moved.bin", ["b", *SPECIAL_TOKENS[::-1], "a"])):
         old = old_class()
-        old.symbols, old.count = symbols, [1, 2, 3, 4, 5, 6, 7]
+        old.symbols, old.count = tokens, [1, 2, 3, 4, 5, 6, 7]
         with monkeypatch.context() as patch:
             patch.setattr(dictionary, "Dictionary", old_class)
             (place / name).write_bytes(pickle.dumps(old, protocol=1))
-    assert "all 7 symbols have the ids they had" in run(place, "convert", "old.bin", "--output", "new.bin")
-    assert load(place, "new.bin").symbols == [*SPECIAL_SYMBOLS, "b", "a"]
+    assert "all 7 tokens have the ids they had" in run(place, "convert", "old.bin", "--output", "new.bin")
+    assert load(place, "new.bin").tokens == [*SPECIAL_TOKENS, "b", "a"]
     complaint = run(place, "convert", "moved.bin", "--output", "m.bin", code=1)
-    assert "moved.bin: its ids cannot be kept: its first symbols are not <pad>" in complaint
+    assert "moved.bin: its ids cannot be kept: its first tokens are not <pad>" in complaint
     assert not (place / "m.bin").exists()
     assert "the ids are new" in run(place, "convert", "moved.bin", "--renumber", "--output", "m.bin")
     converted = load(place, "m.bin")
-    assert converted.symbols == [*SPECIAL_SYMBOLS, "b", "a"] and converted.frequencies[5:] == [1, 7]
+    assert converted.tokens == [*SPECIAL_TOKENS, "b", "a"] and converted.frequencies[5:] == [1, 7]
     assert "not a pickle" in run(place, "convert", "v.bin", "--output", "m.bin", code=1)
 
 

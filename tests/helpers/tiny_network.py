@@ -16,7 +16,7 @@ from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators
 from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
-from src.utils.dictionary import EOS_INDEX, SPECIAL_SYMBOLS
+from src.utils.dictionary import EOS_INDEX, SPECIAL_TOKENS
 
 MODEL = ModelConfig(random_seed=3, seq_length=8, vocab_size=31, hidden_size=16, num_hidden_layers=2,
                     num_attention_heads=2, intermediate_size=24, hidden_dropout_prob=0.3, attention_dropout_prob=0.3,
@@ -57,7 +57,7 @@ def named_arrays(network: nn.Cell) -> dict[str, np.ndarray]:
 def sentences(lengths: list[int], seed: int) -> RaggedArray:
     """Random sentences of these lengths, </s> included."""
     generator = np.random.default_rng(seed)
-    words = [generator.integers(len(SPECIAL_SYMBOLS), MODEL.vocab_size, length - 1) for length in lengths]
+    words = [generator.integers(len(SPECIAL_TOKENS), MODEL.vocab_size, length - 1) for length in lengths]
     return RaggedArray.from_sequences([[*sentence, EOS_INDEX] for sentence in words])
 
 

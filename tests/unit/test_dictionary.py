@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from src.common.errors import MassError
 from src.utils import Dictionary
-from src.utils.dictionary import SPECIAL_SYMBOLS, UNKNOWN_SPELLINGS
+from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=6)
 COUNTS = st.dictionaries(WORDS, st.integers(1, 500), max_size=60)
@@ -22,8 +22,8 @@ def vocabulary() -> Dictionary:
     return Dictionary.from_counts({"the": 900, "hello": 200, "world": 199, "Paris": 7, "a": 900, "<unk>": 50, "UNK": 3})
 
 
-def test_ids_follow_falling_frequency_then_spelling(vocabulary):
-    assert vocabulary.symbols == [*SPECIAL_SYMBOLS, "a", "the", "hello", "world", "Paris"]
+def test_ids_follow_descending_frequency_then_spelling(vocabulary):
+    assert vocabulary.tokens == [*SPECIAL_TOKENS, "a", "the", "hello", "world", "Paris"]
     assert vocabulary.frequencies == [0] * 5 + [900, 900, 200, 199, 7]
     assert [vocabulary[i] for i in [1, 2, 3, 4, 5]] == ["<s>", "</s>", "<unk>", "<mask>", "a"]
     assert [
@@ -31,17 +31,17 @@ def test_ids_follow_falling_frequency_then_spelling(vocabulary):
     ] == [0, 1, 2, 3, 4]
 
 
-def test_an_empty_dictionary_holds_the_special_symbols():
-    assert tuple(Dictionary().symbols) == SPECIAL_SYMBOLS
+def test_an_empty_dictionary_holds_the_special_tokens():
+    assert tuple(Dictionary().tokens) == SPECIAL_TOKENS
 
 
 def test_index_is_a_mapping_and_a_function(vocabulary):
     assert vocabulary.index["hello"] == vocabulary.index("hello") == 7
-    assert [vocabulary[vocabulary.index[s]] for s in vocabulary.symbols] == vocabulary.symbols
+    assert [vocabulary[vocabulary.index[t]] for t in vocabulary.tokens] == vocabulary.tokens
 
 
 @pytest.mark.parametrize(
-    "symbol, found",
+    "token, found",
     [
         ("Hello", "hello"),  # frequency 200 is enough for the lower-case form
         ("World", "<unk>"),  # 199 is not
@@ -52,8 +52,8 @@ def test_index_is_a_mapping_and_a_function(vocabulary):
         *[(spelling, "<unk>") for spelling in UNKNOWN_SPELLINGS],
     ],
 )
-def test_look_up_of_words_that_are_not_there(vocabulary, symbol, found):
-    assert vocabulary[vocabulary.index[symbol]] == found
+def test_look_up_of_words_that_are_not_there(vocabulary, token, found):
+    assert vocabulary[vocabulary.index[token]] == found
 
 
 def test_membership_is_exact(vocabulary):
@@ -61,7 +61,7 @@ def test_membership_is_exact(vocabulary):
     assert "Hello" not in vocabulary and "UNK" not in vocabulary
 
 
-def test_text_cannot_forge_special_symbols(vocabulary):
+def test_text_cannot_forge_special_tokens(vocabulary):
     ids = vocabulary.encode(["a", "</s>", "<mask>", "<pad>", "<s>", "UNK", "Hello"])
     assert ids.dtype == np.int32
     assert ids.tolist() == [5, 3, 3, 3, 3, 3, 7, 2]
@@ -78,7 +78,7 @@ def test_shrink_fills_up_to_a_multiple_of_16(counts, threshold):
     vocabulary = Dictionary.from_counts(counts)
     small = vocabulary.shrink(threshold)
     frequent = sum(frequency > threshold for frequency in vocabulary.frequencies[5:])
-    assert small.symbols == vocabulary.symbols[: len(small)]  # the most frequent ones, in order
+    assert small.tokens == vocabulary.tokens[: len(small)]  # the most frequent ones, in order
     assert len(small) >= 5 + frequent
     assert len(small) - (5 + frequent) < 16
     assert len(small) % 16 == 0 or len(small) == len(vocabulary)
@@ -96,7 +96,7 @@ def test_merging_adds_frequencies(first, second):
     merged = Dictionary.from_counts(first).merge_dict(Dictionary.from_counts(second))
     words = set(first) | set(second)
     expected = Dictionary.from_counts({word: first.get(word, 0) + second.get(word, 0) for word in words})
-    assert (merged.symbols, merged.frequencies) == (expected.symbols, expected.frequencies)
+    assert (merged.tokens, merged.frequencies) == (expected.tokens, expected.frequencies)
 
 
 def test_persisted_and_exported_dictionaries_come_back_equal(vocabulary, tmp_path):
@@ -105,7 +105,7 @@ def test_persisted_and_exported_dictionaries_come_back_equal(vocabulary, tmp_pat
     vocabulary.persistence(again)
     vocabulary.export(text)
     for loaded in (Dictionary.load_from_persisted_dict(path), Dictionary.load_from_text(text)):
-        assert loaded.symbols == vocabulary.symbols
+        assert loaded.tokens == vocabulary.tokens
         assert loaded.frequencies == vocabulary.frequencies
         assert loaded.fingerprint == vocabulary.fingerprint
     assert filecmp.cmp(path, again, shallow=False)
@@ -115,7 +115,7 @@ def test_load_from_text_adds_up_over_files(tmp_path):
     (tmp_path / "a.dict").write_text("the 3\nnew\u00a0york 2\n")
     (tmp_path / "b.dict").write_bytes(b"\xef\xbb\xbfthe 4\r\n<unk> 9\r\n")
     loaded = Dictionary.load_from_text([str(tmp_path / "a.dict"), str(tmp_path / "b.dict")])
-    assert dict(zip(loaded.symbols[5:], loaded.frequencies[5:], strict=True)) == {"the": 7, "new\u00a0york": 2}
+    assert dict(zip(loaded.tokens[5:], loaded.frequencies[5:], strict=True)) == {"the": 7, "new\u00a0york": 2}
 
 
 @pytest.mark.parametrize("line", ["word", "word ", " 3", "", "word x", "word -1", "word 0", "word 1.5", "w ٣", "w 1_0"])
@@ -144,7 +144,7 @@ def test_a_pickle_is_refused_and_never_loaded(tmp_path, protocol):
 
 def persisted(**changes) -> bytes:
     content = {"format": "mass-dictionary", "version": 1}
-    content |= {"symbols": [*SPECIAL_SYMBOLS, "a"], "frequencies": [0] * 5 + [1]}
+    content |= {"symbols": [*SPECIAL_TOKENS, "a"], "frequencies": [0] * 5 + [1]}
     return gzip.compress(json.dumps(content | changes).encode(), mtime=0)  # the same in all workers of pytest-xdist
 
 
@@ -160,11 +160,11 @@ def persisted(**changes) -> bytes:
         (persisted(version=2), "version is 2"),
         (persisted(symbols="abc"), "list of strings"),
         (persisted(frequencies=[0] * 5 + [-1]), "whole numbers"),
-        (persisted(frequencies=[0] * 5), "6 symbols and 5 frequencies"),
-        (persisted(symbols=["a", *SPECIAL_SYMBOLS]), "first symbols"),
-        (persisted(symbols=[*SPECIAL_SYMBOLS, "<s>"]), "twice: '<s>'"),
-        (persisted(symbols=[*SPECIAL_SYMBOLS, "two words"]), "symbol 5 is no word of a text: 'two words'"),
-        (persisted(symbols=[*SPECIAL_SYMBOLS, ""]), "symbol 5 is no word of a text: ''"),
+        (persisted(frequencies=[0] * 5), "6 tokens and 5 frequencies"),
+        (persisted(symbols=["a", *SPECIAL_TOKENS]), "first tokens"),
+        (persisted(symbols=[*SPECIAL_TOKENS, "<s>"]), "twice: '<s>'"),
+        (persisted(symbols=[*SPECIAL_TOKENS, "two words"]), "token 5 is no word of a text: 'two words'"),
+        (persisted(symbols=[*SPECIAL_TOKENS, ""]), "token 5 is no word of a text: ''"),
     ],
 )
 def test_a_file_that_is_no_vocabulary_is_refused(tmp_path, data, reason):
@@ -175,7 +175,7 @@ def test_a_file_that_is_no_vocabulary_is_refused(tmp_path, data, reason):
     assert str(path) in str(caught.value)
 
 
-def test_the_fingerprint_depends_on_symbols_and_their_order_only():
+def test_the_fingerprint_depends_on_tokens_and_their_order_only():
     first, more, swapped = (Dictionary.from_counts(c) for c in ({"a": 2, "b": 1}, {"a": 9, "b": 8}, {"a": 1, "b": 2}))
     assert first.fingerprint == more.fingerprint != swapped.fingerprint
     assert len(first.fingerprint) == 64
@@ -183,5 +183,5 @@ def test_the_fingerprint_depends_on_symbols_and_their_order_only():
 
 def test_a_difference_is_described():
     first, second = Dictionary.from_counts({"a": 2, "b": 1}), Dictionary.from_counts({"a": 2, "c": 1, "d": 1})
-    assert first.describe_difference(second) == "7 and 8 symbols; the first difference is id 6: 'b' and 'c'"
+    assert first.describe_difference(second) == "7 and 8 tokens; the first difference is id 6: 'b' and 'c'"
     assert "begins the longer" in first.describe_difference(Dictionary.from_counts({"a": 1}))

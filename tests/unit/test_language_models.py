@@ -4,7 +4,7 @@ import pytest
 
 from src.common.counter_random import ExampleRandom, random_key
 from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
-from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX, SPECIAL_SYMBOLS
+from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX, SPECIAL_TOKENS
 
 VOCAB = 1000
 NAMES = sorted(FRAGMENT_LANGUAGE_MODELS)
@@ -25,7 +25,7 @@ def sentences(count, longest, seed=0):
     """Random padded sentences of 1 .. longest symbols, each ending with </s>."""
     generator = np.random.default_rng(seed)
     lengths = generator.integers(1, longest, count, endpoint=True)
-    ids = generator.integers(len(SPECIAL_SYMBOLS), VOCAB, (count, longest)).astype(np.int32)
+    ids = generator.integers(len(SPECIAL_TOKENS), VOCAB, (count, longest)).astype(np.int32)
     ids[np.arange(count), lengths - 1] = EOS_INDEX
     ids[np.arange(longest) >= lengths[:, None]] = PAD_INDEX
     return ids, lengths
@@ -91,7 +91,7 @@ def test_mass_corrupts_80_10_10_each_position_drawn_alone(generator):
     masked, random = seen == MASK_INDEX, (seen != MASK_INDEX) & (seen != 600)
     assert masked.mean() == pytest.approx(0.8, abs=0.01)
     assert random.mean() == pytest.approx(0.1, abs=0.01)
-    assert seen[random].min() >= len(SPECIAL_SYMBOLS) and seen[random].max() < VOCAB
+    assert seen[random].min() >= len(SPECIAL_TOKENS) and seen[random].max() < VOCAB
     assert len(np.unique(seen[random])) > 0.8 * VOCAB
     # Neighbours are independent: both masked in 64% of the pairs.
     pairs = (found.source_ids == MASK_INDEX)[hidden].reshape(4000, 6)

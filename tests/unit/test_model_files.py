@@ -37,7 +37,7 @@ def folder(tmp_path):
 def test_a_folder_is_enough(folder):
     files = find_model(checkpoint=str(folder), overrides=["model_config.beam_width=4"])
     assert files.checkpoint == str(folder / "best.safetensors") and files.step == 3
-    assert files.vocabulary.symbols == VOCABULARY.symbols and files.vocabulary_path == str(folder / "words.bin")
+    assert files.vocabulary.tokens == VOCABULARY.tokens and files.vocabulary_path == str(folder / "words.bin")
     assert (files.config.model_config.seq_length, files.config.model_config.beam_width) == (5, 4)
     os.remove(files.checkpoint)
     assert find_model(checkpoint=str(folder)).checkpoint == str(folder / "latest.safetensors")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from src.common.errors import MassError
 from src.utils import dictionary
-from src.utils.dictionary import SPECIAL_SYMBOLS, Dictionary
+from src.utils.dictionary import SPECIAL_TOKENS, Dictionary
 from src.utils.pickled_dictionary import PickledDictionary, convert_dictionary, read_pickled_dictionary
 
-SYMBOLS = [*SPECIAL_SYMBOLS, "the", "Paris", "a@@", "é"]
-FREQUENCIES = [0, 0, 0, 7, 0, 9, 3, 5, 1]  # not falling: ids must stay all the same
+TOKENS = [*SPECIAL_TOKENS, "the", "Paris", "a@@", "é"]
+FREQUENCIES = [0, 0, 0, 7, 0, 9, 3, 5, 1]  # not descending: ids must stay all the same
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 
@@ -40,65 +40,65 @@ def write(path, thing, protocol=4) -> str:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("attributes", [
-    {"symbols": SYMBOLS, "frequencies": FREQUENCIES},
-    {"_symbols": tuple(SYMBOLS), "_frequency": FREQUENCIES, "pad_index": 0, "index": {"ignored": 1}},
-    {"index": {symbol: index for index, symbol in enumerate(SYMBOLS)}, "count": dict(enumerate(FREQUENCIES))},
-    {"_Dictionary__symbols": dict(enumerate(SYMBOLS)), "freq": dict(zip(SYMBOLS, FREQUENCIES, strict=True))},
-    {"symbols": SYMBOLS, "counts": {"<unk>": 7, "the": 9, "Paris": 3, "a@@": 5, "é": 1}},
-], ids=["lists", "other names", "by id", "by symbol", "special symbols not counted"])
+    {"symbols": TOKENS, "frequencies": FREQUENCIES},
+    {"_symbols": tuple(TOKENS), "_frequency": FREQUENCIES, "pad_index": 0, "index": {"ignored": 1}},
+    {"index": {token: index for index, token in enumerate(TOKENS)}, "count": dict(enumerate(FREQUENCIES))},
+    {"_Dictionary__symbols": dict(enumerate(TOKENS)), "freq": dict(zip(TOKENS, FREQUENCIES, strict=True))},
+    {"symbols": TOKENS, "counts": {"<unk>": 7, "the": 9, "Paris": 3, "a@@": 5, "é": 1}},
+], ids=["lists", "other names", "by id", "by token", "special tokens not counted"])
 def test_forms(tmp_path, old_class, attributes, protocol):
     old = read_pickled_dictionary(write(tmp_path / "v.bin", make(old_class, **attributes), protocol))
-    assert (old.symbols, old.frequencies) == (SYMBOLS, FREQUENCIES)
+    assert (old.tokens, old.frequencies) == (TOKENS, FREQUENCIES)
     converted = convert_dictionary(old)
-    assert converted.symbols == SYMBOLS and converted.frequencies[5:] == FREQUENCIES[5:]
+    assert converted.tokens == TOKENS and converted.frequencies[5:] == FREQUENCIES[5:]
 
 
 def test_a_class_with_slots(tmp_path, monkeypatch, old_class):
     slotted = type("Dictionary", (), {"__module__": old_class.__module__, "__slots__": ("symbols", "count")})
     monkeypatch.setattr(dictionary, "Dictionary", slotted)
     old = slotted()
-    old.symbols, old.count = SYMBOLS, FREQUENCIES
-    assert read_pickled_dictionary(write(tmp_path / "v.bin", old)).symbols == SYMBOLS
+    old.symbols, old.count = TOKENS, FREQUENCIES
+    assert read_pickled_dictionary(write(tmp_path / "v.bin", old)).tokens == TOKENS
 
 
 def test_an_old_dictionary_is_refused_where_a_vocabulary_is_loaded(tmp_path, old_class):
     for protocol in PROTOCOLS:
-        path = write(tmp_path / "v.bin", make(old_class, symbols=SYMBOLS), protocol)
+        path = write(tmp_path / "v.bin", make(old_class, symbols=TOKENS), protocol)
         with pytest.raises(MassError, match="pickle.*vocabulary.py convert"):
             Dictionary.load_from_persisted_dict(path)
 
 
 @settings(deadline=None)
-@given(st.permutations(SPECIAL_SYMBOLS), st.lists(st.text("abcd", min_size=1), unique=True), st.integers(0, 5))
-def test_renumbering_moves_special_symbols_only(special, words, place):
-    symbols = [*words[:place], *special, *words[place:]]
-    frequencies = list(range(1, len(symbols) + 1))
-    old = PickledDictionary("v.bin", symbols, frequencies)
+@given(st.permutations(SPECIAL_TOKENS), st.lists(st.text("abcd", min_size=1), unique=True), st.integers(0, 5))
+def test_renumbering_moves_special_tokens_only(special, words, place):
+    tokens = [*words[:place], *special, *words[place:]]
+    frequencies = list(range(1, len(tokens) + 1))
+    old = PickledDictionary("v.bin", tokens, frequencies)
     converted = convert_dictionary(old, renumber=True)
-    assert converted.symbols == [*SPECIAL_SYMBOLS, *words]
+    assert converted.tokens == [*SPECIAL_TOKENS, *words]
     for word in words:
-        assert converted.frequencies[converted.index[word]] == frequencies[symbols.index(word)]
-    if symbols != converted.symbols:
+        assert converted.frequencies[converted.index[word]] == frequencies[tokens.index(word)]
+    if tokens != converted.tokens:
         with pytest.raises(MassError, match=r"v\.bin: its ids cannot be kept.*--renumber"):
             convert_dictionary(old)
 
 
 def test_renumbering_completes_and_cleans():
-    symbols = ["<s>", "<pad>", "</s>", "<unk>", "", "new york", "b", "a"]
-    converted = convert_dictionary(PickledDictionary("v.bin", symbols, [0] * 4 + [8, 3, 2, 1]), renumber=True)
-    assert converted.symbols == [*SPECIAL_SYMBOLS, "b", "a"] and converted.frequencies[5:] == [2, 1]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "", "new york", "b", "a"]
+    converted = convert_dictionary(PickledDictionary("v.bin", tokens, [0] * 4 + [8, 3, 2, 1]), renumber=True)
+    assert converted.tokens == [*SPECIAL_TOKENS, "b", "a"] and converted.frequencies[5:] == [2, 1]
     with pytest.raises(MassError, match="twice: 'b'"):
-        convert_dictionary(PickledDictionary("v.bin", [*SPECIAL_SYMBOLS, "b", "b"], [0] * 7), renumber=True)
+        convert_dictionary(PickledDictionary("v.bin", [*SPECIAL_TOKENS, "b", "b"], [0] * 7), renumber=True)
 
 
 @pytest.mark.parametrize("attributes, complaint", [
-    ({}, "no list of symbols in this Dictionary; it has no attributes"),
-    ({"symbols": SYMBOLS}, r"no frequency for each of the 9 symbols in this Dictionary; it has symbols \(list\)"),
-    ({"symbols": [1, 2], "count": FREQUENCIES}, "no list of symbols"),
-    ({"index": {"a": 0, "b": 2}}, "no list of symbols"),
-    ({"symbols": SYMBOLS, "count": FREQUENCIES[:-1]}, "no frequency"),
-    ({"symbols": SYMBOLS, "count": {"the": 1}}, "no frequency"),
-    ({"symbols": SYMBOLS, "count": [0.5] * 9}, "no frequency"),
+    ({}, "no list of tokens in this Dictionary; it has no attributes"),
+    ({"symbols": TOKENS}, r"no frequency for each of the 9 tokens in this Dictionary; it has symbols \(list\)"),
+    ({"symbols": [1, 2], "count": FREQUENCIES}, "no list of tokens"),
+    ({"index": {"a": 0, "b": 2}}, "no list of tokens"),
+    ({"symbols": TOKENS, "count": FREQUENCIES[:-1]}, "no frequency"),
+    ({"symbols": TOKENS, "count": {"the": 1}}, "no frequency"),
+    ({"symbols": TOKENS, "count": [0.5] * 9}, "no frequency"),
 ])
 def test_attributes_that_are_no_vocabulary(tmp_path, old_class, attributes, complaint):
     with pytest.raises(MassError, match=complaint):
@@ -179,7 +179,7 @@ def test_nothing_hostile_runs(tmp_path, old_class, name):
     thing = hostile(str(marker))[name]
     paths = [write(tmp_path / "v.bin", thing)]
     if not isinstance(thing, bytes):  # also inside an honest Dictionary, in every protocol
-        honest = make(old_class, symbols=SYMBOLS, frequencies=FREQUENCIES, more=thing)
+        honest = make(old_class, symbols=TOKENS, frequencies=FREQUENCIES, more=thing)
         paths += [write(tmp_path / f"{protocol}.bin", honest, protocol) for protocol in PROTOCOLS]
     for path in paths:
         with pytest.raises(MassError, match="refused, nothing was run|not a pickle, or a damaged one"):
@@ -189,6 +189,6 @@ def test_nothing_hostile_runs(tmp_path, old_class, name):
 
 def test_a_state_that_names_methods_is_data(tmp_path, old_class):
     names = ("__class__", "__setstate__", "__reduce__", "attributes")
-    honest = make(old_class, symbols=SYMBOLS, frequencies=FREQUENCIES, **dict.fromkeys(names, "data"))
+    honest = make(old_class, symbols=TOKENS, frequencies=FREQUENCIES, **dict.fromkeys(names, "data"))
     old = read_pickled_dictionary(write(tmp_path / "v.bin", honest))
-    assert convert_dictionary(old).symbols == SYMBOLS
+    assert convert_dictionary(old).tokens == TOKENS

@@ -264,7 +264,7 @@ class TestBothFormats:
         ]
         assert [row[-1] for row in records.columns["tokens"]] == [2] * 4
         assert records.columns["tokens"][0].dtype == np.int32
-        assert Dictionary.load_from_persisted_dict(records.vocabulary_path).symbols == vocabulary.symbols
+        assert Dictionary.load_from_persisted_dict(records.vocabulary_path).tokens == vocabulary.tokens
         assert len(records) == 4 and records.paths == (path,)
 
     def test_nothing_under_a_final_name_after_a_failure(self, tmp_path, failing, record_format):

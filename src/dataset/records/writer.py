@@ -158,7 +158,7 @@ def _keep_vocabulary(vocabulary: Dictionary, path: str) -> None:
     """Write the copy of the vocabulary, unless it is there: other data sets in the folder have the same one."""
     try:
         there = Dictionary.load_from_persisted_dict(path)
-        same = (there.symbols, there.frequencies) == (vocabulary.symbols, vocabulary.frequencies)
+        same = (there.tokens, there.frequencies) == (vocabulary.tokens, vocabulary.frequencies)
     except MassError:  # missing or damaged
         same = False
     if not same:
