@@ -86,7 +86,7 @@ class TextEncoder:
 
     def ids(self, lines: ProcessedLines) -> RaggedArray:
         """Each line ends with </s>; a line without words is </s> alone."""
-        return self._token_ids.encode(DecodedText("".join(f"{line}\n" for line in lines.encoded), 0))
+        return self._token_ids.encode(DecodedText("".join(f"{line}\n" for line in lines.subwords), 0))
 
 
 def text_examples(files: ModelFiles, names: tuple[str, ...], source: ProcessedLines, source_ids: RaggedArray,
@@ -102,8 +102,8 @@ def text_examples(files: ModelFiles, names: tuple[str, ...], source: ProcessedLi
         max_len=files.config.model_config.seq_length, tokens={name: int(n.sum()) for name, n in lengths.items()},
         unknown={}, longest={name: int(n.max()) for name, n in lengths.items()}, checksums={},
         masking={"noise_prob": 0.0}, vocabulary=files.vocabulary_description)
-    texts = {"source": source.tokens.__getitem__}
+    texts = {"source": source.words.__getitem__}
     if target is not None:
-        texts["target"] = target.tokens.__getitem__
-    return Examples(RecordSet(info, columns, names), lambda index: list(filter(None, source.encoded[index].split(" "))),
-                    texts, names)
+        texts["target"] = target.words.__getitem__
+    return Examples(RecordSet(info, columns, names),
+                    lambda index: list(filter(None, source.subwords[index].split(" "))), texts, names)

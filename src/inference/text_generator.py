@@ -44,7 +44,7 @@ class Answerer:
 
     def answer(self, lines: EncodedLines) -> list[list[Answer]]:
         """The n best answers to each line, best first; none to a line without words."""
-        answers: list[list[Answer]] = [[] for _ in lines.processed.tokens]
+        answers: list[list[Answer]] = [[] for _ in lines.processed.words]
         present = np.flatnonzero(lines.ids.lengths > 1)  # </s> alone
         if not len(present):
             return answers

@@ -28,10 +28,10 @@ _KEPT = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
 
 
 class ProcessedLines(NamedTuple):
-    """Lines of text, as words and as subwords; both separated by single spaces."""
+    """Lines of text as words and as subwords, both separated by single spaces."""
 
-    tokens: list[str]
-    encoded: list[str]
+    words: list[str]
+    subwords: list[str]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TextProcessing:
     codes: str = ""  # path of the BPE codes; empty: words are the symbols
 
     def encode(self, lines: Sequence[str]) -> ProcessedLines:
-        """Tokens and subwords of lines, which hold no line end.
+        """Return the words and the subwords of lines, which must not contain line ends.
 
         Raises:
             MassError: the tokenizer cannot be imported, or the codes are missing or damaged.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from src.common.errors import MassError
 from src.utils.bpe.codes import BpeCodes
-from src.utils.bpe.encoders import SEPARATOR, CompiledEncoder, LibraryEncoder, TextEncoder
+from src.utils.bpe.encoders import SEPARATOR, BpeEncoder, CompiledBpeEncoder, SubwordNmtEncoder
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
 _WHOLE = tuple(dict.fromkeys(SPECIAL_TOKENS + UNKNOWN_SPELLINGS))
@@ -32,16 +32,16 @@ class BytePairEncoding:
         codes = BpeCodes.load(codes_path)
         self.note = ""
         """What a user should know of how it runs, '' if there is nothing."""
-        self._encoder: TextEncoder
+        self._encoder: BpeEncoder
         if compiled:
             try:
-                self._encoder = CompiledEncoder(codes, _WHOLE)
+                self._encoder = CompiledBpeEncoder(codes, _WHOLE)
             except (MassError, OSError) as error:
                 self.note = f"BPE is encoded by subword-nmt, which is slower: {error}"
             else:
                 self.note = self._encoder.note and f"BPE encoder compiled {self._encoder.note}"
                 return
-        self._encoder = LibraryEncoder(codes, _WHOLE)
+        self._encoder = SubwordNmtEncoder(codes, _WHOLE)
 
     def encode_text(self, text: str) -> str:
         """Encode whole lines, whose ends stay as they are; spaces at both ends stay, doubled ones inside do not."""

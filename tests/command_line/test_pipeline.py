@@ -63,7 +63,7 @@ def test_how_text_becomes_symbols_is_known_beside_the_weights(road):
     folder, _ = road
     for weights in ("train_mass_cpu/best.safetensors", "mean/model.npz"):
         text = find_text_processing(str(folder / weights))
-        assert text.encode(["newspaper"]).encoded == ["news@@ paper"] and text.codes != "some.codes"
+        assert text.encode(["newspaper"]).subwords == ["news@@ paper"] and text.codes != "some.codes"
 
 
 def test_answers_are_text_and_complete(road):

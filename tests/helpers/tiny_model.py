@@ -27,7 +27,7 @@ def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors"
     codes.write_text(CODES)
     text = TextProcessing(**PROCESSING, codes=str(codes))
     text.save(str(folder))
-    symbols = Counter(symbol for line in text.encode(TEXT).encoded for symbol in line.split())
+    symbols = Counter(symbol for line in text.encode(TEXT).subwords for symbol in line.split())
     vocabulary = Dictionary.from_counts(symbols)
     vocabulary.persistence(str(folder / "words.bin"))
     config = tiny_config(vocabulary)

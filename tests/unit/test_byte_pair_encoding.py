@@ -15,7 +15,7 @@ from src.common.errors import MassError
 from src.common.native_library import build_library
 from src.utils.bpe import encoders
 from src.utils.bpe.codes import BpeCodes
-from src.utils.bpe.encoders import CompiledEncoder, LibraryEncoder
+from src.utils.bpe.encoders import CompiledBpeEncoder, SubwordNmtEncoder
 from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, join_subwords
 from tests.helpers.paths import ROOT
 
@@ -121,7 +121,7 @@ def test_both_encoders_merge_as_subword_nmt_does(pairs, header, words):
     codes = BpeCodes(list(dict.fromkeys(pairs)), joined_end="0.2" in header)
     text = " ".join(filter(None, words)) + "\n"
     expected = encoded_by_reference(reference, text)
-    encoders = [kind(codes, ["<unk>"]) for kind in (CompiledEncoder, LibraryEncoder)]
+    encoders = [kind(codes, ["<unk>"]) for kind in (CompiledBpeEncoder, SubwordNmtEncoder)]
     assert [encoder.encode(text) for encoder in encoders] == [expected, expected]
     counts = [encoder.take_counts() for encoder in encoders]
     assert counts[0] == counts[1]
@@ -157,7 +157,7 @@ def test_symbols_and_unknown_words_stay_as_they_are(encoding):
 
 def test_more_words_than_are_remembered_change_nothing(encoding, codes, monkeypatch):
     monkeypatch.setattr(encoders, "_CACHE_WORDS", 500)
-    compiled = isinstance(encoding._encoder, CompiledEncoder)  # remembers 65,536 words
+    compiled = isinstance(encoding._encoder, CompiledBpeEncoder)  # remembers 65,536 words
     letters, length = ("lowest-", 6) if compiled else ("lowe", 5)
     words = ["".join(word) for word in product(letters, repeat=length)]
     pieces = [" ".join([*words[begin : begin + 9000], "price"]) + "\n" for begin in range(0, len(words), 9000)]
@@ -173,7 +173,7 @@ def test_more_words_than_are_remembered_change_nothing(encoding, codes, monkeypa
 def test_without_a_compiler_subword_nmt_serves_and_the_user_is_told(codes, monkeypatch):
     monkeypatch.setenv("CC", "/nonexistent/cc")
     encoding = BytePairEncoding(codes)
-    assert isinstance(encoding._encoder, LibraryEncoder)
+    assert isinstance(encoding._encoder, SubwordNmtEncoder)
     assert "slower: no C compiler found (looked for /nonexistent/cc)" in encoding.note
     assert BytePairEncoding(codes, compiled=False).note == ""
 

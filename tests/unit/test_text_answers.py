@@ -93,7 +93,7 @@ def evaluated(bench):
     vocabulary = bench.files.vocabulary
     target = TextInput(bench.files, bench.text).read(["-", "-", "The new mat.", "Dogs <b>eat</b> | 3 €"], "answers")
     ids = RaggedArray.from_sequences([*(found[line][0].ids for line in OWN), target.ids[2], target.ids[3]])
-    words = [*(text_of(ids[line], vocabulary) for line in OWN), *target.processed.tokens[2:]]
+    words = [*(text_of(ids[line], vocabulary) for line in OWN), *target.processed.words[2:]]
     examples = text_examples(bench.files, ("source", "target"), *source, ProcessedLines(words, words), ids)
     results, seen = {}, []
 

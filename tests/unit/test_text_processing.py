@@ -28,28 +28,28 @@ def codes(tmp_path):
 
 def test_each_step_has_its_effect(codes):
     line = 'The "cat" ate 12 mice.'
-    assert TextProcessing("none").encode([line]).encoded == [line]
+    assert TextProcessing("none").encode([line]).subwords == [line]
     tokens = "The `` cat '' ate 12 mice ."
-    assert TextProcessing("nltk").encode([line]).tokens == [tokens]
-    assert TextProcessing("nltk", lower_case=True).encode([line]).tokens == [tokens.lower()]
-    assert TextProcessing("nltk", digits_to_hash=True).encode([line]).tokens == [tokens.replace("12", "##")]
+    assert TextProcessing("nltk").encode([line]).words == [tokens]
+    assert TextProcessing("nltk", lower_case=True).encode([line]).words == [tokens.lower()]
+    assert TextProcessing("nltk", digits_to_hash=True).encode([line]).words == [tokens.replace("12", "##")]
     whole = TextProcessing("nltk", True, True, codes).encode([line])
     assert whole.tokens == [tokens.lower().replace("12", "##")]
-    assert whole.encoded[0].startswith("the `@@ ` c@@ a@@ t ")
+    assert whole.subwords[0].startswith("the `@@ ` c@@ a@@ t ")
 
 
 def test_lines_stay_lines_and_symbols_for_unknown_words_stay_whole(codes):
     text = TextProcessing("nltk", True, True, codes)
     processed = text.encode(["", "UNK is <unk>", " \t ", "the"])
-    assert processed.tokens == ["", "UNK is <unk>", "", "the"]
-    assert processed.encoded == ["", "UNK i@@ s <unk>", "", "the"]
-    assert text.encode([]).tokens == []
+    assert processed.words == ["", "UNK is <unk>", "", "the"]
+    assert processed.subwords == ["", "UNK i@@ s <unk>", "", "the"]
+    assert text.encode([]).words == []
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20), max_size=5))
 def test_any_text_has_as_many_lines_as_before(lines):
     processed = TextProcessing("nltk", True, True).encode(lines)
-    assert len(processed.tokens) == len(processed.encoded) == len(lines)
+    assert len(processed.words) == len(processed.subwords) == len(lines)
 
 
 @pytest.mark.parametrize("text", [

@@ -26,7 +26,7 @@ _SOURCE = NativeSource(
 _CACHE_WORDS = 1 << 15  # about 10 MB in Python
 
 
-class TextEncoder(Protocol):
+class BpeEncoder(Protocol):
     """What encodes and counts."""
 
     def encode(self, text: str) -> str:
@@ -43,7 +43,7 @@ class _SubwordCounts(ctypes.Structure):
                 ("counts", ctypes.POINTER(ctypes.c_uint64)), ("distinct", ctypes.c_size_t)]
 
 
-class CompiledEncoder:
+class CompiledBpeEncoder:
     """bpe.c: whole texts at a time, in memory that does not grow with them."""
 
     def __init__(self, codes: BpeCodes, whole: Sequence[str], cache_folder: str = ""):
@@ -105,7 +105,7 @@ def _string_at(address: int | None, size: int) -> str:
     return ctypes.string_at(address, size).decode("utf-8", "surrogatepass") if size else ""
 
 
-class LibraryEncoder:
+class SubwordNmtEncoder:
     """subword-nmt, asked once for each word that has not come up lately; a word of a megabyte takes it minutes."""
 
     def __init__(self, codes: BpeCodes, whole: Sequence[str]):
