@@ -34,7 +34,7 @@ def test_each_step_has_its_effect(codes):
     assert TextProcessing("nltk", lower_case=True).encode([line]).words == [tokens.lower()]
     assert TextProcessing("nltk", digits_to_hash=True).encode([line]).words == [tokens.replace("12", "##")]
     whole = TextProcessing("nltk", True, True, codes).encode([line])
-    assert whole.tokens == [tokens.lower().replace("12", "##")]
+    assert whole.words == [tokens.lower().replace("12", "##")]
     assert whole.subwords[0].startswith("the `@@ ` c@@ a@@ t ")
 
 
