@@ -11,7 +11,7 @@ from quickstart.loss_curves import draw_loss_curves
 from src.common.errors import MassError, run
 from src.common.files import atomic_output, require_file, require_folder
 from src.common.text_files import read_lines
-from src.utils.monitoring.metrics_file import METRICS_FILE, read_metrics
+from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 from src.utils.rouge_score import ROUGE_METRICS, rouge_scores
 
 MODELS = {"mass": "MASS pre-trained", "scratch": "from scratch"}
@@ -40,7 +40,7 @@ def read_json_lines(path: str) -> list[dict[str, Any]]:
 
 def read_histories(folder: str) -> dict[str, list[dict[str, Any]]]:
     """The lines of each training's metrics.jsonl, by the names of TRAININGS."""
-    return {name: read_metrics(os.path.join(folder, name, METRICS_FILE)) for name in TRAININGS}
+    return {name: read_metrics(os.path.join(folder, name, TRAINING_METRICS_FILE)) for name in TRAININGS}
 
 
 def gather(folder: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from src.common.errors import MassError, UsageError
 from src.common.files import require_folder
 from src.utils.load_weights import READERS, SHAPELESS_KEYS, Weights, load_weights, save_weights
-from src.utils.monitoring.metrics_file import METRICS_FILE, read_metrics
+from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 
 CHECKPOINT = re.compile(r"(.+)-(\d+)(?:" + "|".join(map(re.escape, READERS)) + ")")
 
@@ -59,7 +59,7 @@ def newest(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
 def best(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
     """The `count` of lowest validation perplexity, best first. Raises MassError if fewer were validated."""
     validated = [candidate for candidate in candidates if candidate.ppl is not None]
-    _require(len(validated), count, f"checkpoints with a validation of their step in {METRICS_FILE} (of "
+    _require(len(validated), count, f"checkpoints with a validation of their step in {TRAINING_METRICS_FILE} (of "
                                     f"{len(candidates)} in all; save_ckpt_steps and valid_steps should have a common "
                                     f"multiple)")
     return sorted(validated, key=lambda candidate: (candidate.ppl, candidate.step))[:count]
@@ -150,7 +150,7 @@ class _Description:
 
 def _perplexities(folder: str) -> dict[int, float]:
     """Validation perplexity by step, of a run that has a metrics file."""
-    path = os.path.join(folder, METRICS_FILE)
+    path = os.path.join(folder, TRAINING_METRICS_FILE)
     if not os.path.exists(path):
         return {}
     return {entry["step"]: entry["ppl"] for entry in read_metrics(path)

@@ -22,7 +22,7 @@ from src.checkpoints.load import network_arrays
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, copy_atomically, make_output_folder
 from src.utils.load_weights import save_weights
-from src.utils.monitoring.metrics_file import METRICS_FILE
+from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE
 
 WEIGHTS, STATE, COMMIT = ".safetensors", ".state.safetensors", ".state.json"
 LATEST, BEST = "latest" + WEIGHTS, "best" + WEIGHTS
@@ -124,8 +124,8 @@ class Checkpoints:
 def require_no_run(folder: str) -> None:
     """Refuse a folder that holds an earlier run, or cannot be one."""
     require_no_file(folder)
-    if os.path.exists(os.path.join(folder, METRICS_FILE)):
-        raise UsageError(f"{folder!r} holds an earlier run ({METRICS_FILE}): continue it with --resume, move it away, "
+    if os.path.exists(os.path.join(folder, TRAINING_METRICS_FILE)):
+        raise UsageError(f"{folder!r} holds an earlier run ({TRAINING_METRICS_FILE}): continue it with --resume, move it away, "
                          f"or name another folder as checkpoint_options.ckpt_path")
 
 

@@ -42,7 +42,7 @@ from src.training.validation import RougeSample
 from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.loss_monitor import LossMonitor
-from src.utils.monitoring.metrics_file import METRICS_FILE
+from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE
 
 
 def train(config: Config, run_folder: str, resume: str | None = None) -> TrainingResult:
@@ -150,9 +150,9 @@ def _prepare_folder(folder: str, config: Config, records: RecordSet, text: TextP
                   flush=True)
         link_or_copy(resumed.files.weights, os.path.join(folder, LATEST))
     elif resumed:
-        metrics = os.path.join(os.path.dirname(resumed.files.stem), METRICS_FILE)
+        metrics = os.path.join(os.path.dirname(resumed.files.stem), TRAINING_METRICS_FILE)
         if os.path.isfile(metrics):
-            copy_atomically(metrics, os.path.join(folder, METRICS_FILE))
+            copy_atomically(metrics, os.path.join(folder, TRAINING_METRICS_FILE))
     save_config(config, os.path.join(folder, "config.json"))
     if text:
         text.save(folder)

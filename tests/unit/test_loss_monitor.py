@@ -21,7 +21,7 @@ from src.utils.monitoring import display, outputs
 from src.utils.monitoring.display import clock
 from src.utils.monitoring.event_files import EventFiles
 from src.utils.monitoring.loss_curve import draw_loss_curve, running_mean
-from src.utils.monitoring.metrics_file import METRICS_FILE, MetricsFile, read_metrics
+from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, MetricsFile, read_metrics
 from tests.helpers.paths import ROOT
 
 PNG = b"\x89PNG"
@@ -43,7 +43,7 @@ def train(folder, steps, total=40, log_steps=10, **options):
 
 
 def entries(folder, event="train"):
-    return [entry for entry in read_metrics(str(folder / METRICS_FILE)) if entry["event"] == event]
+    return [entry for entry in read_metrics(str(folder / TRAINING_METRICS_FILE)) if entry["event"] == event]
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ class TestFigures:
         assert (skip["step"], skip["loss_scale"], skip["new_loss_scale"]) == (3, 64.0, 32.0)
         assert (first["nll"], first["ppl"], first["rouge-1"]) == (2.0, pytest.approx(math.exp(2)), 12.5)
         assert first["best"] is True and second["best"] is False
-        assert second["nll"] is None and "Infinity" not in (tmp_path / METRICS_FILE).read_text()
+        assert second["nll"] is None and "Infinity" not in (tmp_path / TRAINING_METRICS_FILE).read_text()
 
     def test_other_ranks_tell_nothing(self, tmp_path, capsys):
         monitor = LossMonitor(str(tmp_path), 1, 2, main=False)
@@ -173,7 +173,7 @@ class TestResuming:
 
     @given(st.integers(0, 200))
     def test_a_run_killed_while_writing_loses_the_entry_it_wrote(self, tmp_path_factory, cut):
-        path = str(tmp_path_factory.mktemp("run") / METRICS_FILE)
+        path = str(tmp_path_factory.mktemp("run") / TRAINING_METRICS_FILE)
         written = [{"event": "train", "step": step, "nll": 1.0 / step, "seconds": float(step)} for step in (1, 2, 3)]
         file = MetricsFile(path)
         for entry in written:
@@ -191,7 +191,7 @@ class TestResuming:
     @pytest.mark.parametrize("line", ["rubbish", "[1]", '{"event": "train"}'])
     def test_a_damaged_line_elsewhere_is_an_error(self, tmp_path, line):
         train(tmp_path, range(1, 21))
-        path = tmp_path / METRICS_FILE
+        path = tmp_path / TRAINING_METRICS_FILE
         path.write_text(f"{line}\n" + path.read_text())
         with pytest.raises(MassError, match="metrics.jsonl, line 1: not an entry"):
             read_metrics(str(path))
@@ -274,7 +274,7 @@ class TestPicture:
         train(tmp_path, range(1, 21))
         train(tmp_path, range(21, 41), resumed_step=20)
         axes = Figure().subplots()
-        plot_losses(axes, read_metrics(str(tmp_path / METRICS_FILE)), "blue", "red")
+        plot_losses(axes, read_metrics(str(tmp_path / TRAINING_METRICS_FILE)), "blue", "red")
         assert [line.get_xydata().tolist() for line in axes.get_lines()] == [
             [[entry["step"], pytest.approx(entry["nll"])] for entry in entries(tmp_path)]]
 
@@ -304,12 +304,12 @@ class TestPicture:
 
     @pytest.mark.usefixtures("pictures")
     def test_losses_that_are_not_finite_leave_a_gap(self, tmp_path):
-        file = MetricsFile(str(tmp_path / METRICS_FILE))
+        file = MetricsFile(str(tmp_path / TRAINING_METRICS_FILE))
         for step in range(1, 60):
             nll = math.inf if step % 7 == 0 else 1.0 / step
             file.write({"event": "train", "step": step, "nll": nll, "lr": 0.1, "seconds": 1.0})
         file.close()
-        draw_loss_curve(str(tmp_path / METRICS_FILE), str(tmp_path / "p.png"))
+        draw_loss_curve(str(tmp_path / TRAINING_METRICS_FILE), str(tmp_path / "p.png"))
         assert (tmp_path / "p.png").read_bytes().startswith(PNG)
 
     @given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.integers(0, 9))

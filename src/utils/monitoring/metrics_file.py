@@ -8,7 +8,7 @@ from src.common.errors import MassError
 from src.common.files import atomic_output
 from src.common.text_files import read_lines
 
-METRICS_FILE = "metrics.jsonl"
+TRAINING_METRICS_FILE = "metrics.jsonl"
 
 
 def read_metrics(path: str) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 from src.utils.monitoring.display import Figures, make_display
 from src.utils.monitoring.event_files import EVENTS_FOLDER, EventFiles
 from src.utils.monitoring.loss_curve import LOSS_CURVE_FILE, draw_loss_curve
-from src.utils.monitoring.metrics_file import METRICS_FILE, MetricsFile
+from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, MetricsFile
 
 DRAWING_SHARE = 0.01  # of the time of the run, at most
 
@@ -44,7 +44,7 @@ class RunOutputs:
 
     def __init__(self, folder: str, total_steps: int, resumed_step: int = 0):
         self._folder = folder
-        self._metrics = MetricsFile(os.path.join(folder, METRICS_FILE), resumed_step)
+        self._metrics = MetricsFile(os.path.join(folder, TRAINING_METRICS_FILE), resumed_step)
         self.seconds = self._metrics.seconds
         self._display = make_display(total_steps, resumed_step)
         self._next_drawing = 0.0
@@ -84,7 +84,8 @@ class RunOutputs:
 
     def _draw(self) -> None:
         try:
-            draw_loss_curve(os.path.join(self._folder, METRICS_FILE), os.path.join(self._folder, LOSS_CURVE_FILE))
+            draw_loss_curve(os.path.join(self._folder, TRAINING_METRICS_FILE),
+                            os.path.join(self._folder, LOSS_CURVE_FILE))
         except Exception as error:
             self._warn(f"{LOSS_CURVE_FILE} could not be drawn", error)
 
@@ -97,4 +98,4 @@ class RunOutputs:
         self._display.close()
 
     def _warn(self, what: str, error: Exception) -> None:
-        self.note(f"warning: {what} ({type(error).__name__}: {error}); {METRICS_FILE} holds all figures")
+        self.note(f"warning: {what} ({type(error).__name__}: {error}); {TRAINING_METRICS_FILE} holds all figures")
