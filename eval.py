@@ -1,6 +1,6 @@
-"""Answer and score with a trained model.
+"""Generate text and compute scores with a trained model.
 
-  a test set     python eval.py --config FILE --vocab FILE --output answers.jsonl --metric rouge
+  a test set     python eval.py --config FILE --vocab FILE --output predictions.jsonl --metric rouge
   a text file    python eval.py --ckpt DIR --input articles.txt --output headlines.txt
   a stream       producer | python eval.py --ckpt DIR --input - | consumer
   a conversation python eval.py --ckpt DIR --interactive --turns 2
@@ -9,13 +9,13 @@ import argparse
 
 from src.common.arguments import HelpFormatter
 from src.common.errors import run
-from src.inference.command_line import add_flags, carry_out
+from src.inference.command_line import add_flags, run_evaluation
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add_flags(parser)
-    carry_out(parser.parse_args())
+    run_evaluation(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ def main() -> int:
         return stop(arguments)
     if role not in DEVICES:
         raise UsageError(f"{role!r} is not allowed; use sh scripts/run_cpu.sh --help and the like")
+    from src.inference.evaluation.metrics import METRICS
     from src.launcher.launcher import launch
 
-    return launch(role, arguments, root=os.path.dirname(os.path.abspath(__file__)))
+    outputs = {name: metric.default_output for name, metric in METRICS.items()}
+    return launch(role, arguments, root=os.path.dirname(os.path.abspath(__file__)), outputs=outputs)
 
 
 SCRIPTS = {"stop": "stop_training.sh", **{device: script_name(device) for device in DEVICES}}

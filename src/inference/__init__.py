@@ -1,1 +1,1 @@
-"""Search and scores over a test set, and what is written of them."""
+"""Inference with a trained model: text generation, scores of targets, and the evaluation of test sets."""

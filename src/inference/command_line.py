@@ -1,4 +1,4 @@
-"""The command line of eval.py: its flags, which of them go together, and what they set going."""
+"""The command line of eval.py: its flags, the checks of their combinations, and the task that they ask for."""
 import os
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
@@ -7,20 +7,21 @@ from config.loading import load_config
 from src.checkpoints.find import ModelFiles, find_model
 from src.common.arguments import DECODING_ERRORS
 from src.common.errors import UsageError
-from src.inference.examples import Examples, test_set
-from src.inference.options import STREAM, EvaluationOptions, TextTask
+from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
+from src.inference.examples import ExampleSet, load_test_set
+from src.inference.options import STREAM, EvaluationOptions, GenerationOptions
 from src.inference.output import check_file, metrics_path, readable_path
 from src.inference.raw_text import TextFlags, find_text, pairs_of_text
 from src.runtime.device import importing_mindspore
 from src.text.text_processing import TEXT_TOKENIZERS, TextProcessing
-from src.utils.rouge_score import ROUGE_TOOLS
 
 
 def add_flags(parser: ArgumentParser) -> None:
     """Add all flags, in groups."""
-    model = parser.add_argument_group("the model")
-    model.add_argument("--ckpt", metavar="PATH", help="weights, or a folder of checkpoints: its best.safetensors, or "
-                                                      "else latest.safetensors; default: existed_ckpt of --config")
+    model = parser.add_argument_group("model")
+    model.add_argument("--ckpt", metavar="PATH", help="weights, or a folder of checkpoints, of which best.safetensors "
+                                                      "or else latest.safetensors is used; default: existed_ckpt of "
+                                                      "--config")
     model.add_argument("--config", metavar="FILE", help="configuration file (JSON); default: that of the checkpoint")
     model.add_argument("--vocab", metavar="FILE", help="persisted vocabulary (all_en.dict.bin); default: that of the "
                                                        "checkpoint")
@@ -28,89 +29,91 @@ def add_flags(parser: ArgumentParser) -> None:
                        help="override one configuration key, for example model_config.beam_width=8; may be repeated")
     model.add_argument("--n_best", type=int, metavar="N", help="short for --set model_config.n_best=N")
 
-    data = parser.add_argument_group("what to answer (default: dataset_config.test_dataset)")
-    data.add_argument("--input", metavar="FILE", help="raw text, one sentence a line; - is standard input, answered "
-                                                      "line by line as it comes")
-    data.add_argument("--targets", metavar="FILE", help="what line i of --input should be answered: scored like a test "
-                                                        "set")
-    data.add_argument("--interactive", action="store_true", help="answer what is typed, until Ctrl-D")
+    data = parser.add_argument_group("input (default: dataset_config.test_dataset)")
+    data.add_argument("--input", metavar="FILE", help="raw text, one sentence per line; - reads standard input and "
+                                                      "prints each prediction as soon as it is found")
+    data.add_argument("--targets", metavar="FILE", help="references; line i belongs to line i of --input, and the "
+                                                        "pairs are evaluated like a test set")
+    data.add_argument("--interactive", action="store_true", help="print predictions for typed sentences, until Ctrl-D")
     data.add_argument("--turns", type=int, metavar="N",
-                      help="with --interactive: the last N turns of both sides, joined by spaces, are the source (for "
-                           "models fine-tuned so); default 1, the sentence alone")
-    data.add_argument("--strict", action="store_true", help="refuse a sentence of more than seq_length symbols, which "
-                                                            "otherwise is cut with a warning")
+                      help="with --interactive: use the last N turns of both sides, joined by spaces, as the source "
+                           "(for models that were fine-tuned on such sources); default 1, the sentence alone")
+    data.add_argument("--strict", action="store_true", help="refuse a sentence of more than seq_length tokens instead "
+                                                            "of truncating it with a warning")
     data.add_argument("--errors", choices=DECODING_ERRORS, default="strict",
-                      help="bytes that are not UTF-8: strict stops with file and line, replace makes them U+FFFD")
+                      help="bytes that are not UTF-8: strict stops with file and line, replace turns them into U+FFFD")
 
-    text = parser.add_argument_group("how raw text is read (default: as text.json beside the checkpoint says)")
-    text.add_argument("--tokenizer", choices=TEXT_TOKENIZERS, help="none: tokenized already")
+    text = parser.add_argument_group("processing of raw text (default: text.json beside the checkpoint)")
+    text.add_argument("--tokenizer", choices=TEXT_TOKENIZERS, help="none: the text is already tokenized")
     text.add_argument("--codes", metavar="FILE", help="BPE codes")
-    text.add_argument("--lower_case", action=BooleanOptionalAction, help="words in lower case")
-    text.add_argument("--digits_to_hash", action=BooleanOptionalAction, help="digits as #")
+    text.add_argument("--lower_case", action=BooleanOptionalAction, help="convert words to lower case")
+    text.add_argument("--digits_to_hash", action=BooleanOptionalAction, help="replace digits by #")
 
-    out = parser.add_argument_group("what comes out")
+    out = parser.add_argument_group("output")
     out.add_argument("--output", metavar="FILE",
-                     help="of a test set: answers as JSON lines; a readable .txt and metrics.json are written beside "
-                          "it. Of --input and --score: lines (default: standard output)")
-    out.add_argument("--metric", choices=("rouge", "ppl"),
-                     help="rouge (the default) searches answers, ppl scores the given targets")
+                     help="for a test set: predictions as JSON lines; a readable .txt and metrics.json are written "
+                          "beside it. For --input and --score: plain lines (default: standard output)")
+    out.add_argument("--metric", choices=tuple(METRICS), help="; ".join(
+        f"{name}{' (default)' if name == DEFAULT_METRIC else ''}: {metric.description}"
+        for name, metric in METRICS.items()))
     out.add_argument("--score", action="store_true",
-                     help="write the log-probability of each given target and the number of its symbols, instead")
-    out.add_argument("--rouge", choices=ROUGE_TOOLS, default="rouge",
-                     help="the package that counts; rouge-score (pip install rouge-score) stems words")
+                     help="write the log-probability of each given target and its number of tokens instead")
+    for metric in METRICS.values():
+        for flag in metric.flags:
+            out.add_argument(flag.name, choices=flag.choices, default=flag.default, help=flag.help)
     out.add_argument("--confidence", action="store_true", help="95%% bootstrap intervals of the scores")
     out.add_argument("--report", metavar="FILE", help="a page (.html or .md) with scores, lengths, best and worst "
-                                                      "examples and pictures of attention")
+                                                      "examples and pictures of the attention")
     out.add_argument("--format", choices=("text", "json"), default="text",
-                     help="of answers to --input: text is the best answer, json all n best with their scores")
-    out.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+                     help="of predictions for --input: text is the best prediction, json all n best with their scores")
+    out.add_argument("--overwrite", action="store_true", help="replace existing outputs")
 
 
-def carry_out(args: Namespace) -> None:
-    """Do what the flags ask for.
+def run_evaluation(args: Namespace) -> None:
+    """Run the task that the flags ask for.
 
     Raises:
-        UsageError: they do not go together, or an output exists.
-        MassError: the model or the data are missing or bad.
+        UsageError: the flags contradict each other, or an output exists.
+        MassError: the model or the data are missing or invalid.
     """
     _check(args)
     overrides = args.overrides + ([f"model_config.n_best={args.n_best}"] if args.n_best is not None else [])
     if args.interactive:
-        _talk(args, overrides)
+        _run_interactive(args, overrides)
     elif args.score:
-        _score(args, overrides)
+        _score_targets(args, overrides)
     elif args.input and not args.targets:
-        _answer_text(args, overrides)
+        _generate_text(args, overrides)
     else:
-        _measure(args, overrides)
+        _evaluate(args, overrides)
 
 
 def _check(args: Namespace) -> None:
-    """Refuse flags that would have no effect, or contradict each other."""
+    """Raise a UsageError for flags that would have no effect or contradict each other."""
     text_alone = args.input and not args.targets
     raw = args.input or args.interactive
+    no_metric = text_alone or args.interactive or args.score
     refused = [
         (args.interactive and (args.input or args.targets), "--interactive and --input: choose one"),
-        (args.targets and not args.input, "--targets needs --input, whose lines it belongs to"),
-        (args.input == "-" and args.targets, "--targets needs --input FILE: standard input is answered, not scored"),
-        (args.turns is not None and not args.interactive, "--turns is for --interactive"),
+        (args.targets and not args.input, "--targets needs --input, to whose lines it belongs"),
+        (args.input == STREAM and args.targets, "--targets needs --input FILE: standard input cannot be evaluated"),
+        (args.turns is not None and not args.interactive, "--turns needs --interactive"),
         (args.turns is not None and args.turns < 1, f"--turns {args.turns}: at least 1"),
         (args.score and (args.interactive or text_alone), "--score needs targets: give --targets, or a test set"),
-        (args.score and (args.report or args.confidence), "--score writes log-probabilities alone: leave out --report "
+        (args.score and (args.report or args.confidence), "--score writes only log-probabilities: leave out --report "
                                                           "and --confidence, or use --metric ppl"),
         ((args.report or args.confidence) and (args.interactive or text_alone),
-         "--report and --confidence are of scores: give --targets, or a test set"),
-        (args.format == "json" and not text_alone, "--format is for answers to --input"),
+         "--report and --confidence need scores: give --targets, or a test set"),
+        (args.format == "json" and not text_alone, "--format is for predictions for --input"),
         (args.format == "text" and (args.n_best or 1) > 1 and not args.interactive,
-         f"--n_best {args.n_best}: one answer a line is written; give --input and --format json"),
+         f"--n_best {args.n_best}: only the best prediction is written; give --input and --format json"),
         (not (args.output or args.input or args.interactive or args.score),
-         "--output is missing: where the answers and scores of the test set go"),
-        (args.targets and not (args.output or args.score), "--output is missing: where answers and scores go"),
-        (args.interactive and args.output, "--interactive answers on the terminal: leave out --output"),
-        (args.metric and (text_alone or args.interactive or args.score),
-         "--metric is for a test set, or for --input with --targets"),
-        (args.rouge != "rouge" and (args.metric == "ppl" or text_alone or args.interactive or args.score),
-         "--rouge is for --metric rouge"),
+         "--output is missing: the file for the predictions on the test set"),
+        (args.targets and not (args.output or args.score), "--output is missing: the file for the predictions"),
+        (args.interactive and args.output, "--interactive prints to the terminal: leave out --output"),
+        (args.metric and no_metric, "--metric is for a test set, or for --input with --targets"),
+        *((getattr(args, flag.dest) != flag.default and (no_metric or _metric_name(args) != name),
+           f"{flag.name} is for --metric {name}") for name, metric in METRICS.items() for flag in metric.flags),
         (not raw and (args.tokenizer or args.codes or args.lower_case is not None or args.digits_to_hash is not None),
          "--tokenizer, --codes, --lower_case and --digits_to_hash are for raw text: give --input, or --interactive"),
         (not raw and (args.strict or args.errors != "strict"), "--strict and --errors are for raw text: give --input"),
@@ -123,7 +126,7 @@ def _check(args: Namespace) -> None:
 
 
 def _require_different_files(args: Namespace) -> None:
-    """Raise a UsageError if an output would replace an input, or another output."""
+    """Raise a UsageError if an output would replace an input or another output."""
     outputs = {"--output": args.output, "--report": args.report}
     if args.output and not (args.score or (args.input and not args.targets)):
         beside = {"the readable text beside --output": readable_path(args.output),
@@ -139,41 +142,42 @@ def _require_different_files(args: Namespace) -> None:
             seen.setdefault(os.path.realpath(path), name)
 
 
-def _talk(args: Namespace, overrides: list[str]) -> None:
+def _run_interactive(args: Namespace, overrides: list[str]) -> None:
     files, text = _model_and_text(args, overrides)
 
-    with importing_mindspore():  # which takes seconds: not before all is found to be there
-        from src.inference.text_tasks import talk
+    with importing_mindspore():  # takes seconds, so the checks come first
+        from src.inference.interactive import run_interactive
 
-    talk(files, text, args.turns or 1, args.strict)
+    run_interactive(files, text, args.turns or 1, args.strict)
 
 
-def _answer_text(args: Namespace, overrides: list[str]) -> None:
-    task = TextTask(args.input, args.output, args.format == "json", args.strict, args.errors, args.overwrite)
-    task.check()
+def _generate_text(args: Namespace, overrides: list[str]) -> None:
+    options = GenerationOptions(args.input, args.output, args.format == "json", args.strict, args.errors,
+                                args.overwrite)
+    options.check()
     files, text = _model_and_text(args, overrides)
 
     with importing_mindspore():
-        from src.inference.text_tasks import answer_text
+        from src.inference.text_generator import generate_text
 
-    answer_text(files, text, task)
+    generate_text(files, text, options)
 
 
-def _score(args: Namespace, overrides: list[str]) -> None:
+def _score_targets(args: Namespace, overrides: list[str]) -> None:
     if args.output:
         check_file(args.output, "--output", args.overwrite)
     files, examples = _model_and_examples(args, overrides)
 
     with importing_mindspore():
-        from src.inference.text_tasks import score_targets
+        from src.inference.scoring import write_target_scores
 
-    score_targets(files, examples, args.output)
+    write_target_scores(files, examples, args.output)
 
 
-def _measure(args: Namespace, overrides: list[str]) -> None:
-    metric = args.metric or "rouge"
-    options = EvaluationOptions(args.output, metric, args.rouge, args.confidence, args.report or "",
-                                args.overwrite)
+def _evaluate(args: Namespace, overrides: list[str]) -> None:
+    metric_class = METRICS[_metric_name(args)]
+    metric = metric_class(**{flag.option: getattr(args, flag.dest) for flag in metric_class.flags})
+    options = EvaluationOptions(args.output, metric, args.confidence, args.report or "", args.overwrite)
     options.check()
     files, examples = _model_and_examples(args, overrides)
 
@@ -182,14 +186,18 @@ def _measure(args: Namespace, overrides: list[str]) -> None:
 
     metrics = evaluate(files, examples, options)
     print(f"{metrics['sentences']} sentences, checkpoint {metrics['checkpoint']}")
-    intervals = metrics[f"{metric}_interval"] or {}
-    for name, value in metrics[metric].items():
+    intervals = metrics[f"{metric.name}_interval"] or {}
+    for name, value in metrics[metric.name].items():
         interval = " (95% interval {:.2f} to {:.2f})".format(*intervals[name]) if name in intervals else ""
-        print(f"{metric} {name}: {value:.2f}{interval}")
-    if metric == "rouge":
-        print(f"signature: {metrics['signature']}")
+        print(f"{metric.name} {name}: {value:.2f}{interval}")
+    if metric.signature_key in metrics:
+        print(f"signature: {metrics[metric.signature_key]}")
     written = (args.output, readable_path(args.output), metrics_path(args.output), args.report)
     print(f"written: {', '.join(filter(None, written))}")
+
+
+def _metric_name(args: Namespace) -> str:
+    return args.metric or DEFAULT_METRIC
 
 
 def _model(args: Namespace, overrides: list[str]) -> ModelFiles:
@@ -203,9 +211,9 @@ def _model_and_text(args: Namespace, overrides: list[str]) -> tuple[ModelFiles, 
     return files, find_text(files, flags)
 
 
-def _model_and_examples(args: Namespace, overrides: list[str]) -> tuple[ModelFiles, Examples]:
+def _model_and_examples(args: Namespace, overrides: list[str]) -> tuple[ModelFiles, ExampleSet]:
     if not args.input:
         files = _model(args, overrides)
-        return files, test_set(files)
+        return files, load_test_set(files)
     files, text = _model_and_text(args, overrides)
     return files, pairs_of_text(files, text, args.input, args.targets, args.strict, args.errors)

@@ -1,4 +1,4 @@
-"""What is answered and scored: examples of a test data set, or lines of text, in one form."""
+"""The examples that are predicted and scored, from records or from lines of text, in one form."""
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,9 @@ from config.config import Config
 from src.checkpoints.find import ModelFiles
 from src.common.errors import MassError, UsageError
 from src.common.ragged import RaggedArray
-from src.common.text_files import DecodedText
 from src.dataset.batching.assembly import batch_source
 from src.dataset.batching.batch import Shape
 from src.dataset.batching.source import BatchSource
-from src.dataset.example_loader import TokenIds
 from src.dataset.records.info import RecordInfo
 from src.dataset.records.record_set import RecordSet, load_records
 from src.text.text_processing import ProcessedLines
@@ -22,50 +20,60 @@ from src.utils.dictionary import EOS_INDEX, Dictionary
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Examples for the network, and their text for people and for ROUGE: words, BPE joined."""
+class ExampleSet:
+    """Token ids for the network, and the text of each example for the outputs and for the metrics."""
 
     records: RecordSet
-    source_symbols: Callable[[int], list[str]]  # of example i, without </s>; a word of none in the vocabulary as it is
-    texts: dict[str, Callable[[int], str]]  # by column: the words of example i
-    names: tuple[str, ...]  # the files they are from
+    source_tokens: Callable[[int], list[str]]
+    """Index of an example -> its source tokens without `</s>`; of raw text also tokens that the vocabulary lacks."""
+
+    texts: dict[str, Callable[[int], str]]
+    """Column -> (index of an example -> its words, BPE joined)."""
+
+    names: tuple[str, ...]
+    """The files of the examples."""
 
     def __len__(self) -> int:
         return len(self.records)
 
     @property
     def pairs(self) -> bool:
+        """Whether the examples are pairs of source and target."""
         return self.records.info.kind == "pairs"
 
+    def text_of_example(self, index: int) -> dict[str, str]:
+        """Return the text of each column of an example."""
+        return {column: text(index) for column, text in self.texts.items()}
+
     def batches(self, config: Config, shapes: Sequence[Shape] = ()) -> BatchSource:
-        """One example a row, in batches of dataset_config.eval_batch_size; `shapes` as batch_source has them."""
+        """Return batches of eval_batch_size rows with one example each; for `shapes` see batch_source."""
         data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size,
                                    max_tokens=0, accumulate_batches=1, pack_sentences=False)
         return batch_source(self.records, dataclasses.replace(config, dataset_config=data), noisy=False, shapes=shapes)
 
 
-def text_of(ids: np.ndarray | tuple[int, ...], vocabulary: Dictionary) -> str:
-    """The text of ids, up to </s>, BPE joined."""
+def text_of_ids(ids: np.ndarray | tuple[int, ...], vocabulary: Dictionary) -> str:
+    """Return the text of token ids up to `</s>`, BPE joined."""
     return join_subwords(vocabulary.decode(ids))
 
 
-def record_examples(records: RecordSet, vocabulary: Dictionary) -> Examples:
-    """Records, whose words are those of the vocabulary."""
+def examples_of_records(records: RecordSet, vocabulary: Dictionary) -> ExampleSet:
+    """Return the examples of a data set; their text is decoded from the ids."""
 
     def text(column: str) -> Callable[[int], str]:
-        return lambda index: text_of(records.columns[column][index], vocabulary)
+        return lambda index: text_of_ids(records.columns[column][index], vocabulary)
 
     source = records.columns[records.info.columns[0]]
-    return Examples(records, lambda index: vocabulary.decode(source[index]),
-                    {name: text(name) for name in records.info.columns}, records.paths)
+    return ExampleSet(records, lambda index: vocabulary.decode(source[index]),
+                      {name: text(name) for name in records.info.columns}, records.paths)
 
 
-def test_set(files: ModelFiles) -> Examples:
-    """dataset_config.test_dataset.
+def load_test_set(files: ModelFiles) -> ExampleSet:
+    """Load dataset_config.test_dataset.
 
     Raises:
-        UsageError: it is not set.
-        MassError: it is missing or damaged, or was made with another vocabulary.
+        UsageError: the key is not set.
+        MassError: the records are missing or damaged, or were made with another vocabulary.
     """
     if not files.config.dataset_config.test_dataset:
         raise UsageError("dataset_config.test_dataset is empty: set it to the records to evaluate on, or give --input")
@@ -75,23 +83,17 @@ def test_set(files: ModelFiles) -> Examples:
         own = Dictionary.load_from_persisted_dict(records.vocabulary_path)
         raise MassError(f"{records.paths[0]!r} was made with the vocabulary {records.vocabulary_path!r}, not with "
                         f"the model's {files.vocabulary_path!r}: {own.describe_difference(vocabulary)}")
-    return record_examples(records, vocabulary)
+    return examples_of_records(records, vocabulary)
 
 
-class TextEncoder:
-    """Lines of processed text as ids of a vocabulary."""
+def examples_of_text(files: ModelFiles, names: tuple[str, ...], source: ProcessedLines, source_ids: RaggedArray,
+                     target: ProcessedLines | None = None, target_ids: RaggedArray | None = None) -> ExampleSet:
+    """Return lines of text as pairs; without targets, every target is empty.
 
-    def __init__(self, vocabulary: Dictionary):
-        self._token_ids = TokenIds(vocabulary)
-
-    def ids(self, lines: ProcessedLines) -> RaggedArray:
-        """Each line ends with </s>; a line without words is </s> alone."""
-        return self._token_ids.encode(DecodedText("".join(f"{line}\n" for line in lines.subwords), 0))
-
-
-def text_examples(files: ModelFiles, names: tuple[str, ...], source: ProcessedLines, source_ids: RaggedArray,
-                  target: ProcessedLines | None = None, target_ids: RaggedArray | None = None) -> Examples:
-    """Lines and their ids, of at most seq_length symbols; without targets, all are empty. `names`: of their files."""
+    Args:
+        names: the files of the lines.
+        source_ids: token ids of each line, which end with `</s>`, at most model_config.seq_length.
+    """
     if target_ids is None:
         target_ids = RaggedArray.from_lengths(np.full(len(source_ids), EOS_INDEX, np.int32),
                                               np.ones(len(source_ids), np.int64))
@@ -105,5 +107,5 @@ def text_examples(files: ModelFiles, names: tuple[str, ...], source: ProcessedLi
     texts = {"source": source.words.__getitem__}
     if target is not None:
         texts["target"] = target.words.__getitem__
-    return Examples(RecordSet(info, columns, names),
-                    lambda index: list(filter(None, source.subwords[index].split(" "))), texts, names)
+    return ExampleSet(RecordSet(info, columns, names),
+                      lambda index: list(filter(None, source.subwords[index].split(" "))), texts, names)

@@ -1,69 +1,87 @@
-"""Typed sentences in, the n best answers with their scores out; with several turns, a conversation."""
+"""Interactive generation: a typed sentence in, its n best predictions and their scores out."""
 import sys
 
+from src.checkpoints.find import ModelFiles
 from src.common.errors import MassError
+from src.inference.model import load_model
 from src.inference.raw_text import TextInput
-from src.inference.text_generator import Answer, Answerer
+from src.inference.text_generator import Prediction, TextGenerator
+from src.text.text_processing import TextProcessing
 
 PROMPT = "> "
 
 
 class Conversation:
-    """The last turns, of both sides, are the source of the next answer: joined by spaces, the oldest first.
+    """A dialog with the model: the source of a prediction is the last turns of both sides, joined by spaces.
 
-    Turns that do not fit into the network's source are left out, the oldest first. With one turn, each sentence stands
-    for itself.
+    The oldest turns are dropped until the source fits into model_config.seq_length. With one turn, every sentence is
+    independent.
     """
 
-    def __init__(self, reader: TextInput, answerer: Answerer, turns: int = 1):
-        self._reader, self._answerer, self._turns = reader, answerer, turns
-        self._said: list[str] = []
+    def __init__(self, reader: TextInput, generator: TextGenerator, turns: int = 1):
+        self._reader, self._generator, self._turns = reader, generator, turns
+        self._history: list[str] = []
 
-    def answer(self, line: str) -> list[Answer]:
-        """The n best answers, of which the first counts as said; none if the line has no words.
+    @property
+    def history(self) -> tuple[str, ...]:
+        """The turns so far, the oldest first; those that were dropped are not among them."""
+        return tuple(self._history)
+
+    def reply(self, line: str) -> list[Prediction]:
+        """Return the n best replies, the first of which becomes a turn; an empty list if the line has no words.
 
         Raises:
-            MassError: the line is too long (--strict), or has no answer; the conversation is as it was before.
+            MassError: the line is too long (--strict), or there is no reply; the conversation is then unchanged.
         """
-        if self._reader.symbols(line) == 1:  # </s> alone
+        if self._reader.count_tokens(line) == 1:  # </s> alone
             return []
-        turns = [*self._said, line][-self._turns :]
+        turns = [*self._history, line][-self._turns :]
         while len(turns) > 1 and not self._reader.fits(" ".join(turns)):
             del turns[0]
-        (answers,) = self._answerer.answer(self._reader.read([" ".join(turns)], "this sentence"))
+        (replies,) = self._generator.generate(self._reader.read([" ".join(turns)], "this sentence"))
         self._reader.warn()
-        self._said = [*turns, answers[0].text]
-        return answers
+        self._history = [*turns, replies[0].text]
+        return replies
 
-    def begin_anew(self) -> None:
-        """Forget what was said."""
-        self._said = []
+    def restart(self) -> None:
+        """Forget all turns."""
+        self._history = []
 
 
-def converse(conversation: Conversation) -> None:
-    """Answer the lines of standard input until it ends; an empty line begins a new conversation."""
+def run_interactive(files: ModelFiles, text: TextProcessing, turns: int, strict: bool) -> None:
+    """Load the model and print predictions for each line of standard input until it ends.
+
+    An empty line starts a new conversation.
+
+    Args:
+        turns: the number of turns in a source.
+        strict: refuse a sentence that is too long; otherwise it is truncated.
+    """
+    reader = TextInput(files, text, strict)
+    conversation = Conversation(reader, TextGenerator(load_model(files), text, rows=1), turns)
     terminal = sys.stdin.isatty()
     if terminal:
-        import readline  # noqa: F401  (input() edits lines with it)
+        import readline  # noqa: F401  (lets input() edit lines)
 
-        print("Type a sentence; an empty line begins a new conversation, Ctrl-D or Ctrl-C ends it.", flush=True)
-    while (line := _ask(terminal)) is not None:
+        print("Type a sentence; an empty line starts a new conversation, Ctrl-D or Ctrl-C ends the program.",
+              flush=True)
+    while (line := _read_line(terminal)) is not None:
         if not line.strip():
-            conversation.begin_anew()
+            conversation.restart()
             continue
         try:
-            answers = conversation.answer(line)
+            replies = conversation.reply(line)
         except MassError as error:
             print(error, file=sys.stderr, flush=True)
             continue
-        for answer in answers:
-            print(f"{answer.score:9.4f}  {answer.text}", flush=True)
-        if not answers:
+        for reply in replies:
+            print(f"{reply.score:9.4f}  {reply.text}", flush=True)
+        if not replies:
             print("(no words)", flush=True)
 
 
-def _ask(terminal: bool) -> str | None:
-    """The next line; None at the end of the input (Ctrl-D)."""
+def _read_line(terminal: bool) -> str | None:
+    """Return the next line, or None at the end of the input (Ctrl-D)."""
     while True:
         try:
             line = input(PROMPT if terminal else "")
@@ -73,6 +91,6 @@ def _ask(terminal: bool) -> str | None:
                 print()
             return None
         except UnicodeError:
-            print("this line is not UTF-8: type it again", file=sys.stderr, flush=True)
+            print("this line is not valid UTF-8: type it again", file=sys.stderr, flush=True)
         else:
             return line

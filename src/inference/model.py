@@ -1,4 +1,4 @@
-"""A trained network, ready to answer and to score."""
+"""Loading of a trained network for inference."""
 import sys
 from typing import NamedTuple
 
@@ -10,17 +10,17 @@ from src.transformer.transformer_for_train import TransformerForTrain
 
 
 class Model(NamedTuple):
-    """The network with its weights, and the files they are from."""
+    """A network with its weights, and the files that it was loaded from."""
 
     files: ModelFiles
     network: TransformerForTrain
 
 
 def load_model(files: ModelFiles) -> Model:
-    """Set up the device and load the network; says on stderr what it runs on.
+    """Set up the device, load the network, and print to stderr which operators it runs on.
 
     Raises:
-        MassError: the weights are not of the configuration or the vocabulary, or the device is not there.
+        MassError: the weights do not match the configuration or the vocabulary, or the device is not available.
     """
     config = files.config
     set_up_device(config)

@@ -1,29 +1,28 @@
-"""What eval.py was asked for, checked before any work is done."""
+"""The requests that eval.py serves, checked before any work is done."""
 import glob
 import os
 from dataclasses import dataclass
 
 from src.common.errors import UsageError
+from src.inference.evaluation.metrics.metric import Metric
 from src.inference.output import check_file, check_output
-from src.utils.rouge_score import Tool, require_rouge
 
 STREAM = "-"
-"""Stands for standard input."""
+"""The value of --input that stands for standard input."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What eval.py was asked to measure, and where it goes."""
+    """Which metric to compute on a test set, and the files to write."""
 
     output: str
-    metric: str = "rouge"  # or "ppl"
-    tool: Tool = "rouge"
-    confidence: bool = False
+    metric: Metric
+    confidence: bool = False  # compute bootstrap intervals
     report: str = ""  # path, .html or .md; empty: none
     overwrite: bool = False
 
     def check(self) -> None:
-        """Raise, before any work is done, if an output cannot be written or a package is missing."""
+        """Raise a UsageError if an output cannot be written, or a MassError if a package is missing."""
         check_output(self.output, self.overwrite)
         if self.report:
             if not self.report.endswith((".html", ".md")):
@@ -33,22 +32,21 @@ class EvaluationOptions:
             if self.report.endswith(".md") and pictures and not self.overwrite:
                 raise UsageError(f"--report {self.report!r}: its pictures would replace {pictures[0]!r}; give "
                                  f"--overwrite, or choose another name")
-        if self.metric == "rouge":
-            require_rouge(self.tool)
+        self.metric.require()
 
 
 @dataclass(frozen=True)
-class TextTask:
-    """What to answer, and where the answers go."""
+class GenerationOptions:
+    """The text to generate predictions for, and where to write them."""
 
     input: str  # a path, or STREAM
     output: str | None  # None: standard output
-    json: bool = False  # all n best answers with scores, one object a line; otherwise the best one's text
-    strict: bool = False
-    errors: str = "strict"
+    json: bool = False  # write all n best predictions with their scores, an object per line; otherwise the best text
+    strict: bool = False  # refuse a line that is too long
+    errors: str = "strict"  # for undecodable bytes: "strict" or "replace"
     overwrite: bool = False
 
     def check(self) -> None:
-        """Raise a UsageError, before any work is done, if the output cannot be written."""
+        """Raise a UsageError if the output cannot be written."""
         if self.output:
             check_file(self.output, "--output", self.overwrite)

@@ -5,24 +5,28 @@ from typing import NamedTuple
 import numpy as np
 from mindspore import Tensor, mutable
 
+from src.checkpoints.find import ModelFiles
 from src.common.progress import Progress
 from src.dataset.batching.source import BatchSource
+from src.inference.examples import ExampleSet
+from src.inference.model import load_model
+from src.inference.output import write_lines
 from src.runtime.device import restore_interrupts
 from src.transformer.transformer import NO_SEED
 from src.transformer.transformer_for_train import TransformerForScoring, TransformerForTrain
 
 
 class TargetScores(NamedTuple):
-    """Of each example, in the order of the records."""
+    """The scores of each example, in the order of the records."""
 
-    log_probs: np.ndarray  # [n] sums of log p over the target symbols, natural logarithms
-    symbols: np.ndarray  # [n] int64, how many they are, </s> included
+    log_probs: np.ndarray  # [n] sums of log p over the target tokens, natural logarithms
+    tokens: np.ndarray  # [n] int64, the number of target tokens, </s> included
 
 
 def target_log_probs(network: TransformerForTrain, source: BatchSource) -> TargetScores:
     """Score all targets with teacher forcing.
 
-    The source has one example a row (dataset_config.pack_sentences off).
+    The batches must have one example per row (dataset_config.pack_sentences off).
     """
     scorer = TransformerForScoring(network)
     scorer.set_train(False)
@@ -38,7 +42,16 @@ def target_log_probs(network: TransformerForTrain, source: BatchSource) -> Targe
     return TargetScores(log_probs, counts)
 
 
-def score_lines(scores: TargetScores) -> Iterator[str]:
-    """One line an example: its log-probability and the number of its target symbols, a tabulator between them."""
-    pairs: Iterable[tuple[float, int]] = zip(scores.log_probs.tolist(), scores.symbols.tolist(), strict=True)
-    return (f"{log_prob:.6f}\t{symbols}" for log_prob, symbols in pairs)
+def write_target_scores(files: ModelFiles, examples: ExampleSet, output: str | None) -> None:
+    """Load the model and write a line per example: the log-probability of its target, a tab, its number of tokens.
+
+    Args:
+        output: a path; None writes to standard output.
+    """
+    model = load_model(files)
+    write_lines(output, [_score_lines(target_log_probs(model.network, examples.batches(files.config)))])
+
+
+def _score_lines(scores: TargetScores) -> Iterator[str]:
+    pairs: Iterable[tuple[float, int]] = zip(scores.log_probs.tolist(), scores.tokens.tolist(), strict=True)
+    return (f"{log_prob:.6f}\t{tokens}" for log_prob, tokens in pairs)

@@ -3,7 +3,7 @@ import importlib.util
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from src.common.errors import MassError
 from src.common.files import make_output_folder
@@ -14,13 +14,19 @@ from src.launcher.run_files import PidFile
 from src.launcher.supervisor import supervise
 
 
-def launch(device: str, arguments: Sequence[str], root: str) -> int:
-    """Start a run on `device` and return its exit code; `root` is the repository.
+def launch(device: str, arguments: Sequence[str], root: str, outputs: Mapping[str, str]) -> int:
+    """Start a run on `device` and return its exit code.
+
+    Args:
+        device: one of DEVICES.
+        arguments: the flags.
+        root: the repository.
+        outputs: the metrics of eval.py, the default first, and the name of the output file of each.
 
     Raises:
         MassError: something is missing, or a run lives in the run folder.
     """
-    options = parse(device, arguments)
+    options = parse(device, arguments, outputs)
     plan = make_plan(options, root)
     if options.dry_run:
         print("\n".join(plan.as_shell()))

@@ -1,7 +1,7 @@
 """The flags of run_cpu.sh, run_gpu.sh and run_ascend.sh."""
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src.common.arguments import HelpFormatter
@@ -29,8 +29,9 @@ class Options:
     device_num: int
     device_id: int
     vocab: str | None
-    metric: str | None
-    output: str | None
+    metric: str
+    output: str | None  # None: `default_output` in the run folder
+    default_output: str
     resume: str | None  # None: start anew; "": the newest checkpoint of the run; else the path of a checkpoint
     hccl_json: str | None
     nodes: int
@@ -53,24 +54,31 @@ def script_name(device: str) -> str:
     return f"run_{device.lower()}.sh"
 
 
-def parse(device: str, arguments: Sequence[str]) -> Options:
-    """Read the flags of `run_<device>.sh`; a mistake ends the program with exit code 2, as argparse does, or is a
-    UsageError."""
+def parse(device: str, arguments: Sequence[str], outputs: Mapping[str, str]) -> Options:
+    """Read the flags of `run_<device>.sh`.
+
+    A mistake ends the program with exit code 2, as argparse does, or raises a UsageError.
+
+    Args:
+        outputs: the metrics, the default first, and the name of the output file of each.
+    """
     arguments = list(arguments)
     split = arguments.index("--") if "--" in arguments else len(arguments)
-    given = vars(_parser(device).parse_args(arguments[:split]))
-    master, node_rank = given.pop("master"), given.pop("node_rank")
+    given = vars(_parser(device, outputs).parse_args(arguments[:split]))
+    master, node_rank, metric = given.pop("master"), given.pop("node_rank"), given.pop("metric")
+    if given["task"] == "t" and (given["vocab"] or metric or given["output"]):
+        raise UsageError("-v, -m and -o belong to inference (-t i)")
+    metric = metric or next(iter(outputs))
     host, port = master or ("127.0.0.1", None)
-    options = Options(device=device, **{"hccl_json": None, **given}, node_rank=node_rank or 0, master_host=host,
-                      master_port=port, handed_on=tuple(arguments[split + 1:]))
+    options = Options(device=device, **{"hccl_json": None, **given}, metric=metric,
+                      default_output=outputs[metric], node_rank=node_rank or 0, master_host=host, master_port=port,
+                      handed_on=tuple(arguments[split + 1:]))
     _check(options, node_rank_given=node_rank is not None, master_given=master is not None)
     return options
 
 
 def _check(options: Options, node_rank_given: bool, master_given: bool) -> None:
     """Refuse flags that do not go together."""
-    if options.task == "t" and (options.vocab or options.metric or options.output):
-        raise UsageError("-v, -m and -o belong to inference (-t i)")
     if options.task == "i":
         if options.vocab is None:
             raise UsageError("inference needs the vocabulary: -v FILE")
@@ -99,7 +107,7 @@ def _check(options: Options, node_rank_given: bool, master_given: bool) -> None:
                          f"{options.nodes - 1}")
 
 
-def _parser(device: str) -> argparse.ArgumentParser:
+def _parser(device: str, outputs: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"sh {script_name(device)}", formatter_class=HelpFormatter, allow_abbrev=False, epilog=_EPILOG,
         description=f"Train in ./train_mass_*/, or infer and score in ./infer_mass_*/, on {device} devices.")
@@ -117,9 +125,11 @@ def _parser(device: str) -> argparse.ArgumentParser:
     parser.add_argument("--run_folder", metavar="DIR",
                         help="the run folder (default: ./train_mass_cpu, ./train_mass_gpu0, ./train_mass_gpu0-3, ...)")
     parser.add_argument("-v", "--vocab", metavar="FILE", help="the vocabulary (inference; needed there)")
-    parser.add_argument("-m", "--metric", choices=("rouge", "ppl"), help="the score (inference; rouge if not given)")
+    parser.add_argument("-m", "--metric", choices=tuple(outputs),
+                        help=f"the score (inference; {next(iter(outputs))} if not given)")
     parser.add_argument("-o", "--output", metavar="FILE",
-                        help="where the answers go (inference; else predictions.jsonl or perplexity.jsonl)")
+                        help=f"the output file (inference; else {' or '.join(dict.fromkeys(outputs.values()))} in the "
+                             f"run folder)")
     if device == "Ascend":
         parser.add_argument("-j", "--hccl_json", metavar="FILE",
                             help="start by this rank table, one process a device, in place of msrun")

@@ -126,9 +126,9 @@ def _program(options: Options, folder: str, root: str) -> list[str]:
         if options.resume is not None:
             arguments += ["--resume", *([options.resume] if options.resume else [])]
     else:
-        answers = os.path.join(folder, "perplexity.jsonl" if options.metric == "ppl" else "predictions.jsonl")
         arguments = [os.path.join(root, "eval.py"), "--config", options.config, "--vocab", options.vocab,
-                     "--metric", options.metric or "rouge", "--output", options.output or answers]
+                     "--metric", options.metric,
+                     "--output", options.output or os.path.join(folder, options.default_output)]
     return [*arguments, *options.handed_on, "--set", f"training_config.device_target={options.device}"]
 
 

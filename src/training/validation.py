@@ -10,9 +10,10 @@ from src.common.ragged import RaggedArray
 from src.dataset.batching.assembly import batch_source
 from src.dataset.batching.source import BatchSource
 from src.dataset.records.record_set import RecordSet
-from src.inference.examples import record_examples
+from src.inference.evaluation.metrics.rouge import Rouge
+from src.inference.examples import examples_of_records
 from src.inference.generation import generate
-from src.inference.predictions import best_answers, score_answers
+from src.inference.predictions import best_predictions
 from src.runtime.distributed import Ranks
 from src.transformer.decoding.options import SearchOptions
 from src.transformer.transformer import NO_SEED
@@ -52,7 +53,7 @@ class RougeSample:
         count = min(config.training_config.valid_rouge_sentences, len(records))
         sample = _some(records, count)
         self._vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
-        self._examples = record_examples(sample, self._vocabulary)
+        self._examples = examples_of_records(sample, self._vocabulary)
         data = config.dataset_config
         rows = min(data.eval_batch_size, -(-count // ranks.world_size))
         one_a_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, num_buckets=1, accumulate_batches=1,
@@ -65,11 +66,11 @@ class RougeSample:
     def measure(self) -> dict[str, float]:
         """F1 in percent, by name."""
         self._network.set_train(False)
-        answers = list(best_answers(self._examples, generate(self._infer, self._source, quiet=True),
-                                    self._vocabulary, self._infer.options.attention))
+        predictions = list(best_predictions(self._examples, generate(self._infer, self._source, quiet=True),
+                                            self._vocabulary, self._infer.options.attention))
         self._network.set_train(True)
-        own = score_answers(answers) if answers else dict.fromkeys(ROUGE_METRICS, 0.0)
-        *sums, count = self._ranks.sums([*(own[name] * len(answers) for name in ROUGE_METRICS), len(answers)])
+        own = Rouge().measure(predictions).scores if predictions else dict.fromkeys(ROUGE_METRICS, 0.0)
+        *sums, count = self._ranks.sums([*(own[name] * len(predictions) for name in ROUGE_METRICS), len(predictions)])
         return {name: total / count for name, total in zip(ROUGE_METRICS, sums, strict=True)}
 
 

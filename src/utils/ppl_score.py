@@ -3,28 +3,31 @@ import math
 from typing import NamedTuple
 
 
-class Perplexity(NamedTuple):
-    """exp(-sum log p / number of symbols), counted in two ways."""
+class Perplexities(NamedTuple):
+    """exp(-sum log p / count) of one likelihood, for two ways of counting."""
 
-    subword: float  # per target symbol, </s> included: what most papers give
+    subword: float  # per target token, </s> included: the figure that most papers report
     word: float  # per word after BPE is joined, </s> included: comparable between vocabularies
 
 
 def perplexity(nll: float, count: int) -> float:
-    """exp(nll / count); infinite where that overflows.
+    """Return exp(nll / count), or infinity if that overflows.
 
     Args:
         nll: negative natural log-likelihood, summed.
-        count: symbols it is the sum of.
+        count: the number of tokens over which it is summed.
+
+    Raises:
+        ValueError: the count is not positive.
     """
     if count <= 0:
-        raise ValueError(f"perplexity of {count} symbols")
+        raise ValueError(f"perplexity of {count} tokens")
     try:
         return math.exp(nll / count)
     except OverflowError:
         return math.inf
 
 
-def perplexities(nll: float, subwords: int, words: int) -> Perplexity:
-    """Both perplexities of the same likelihood; both counts include one </s> a sentence."""
-    return Perplexity(perplexity(nll, subwords), perplexity(nll, words))
+def perplexities(nll: float, subwords: int, words: int) -> Perplexities:
+    """Return the perplexity per subword and per word; both counts include one `</s>` per sentence."""
+    return Perplexities(perplexity(nll, subwords), perplexity(nll, words))

@@ -1,4 +1,4 @@
-"""ROUGE on words (Lin, 2004), by the package `rouge` or by `rouge-score`."""
+"""ROUGE on words (Lin, 2004), computed by the package `rouge` or the package `rouge-score`."""
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Literal
@@ -18,20 +18,21 @@ _SIGNATURES = {
 
 
 def rouge_scores(predictions: Sequence[str], references: Sequence[str], tool: Tool = "rouge") -> dict[str, float]:
-    """F1 of ROUGE-1, 2 and L in percent, averaged over all pairs; see `rouge_of_pairs`."""
+    """Return F1 of ROUGE-1, ROUGE-2 and ROUGE-L in percent, averaged over all pairs; see `rouge_of_pairs`."""
     means = rouge_of_pairs(predictions, references, tool).mean(axis=0)
     return {name: float(mean) for name, mean in zip(ROUGE_METRICS, means, strict=True)}
 
 
 def rouge_of_pairs(predictions: Sequence[str], references: Sequence[str], tool: Tool = "rouge") -> np.ndarray:
-    """[pairs, 3]: F1 of ROUGE-1, 2 and L of each pair in percent.
+    """Return F1 of ROUGE-1, ROUGE-2 and ROUGE-L of each pair in percent: [pairs, 3].
 
-    With `rouge`, words are what blanks and full stops separate, and an n-gram that stands several times in a text
-    counts once, as the package counts by default; a pair with a side that holds no word scores 0 (the package refuses
-    such texts). `rouge-score` counts every n-gram, of stems, and sees no words but those of a-z and 0-9.
+    With `rouge`, words are separated by blanks and full stops, and an n-gram that occurs several times in a text counts
+    once, which is the default of the package. A pair with a side without words scores 0 (the package refuses such
+    texts). `rouge-score` counts every n-gram of stemmed words, and only characters a-z and 0-9 belong to words.
 
     Raises:
         MassError: `rouge-score` is not installed.
+        ValueError: there are no pairs, or the sides have different lengths.
     """
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
@@ -41,7 +42,7 @@ def rouge_of_pairs(predictions: Sequence[str], references: Sequence[str], tool: 
 
 
 def rouge_signature(tool: Tool = "rouge") -> str:
-    """Tool, version and options, to stand beside every score."""
+    """Return the tool, its version and its options, which are reported with every score."""
     return f"{tool} {version(tool)}, F1 x100, {_SIGNATURES[tool]}"
 
 
@@ -83,5 +84,5 @@ def _rouge_scorer():
 
 
 def _has_words(text: str) -> bool:
-    """Whether the package finds anything to score: it cuts texts at full stops and drops empty pieces."""
+    """Return whether the package finds words: it splits texts at full stops and drops empty pieces."""
     return any(piece.strip() for piece in text.split("."))

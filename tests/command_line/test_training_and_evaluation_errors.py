@@ -14,7 +14,8 @@ from src.dataset.batching.assembly import batch_source
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
 from src.dataset.records.record_set import load_records, write_records
-from src.inference.examples import test_set as the_test_set  # pytest would take it for a test
+from src.inference.evaluation.metrics.rouge import Rouge
+from src.inference.examples import load_test_set
 from src.inference.options import EvaluationOptions
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import save_weights
@@ -119,8 +120,8 @@ def test_devices_that_are_not_there(tmp_path, data):
 
 def refused_evaluation(data, error, output, vocabulary="vocabulary", **nodes):
     with pytest.raises(error) as caught:
-        EvaluationOptions(str(output)).check()
-        the_test_set(find_model(config_from_dict({"model_config": TINY, **nodes}), vocabulary=data[vocabulary]))
+        EvaluationOptions(str(output), Rouge()).check()
+        load_test_set(find_model(config_from_dict({"model_config": TINY, **nodes}), vocabulary=data[vocabulary]))
     assert not os.path.exists(output)
     return str(caught.value)
 

@@ -45,10 +45,8 @@ def make_place(folder: Path) -> Place:
     """A repository with stand-in programs and a working folder, both with spaces in their paths."""
     repository, work = folder / "the repository", folder / "my work"
     shutil.copytree(SCRIPTS, repository / "scripts")
-    for part in ("src/launcher", "src/common"):
-        shutil.copytree(ROOT / part, repository / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("launch.py", "src/__init__.py"):
-        shutil.copy(ROOT / name, repository / name)
+    shutil.copytree(ROOT / "src", repository / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "launch.py", repository)
     work.mkdir()
     for name in ("train.py", "eval.py"):
         (repository / name).write_text(PROGRAM)

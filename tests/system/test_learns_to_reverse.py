@@ -8,7 +8,8 @@ from config.loading import config_from_dict
 from src.checkpoints.find import find_model
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records.record_set import write_records
-from src.inference.examples import test_set as the_test_set  # pytest would take it for a test
+from src.inference.evaluation.metrics import METRICS
+from src.inference.examples import load_test_set
 from src.inference.options import EvaluationOptions
 from src.utils.dictionary import Dictionary
 
@@ -59,13 +60,13 @@ def evaluated(nodes, vocabulary_path, options):
 
     options.check()
     files = find_model(config_from_dict(nodes), vocabulary=vocabulary_path)
-    return evaluate(files, the_test_set(files), options)
+    return evaluate(files, load_test_set(files), options)
 
 
 def test_learns_to_reverse(reversal):
     folder, nodes, vocabulary_path = reversal
     output = folder / "answers" / "reversed.jsonl"
-    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), "rouge"))
+    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), METRICS["rouge"]()))
     answers = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(answers) == metrics["sentences"] == 200
     exact = sum(answer["prediction"].split() == answer["source"].split()[::-1] for answer in answers)
@@ -76,7 +77,7 @@ def test_learns_to_reverse(reversal):
 def test_perplexity_of_what_was_learnt_is_near_one(reversal):
     folder, nodes, vocabulary_path = reversal
     output = folder / "scores" / "scores.jsonl"
-    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), "ppl"))
+    metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), METRICS["ppl"]()))
     assert 1.0 <= metrics["ppl"]["subword"] < 1.2
     log_probs = [json.loads(line)["log_prob"] for line in output.read_text().splitlines()]
     assert len(log_probs) == 200

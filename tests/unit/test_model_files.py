@@ -10,7 +10,8 @@ from config.config import Config
 from config.loading import config_from_dict
 from src.checkpoints.find import find_checkpoint, find_model
 from src.common.errors import MassError, UsageError
-from src.inference.options import EvaluationOptions, TextTask
+from src.inference.evaluation.metrics.rouge import Rouge
+from src.inference.options import EvaluationOptions, GenerationOptions
 from src.inference.raw_text import TextFlags, TextInput, find_text, pairs_of_text, read_text
 from src.text.text_processing import TextProcessing
 from src.utils.dictionary import Dictionary
@@ -124,7 +125,7 @@ def test_how_text_is_processed_must_be_known(folder):
         find_text(files, TextFlags(codes="nowhere"))
 
 
-def test_long_sentences_are_cut_and_counted_or_refused(folder, capsys):
+def test_long_sentences_are_truncated_and_counted_or_refused(folder, capsys):
     files, text = find_model(checkpoint=str(folder)), TextProcessing("none")
     lines = ["a b", "a b c d", "a b c d a", "d d d d d d d"]
     reader = TextInput(files, text)
@@ -135,7 +136,7 @@ def test_long_sentences_are_cut_and_counted_or_refused(folder, capsys):
     assert "2 of 4 lines" in warned and "some.txt, line 13" in warned and "seq_length" in warned
     reader.warn()
     assert not capsys.readouterr().err
-    with pytest.raises(MassError, match="some.txt, line 13: 6 symbols.*at most 5"):
+    with pytest.raises(MassError, match="some.txt, line 13: 6 tokens.*at most 5"):
         TextInput(files, text, strict=True).read(lines, "some.txt", first_line=11)
     assert reader.fits("a b c d") and not reader.fits("a b c d a")
 
@@ -158,20 +159,20 @@ def test_texts_that_cannot_be_read(folder, tmp_path, capsys):
 
 def test_outputs_that_exist_are_not_replaced_unasked(tmp_path):
     path = str(tmp_path / "answers.jsonl")
-    EvaluationOptions(path).check()
+    EvaluationOptions(path, Rouge()).check()
     for name in ("answers.jsonl", "answers.txt", "page.html"):
         (tmp_path / name).write_text("mine")
-    for options in (EvaluationOptions(path), EvaluationOptions(str(tmp_path / "o.jsonl"),
-                                                               report=str(tmp_path / "page.html"))):
+    for options in (EvaluationOptions(path, Rouge()), EvaluationOptions(str(tmp_path / "o.jsonl"), Rouge(),
+                                                                        report=str(tmp_path / "page.html"))):
         with pytest.raises(UsageError, match="exists: give --overwrite"):
             options.check()
-    EvaluationOptions(path, report=str(tmp_path / "page.html"), overwrite=True).check()
+    EvaluationOptions(path, Rouge(), report=str(tmp_path / "page.html"), overwrite=True).check()
     with pytest.raises(UsageError, match="must end in .html or .md"):
-        EvaluationOptions(path, report="page.pdf", overwrite=True).check()
+        EvaluationOptions(path, Rouge(), report="page.pdf", overwrite=True).check()
     text = str(tmp_path / "answers.txt")
     with pytest.raises(UsageError, match="exists: give --overwrite"):
-        TextTask("in.txt", text).check()
-    TextTask("in.txt", text, overwrite=True).check()
+        GenerationOptions("in.txt", text).check()
+    GenerationOptions("in.txt", text, overwrite=True).check()
 
 
 def test_training_says_how_its_text_was_made(tmp_path):

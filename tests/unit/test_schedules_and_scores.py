@@ -42,7 +42,7 @@ def test_perplexity_of_a_uniform_model_is_the_number_of_choices():
     both = perplexities(12 * math.log(10), 12, 6)
     assert (both.subword, both.word) == (pytest.approx(10), pytest.approx(100))
     assert perplexity(1e6, 1) == math.inf
-    with pytest.raises(ValueError, match="0 symbols"):
+    with pytest.raises(ValueError, match="0 tokens"):
         perplexity(1.0, 0)
 
 

@@ -1,4 +1,4 @@
-"""Bootstrap intervals against their formula, and both packages that count ROUGE."""
+"""Bootstrap intervals against their formula, and the two packages that compute ROUGE."""
 import importlib.util
 
 import numpy as np
@@ -19,18 +19,17 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution():
 
 
 def test_whole_examples_are_drawn():
-    """Two columns of the same numbers stay the same, and every sum is one of as many examples as there are."""
+    """Equal columns have equal sums, and every sum is over as many examples as there are."""
     values = np.array([[1, 1, 1], [5, 5, 1], [25, 25, 1], [125, 125, 1]])
     sums = resampled_sums(values, samples=200)
     assert (sums[:, 0] == sums[:, 1]).all() and (sums[:, 2] == 4).all()
     assert len(np.unique(sums[:, 0])) > 20
 
 
-def test_blocks_of_draws_are_a_matter_of_memory(monkeypatch):
+def test_the_block_size_does_not_change_the_sums():
     values = np.random.default_rng(2).normal(size=(50, 2))
     at_once = resampled_sums(values, samples=30)
-    monkeypatch.setattr("src.inference.evaluation.bootstrap._BLOCK", 7 * 50)
-    np.testing.assert_allclose(resampled_sums(values, samples=30), at_once, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(resampled_sums(values, samples=30, block=7 * 50), at_once, rtol=1e-9, atol=1e-12)
 
 
 def test_equal_scores_have_no_width():

@@ -1,1 +1,1 @@
-"""Scoring a test set: metrics, confidence intervals, reports."""
+"""Evaluation of test sets: metrics, confidence intervals, reports."""

@@ -1,4 +1,4 @@
-"""A page of headings, paragraphs, tables and pictures, as one HTML file or as Markdown with pictures beside it."""
+"""Pages of headings, paragraphs, tables and pictures, as one HTML file or as Markdown with separate pictures."""
 import base64
 import html
 import os
@@ -36,7 +36,7 @@ Block = Heading | Paragraph | Table | Picture
 
 
 def write_page(path: str, title: str, blocks: Sequence[Block]) -> None:
-    """Write `.html`, with its pictures inside, or `.md`, whose pictures are `<name>-1.png` and so on beside it."""
+    """Write an `.html` file with embedded pictures, or an `.md` file beside pictures `<name>-1.png`, ...."""
     if path.endswith(".html"):
         _write(path, _html_page(title, blocks).encode("utf-8"))
         return
@@ -89,5 +89,5 @@ def _markdown(block: Heading | Paragraph | Table) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    """Text in which nothing is markup."""
+    """Escape everything in a text that would be markup."""
     return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text).replace("\n", " ")

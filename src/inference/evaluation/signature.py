@@ -1,0 +1,25 @@
+"""The signature of a score: everything but model and data that it depends on."""
+from src.inference.evaluation.bootstrap import SAMPLES
+from src.inference.evaluation.metrics.metric import Metric
+from src.transformer.decoding.options import SearchOptions
+from src.utils.dictionary import Dictionary
+
+
+def search_signature(metric: Metric, search: SearchOptions, vocabulary: Dictionary, confidence: bool) -> str:
+    """Return the signature of a metric of predictions.
+
+    eval.py compares it with the signature in an existing metrics.json, so a change of its wording makes earlier scores
+    appear to be different.
+    """
+    parts = [metric.signature()]
+    if search.sampling:
+        parts.append("sampling: " + ", ".join(f"{name} {value:g}" for name, value in search.sampling._asdict().items()))
+    else:
+        parts += [f"beam {search.beam_width}", f"length penalty {search.length_penalty_weight:g}"]
+    parts += [f"at least {search.min_length} symbols"] * (search.min_length > 1)
+    parts.append(f"at most {search.max_length} symbols")
+    parts += [f"no {search.no_repeat_ngram_size}-gram twice"] * (search.no_repeat_ngram_size > 0)
+    parts += ["no <unk>"] * search.ban_unk + ["<unk> copied from the source"] * search.attention
+    parts.append(f"vocabulary {vocabulary.fingerprint[:12]}")
+    parts += [f"95% intervals from {SAMPLES} bootstrap samples"] * confidence
+    return ", ".join(parts)
