@@ -1,4 +1,4 @@
-"""eval.py as a user runs it on raw text: files, streams, conversations, and what it refuses."""
+"""eval.py as a user runs it on raw text: files, streams, conversations, and the errors it reports."""
 import json
 import os
 import signal
@@ -18,7 +18,7 @@ LIMIT = 600  # seconds: the machine may be busy
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with a model in `my model/` and some text."""
-    folder = tmp_path_factory.mktemp("answers")
+    folder = tmp_path_factory.mktemp("predictions")
     (folder / "my model").mkdir()
     make_model_folder(folder / "my model", ("latest.safetensors",))
     (folder / "in.txt").write_text("\n".join([TEXT[0], "", *TEXT[1:], "the cat " * 60]) + "\n")
@@ -38,21 +38,21 @@ def start_eval(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def answered(folder):
-    """Lines of the output file for in.txt, and what was said on stderr."""
+def predicted(folder):
+    """The lines of the output file for in.txt, and the messages on stderr."""
     done = run_eval(folder, "--ckpt", "my model", "--input", "in.txt", "--output", "out.txt")
     assert done.returncode == 0, done.stderr
     assert not done.stdout
     return (folder / "out.txt").read_text().split("\n"), done.stderr
 
 
-def test_a_folder_and_a_file_are_enough(answered):
-    lines, said = answered
+def test_a_folder_and_a_file_are_enough(predicted):
+    lines, messages = predicted
     assert len(lines) == 7 and lines[-1] == lines[1] == "" and all(lines[i] for i in (0, 2, 3, 4, 5))
-    assert "1 of 6 lines" in said and "in.txt, line 6" in said and "latest.safetensors" in said
+    assert "1 of 6 lines" in messages and "in.txt, line 6" in messages and "latest.safetensors" in messages
 
 
-def test_a_stream_is_answered_while_it_comes_and_ends_with_it(folder, answered):
+def test_predictions_for_a_stream_are_printed_while_it_is_open(folder, predicted):
     process = start_eval(folder, "--ckpt", "my model", "--input", "-", "--format", "json", "--n_best", 2)
     try:
         process.stdin.write(f"{TEXT[0]}\n\n")
@@ -60,24 +60,24 @@ def test_a_stream_is_answered_while_it_comes_and_ends_with_it(folder, answered):
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))  # the input is still open
         assert first["source"] == TEXT[0] and second == {"source": "", "answers": []}
         best, next_best = first["answers"]
-        assert best["text"] == answered[0][0] and best["score"] > next_best["score"] > best["log_prob"] - 100
-        rest, said = process.communicate(TEXT[1], timeout=LIMIT)  # without a line end
-        assert json.loads(rest)["answers"][0]["text"] == answered[0][2]
-        assert process.returncode == 0 and "Traceback" not in said
+        assert best["text"] == predicted[0][0] and best["score"] > next_best["score"] > best["log_prob"] - 100
+        rest, messages = process.communicate(TEXT[1], timeout=LIMIT)  # without a line end
+        assert json.loads(rest)["answers"][0]["text"] == predicted[0][2]
+        assert process.returncode == 0 and "Traceback" not in messages
     finally:
         process.kill()
 
 
-def test_a_conversation_ends_with_ctrl_c_or_ctrl_d(folder, answered):
+def test_a_conversation_ends_with_ctrl_c_or_ctrl_d(folder, predicted):
     process = start_eval(folder, "--ckpt", "my model", "--interactive", "--turns", 2)
     try:
         process.stdin.write(f"{TEXT[0]}\n")
         process.stdin.flush()
         score, _, text = process.stdout.readline().strip().partition("  ")
-        assert text == answered[0][0] and float(score) < 0
+        assert text == predicted[0][0] and float(score) < 0
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=LIMIT)
-        assert process.returncode == 130 and "Traceback" not in said and said.endswith("eval.py: interrupted\n")
+        _, messages = process.communicate(timeout=LIMIT)
+        assert process.returncode == 130 and "Traceback" not in messages and messages.endswith("eval.py: interrupted\n")
     finally:
         process.kill()
     done = run_eval(folder, "--ckpt", "my model", "--interactive", input="")
@@ -90,27 +90,27 @@ def test_given_targets_are_scored(folder):
     assert done.returncode == 0, done.stderr
     scores = [line.split("\t") for line in done.stdout.splitlines()]
     assert len(scores) == len(TEXT)
-    assert all(float(log_prob) < 0 and int(symbols) > len(line.split())
-               for (log_prob, symbols), line in zip(scores, TEXT, strict=True))
+    assert all(float(log_prob) < 0 and int(tokens) > len(line.split())
+               for (log_prob, tokens), line in zip(scores, TEXT, strict=True))
 
 
-def test_text_of_another_language_is_warned_of(folder):
+def test_text_of_another_language_causes_a_warning(folder):
     done = run_eval(folder, "--ckpt", "my model", "--input", "-", input="\u732b\u5750\u5728\u57ab\u5b50\u4e0a\n")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
-    assert "% of the symbols are <unk> to this model" in done.stderr
+    assert "% of the tokens are <unk> to this model" in done.stderr
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for MindSpore's libraries in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_mindspore_is_imported_ends_it_quietly(folder, number):
+def test_a_signal_during_the_import_of_mindspore_ends_the_program_quietly(folder, number):
     process = start_eval(folder, "--ckpt", "my model", "--input", "-")
     try:
         while "mindspore" not in read_text(f"/proc/{process.pid}/maps"):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
-        _, said = process.communicate(timeout=LIMIT)
-        assert process.returncode in (-number, 128 + number) and "Fatal" not in said
+        _, messages = process.communicate(timeout=LIMIT)
+        assert process.returncode in (-number, 128 + number) and "Fatal" not in messages
     finally:
         process.kill()
 
@@ -147,7 +147,7 @@ def read_text(path):
     (["--ckpt", "my model", "--output", "o.jsonl", "--strict"], 2, ["--strict", "raw text"]),
     (["--ckpt", ".", "--input", "in.txt"], 1, ["neither best.safetensors nor latest.safetensors"]),
 ])
-def test_what_is_refused(folder, arguments, code, parts):
+def test_errors_change_nothing(folder, arguments, code, parts):
     (folder / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
     (folder / "empty.txt").write_bytes(b"")
     before = sorted(os.listdir(folder))

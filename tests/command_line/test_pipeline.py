@@ -1,4 +1,4 @@
-"""train.py, weights_average.py and eval.py one after the other, as a user runs them, on text the test makes."""
+"""train.py, weights_average.py and eval.py in sequence, as a user runs them, on text that the test writes."""
 import json
 import os
 import subprocess
@@ -25,9 +25,9 @@ def run_script(folder, script, *arguments):
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory):
-    """A folder with spaces in its name, in which the whole road was run; and what the scripts printed."""
-    folder = tmp_path_factory.mktemp("a road")
+def pipeline(tmp_path_factory):
+    """A folder with a space in its name, in which the pipeline was run, and the outputs of the scripts."""
+    folder = tmp_path_factory.mktemp("a pipeline")
     vocabulary = Dictionary.from_counts({"news@@": 5, "paper": 5, "sells": 4, "well": 3})
     vocabulary.persistence(str(folder / "words.bin"))
     (folder / "src.txt").write_text("news@@ paper sells well\npaper sells\nwell\n")
@@ -50,8 +50,8 @@ def road(tmp_path_factory):
     return folder, printed
 
 
-def test_training_prints_what_it_does_and_leaves_checkpoints(road):
-    folder, printed = road
+def test_training_reports_progress_and_writes_checkpoints(pipeline):
+    folder, printed = pipeline
     assert "fine-tuning on CPU" in printed["train"] and "step 4/4: loss" in printed["train"]
     assert "validation perplexity" in printed["train"] and "done after 4 steps" in printed["train"]
     names = {path.name for path in (folder / "train_mass_cpu").iterdir()}
@@ -59,26 +59,26 @@ def test_training_prints_what_it_does_and_leaves_checkpoints(road):
     assert "mean of 2 checkpoints" in printed["average"]
 
 
-def test_how_text_becomes_symbols_is_known_beside_the_weights(road):
-    folder, _ = road
+def test_the_processing_of_text_is_stored_beside_the_weights(pipeline):
+    folder, _ = pipeline
     for weights in ("train_mass_cpu/best.safetensors", "mean/model.npz"):
         text = find_text_processing(str(folder / weights))
         assert text.encode(["newspaper"]).subwords == ["news@@ paper"] and text.codes != "some.codes"
 
 
-def test_answers_are_text_and_complete(road):
-    folder, printed = road
-    answers = [json.loads(line) for line in (folder / "scores" / "rouge.jsonl").read_text().splitlines()]
-    assert [answer["source"] for answer in answers] == ["newspaper sells well", "paper sells", "well"]
-    assert [answer["target"] for answer in answers] == ["paper sells", "newspaper", "well well"]
-    assert all(isinstance(answer["prediction"], str) and answer["score"] <= 0 for answer in answers)
+def test_predictions_are_text_and_complete(pipeline):
+    folder, printed = pipeline
+    entries = [json.loads(line) for line in (folder / "scores" / "rouge.jsonl").read_text().splitlines()]
+    assert [entry["source"] for entry in entries] == ["newspaper sells well", "paper sells", "well"]
+    assert [entry["target"] for entry in entries] == ["paper sells", "newspaper", "well well"]
+    assert all(isinstance(entry["prediction"], str) and entry["score"] <= 0 for entry in entries)
     readable = (folder / "scores" / "rouge.txt").read_text()
     assert "newspaper sells well" in readable and "[3]" in readable
     assert "rouge-1:" in printed["rouge"] and "signature" in printed["rouge"]
 
 
-def test_both_metrics_stand_in_one_file(road):
-    folder, printed = road
+def test_metrics_json_holds_the_scores_of_both_metrics(pipeline):
+    folder, printed = pipeline
     metrics = json.loads((folder / "scores" / "metrics.json").read_text())
     assert metrics["rouge"].keys() == {"rouge-1", "rouge-2", "rouge-l"}
     assert metrics["target_symbols"] == 9 and metrics["target_words"] == 8
@@ -88,7 +88,7 @@ def test_both_metrics_stand_in_one_file(road):
 
 
 def test_metrics_of_another_model_are_replaced(tmp_path):
-    output = str(tmp_path / "answers.jsonl")
+    output = str(tmp_path / "predictions.jsonl")
     subject = {"checkpoint_step": 1, "test_dataset": ["t"], "vocabulary_fingerprint": "f"}
     for entry in ({"rouge": 1, "checkpoint": "a"}, {"ppl": 2, "checkpoint": "a"}, {"ppl": 3, "checkpoint": "b"}):
         path = write_metrics(output, {**entry, **subject})

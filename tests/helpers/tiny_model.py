@@ -1,4 +1,4 @@
-"""A folder of checkpoints as training leaves it, with random weights, for tests that answer and score text."""
+"""A folder of checkpoints as training leaves it, with random weights, for tests of generation and scoring."""
 import dataclasses
 from collections import Counter
 from pathlib import Path
@@ -22,13 +22,13 @@ MODEL = {"vocab_size": 0, "hidden_size": 16, "num_hidden_layers": 2, "num_attent
 
 
 def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors",)) -> ModelFiles:
-    """Write weights under each of `names`, vocabulary, text.json and codes; they are of a network with sharp logits."""
+    """Write vocabulary, text.json, codes, and weights of a network with sharp logits under each of `names`."""
     codes = folder / "codes"
     codes.write_text(CODES)
     text = TextProcessing(**PROCESSING, codes=str(codes))
     text.save(str(folder))
-    symbols = Counter(symbol for line in text.encode(TEXT).subwords for symbol in line.split())
-    vocabulary = Dictionary.from_counts(symbols)
+    tokens = Counter(token for line in text.encode(TEXT).subwords for token in line.split())
+    vocabulary = Dictionary.from_counts(tokens)
     vocabulary.persistence(str(folder / "words.bin"))
     config = tiny_config(vocabulary)
     network = TransformerForTrain(config.model_config, MindSporeOperators())
@@ -38,7 +38,7 @@ def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors"
                 "vocabulary": {"file": "words.bin", "size": len(vocabulary), "fingerprint": vocabulary.fingerprint}}
     for name in names:
         save_weights(str(folder / name), arrays, metadata)
-    codes.unlink()  # the folder must do with its own copy
+    codes.unlink()  # the folder holds its own copy
     return find_model(checkpoint=str(folder))
 
 

@@ -93,7 +93,7 @@ def test_turns_that_do_not_fit_are_dropped(bench, capsys):
 
 @pytest.fixture(scope="module")
 def evaluated(bench):
-    """The metrics that evaluate() returns, and the attention in its reports; two targets are the model's predictions."""
+    """The metrics from evaluate(), and the attention in its reports; two targets are its predictions."""
     source = TextInput(bench.files, bench.text).read(TEXT, "the text")
     own_ids = search_predictions(bench.model, examples_of_text(bench.files, (), *source)).token_ids
     target = TextInput(bench.files, bench.text).read(["-", "-", "The new mat.", "Dogs <b>eat</b> | 3 €"], "targets")

@@ -86,7 +86,7 @@ class Metric(ABC):
                 logarithm) and `symbols` (the number of target tokens, `</s>` included).
         """
 
-    def require(self) -> None:
+    def require(self) -> None:  # noqa: B027 (most metrics need no package)
         """Raise a MassError if a package that the metric needs is not installed. Called before the model is loaded."""
 
     def signature(self) -> str:
