@@ -27,7 +27,7 @@ from mindspore import Tensor, nn, ops  # noqa: E402
 
 from src.transformer.operators.selection import choose_operators  # noqa: E402
 from src.transformer.operators.fast_gradients import AddBias, LogSumExp  # noqa: E402
-from src.transformer.operators.mindspore_operators import LayerNorm, MindSporeOperators  # noqa: E402
+from src.transformer.operators.mindspore_operators import MindSporeOperators  # noqa: E402
 
 DROPOUT = 0.1
 
@@ -131,7 +131,8 @@ def compare_compositions(args: argparse.Namespace, generator: np.random.Generato
     logits = generator.normal(size=(args.rows, args.vocabulary)).astype(np.float32)
     vector = generator.normal(size=args.hidden).astype(np.float32)
     compare("layer norm", {"built in": BuiltInLayerNorm(args.hidden), "written out": PlainLayerNorm(),
-                           "own gradient (ours)": LayerNorm(1e-5)}, [x, vector, vector], x.shape, args.rounds)
+                           "own gradient (ours)": MindSporeOperators().layer_norm(1e-5)},
+            [x, vector, vector], x.shape, args.rounds)
     compare("bias", {"BiasAdd": BuiltInBias(), "x + b": PlainBias(), "own gradient (ours)": AddBias()}, [x, vector],
             x.shape, args.rounds)
     compare("logsumexp", {"ops.logsumexp": BuiltInLogSumExp(), "written out": PlainLogSumExp(),

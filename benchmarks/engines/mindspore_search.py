@@ -14,7 +14,7 @@ from src.transformer.beam_search import beam_search
 from src.transformer.decoding.options import SearchOptions
 from src.transformer.decoding.step import StepResult
 from src.transformer.operators.selection import choose_operators
-from src.transformer.transformer import NO_SEED, Transformer, visible_segments
+from src.transformer.transformer import NO_DROPOUT_SEED, Transformer, mask_segments
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.utils.dictionary import EOS_INDEX, PAD_INDEX
 
@@ -69,10 +69,10 @@ class _WholePrefix(nn.Cell):
         super().__init__(auto_prefix=False)
         self.transformer, self.candidates = transformer, candidates
 
-    def construct(self, memory, source_segments, input_ids, positions, segments, position):
+    def construct(self, encoder_output, source_segments, input_ids, positions, segments, position):
         network = self.transformer
-        states = network.decoder(network.embedding(input_ids, positions, NO_SEED), segments, memory, source_segments,
-                                 NO_SEED)
+        embedded = network.embedding.embed_target(input_ids, positions, NO_DROPOUT_SEED)
+        states = network.decoder(embedded, segments, encoder_output, source_segments, NO_DROPOUT_SEED)
         rows = ops.arange(input_ids.shape[0]) * input_ids.shape[1] + position
         log_probs = ops.log_softmax(network.embedding.logits(ops.gather(states, rows, 0)), -1)
         best, ids = ops.topk(log_probs, self.candidates)
@@ -85,7 +85,7 @@ class _Encode(nn.Cell):
         self.transformer = transformer
 
     def construct(self, ids, positions, segments, mask):
-        return self.transformer.encode(ids, positions, segments, mask, NO_SEED), visible_segments(segments, mask)
+        return self.transformer.encode(ids, positions, segments, mask, NO_DROPOUT_SEED), mask_segments(segments, mask)
 
 
 class _PrefixSteps:

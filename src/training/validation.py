@@ -16,7 +16,7 @@ from src.inference.generation import generate
 from src.inference.predictions import best_predictions
 from src.runtime.distributed import Ranks
 from src.transformer.decoding.options import SearchOptions
-from src.transformer.transformer import NO_SEED
+from src.transformer.transformer import NO_DROPOUT_SEED
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.dictionary import Dictionary
@@ -35,7 +35,7 @@ def measure_nll(network: TransformerForTrain, source: BatchSource, ranks: Ranks,
         for _, batch in source.in_order():
             if abandon():
                 return None
-            nll += float(network(*mutable(tuple(map(Tensor, batch))), NO_SEED)[1].asnumpy())
+            nll += float(network(*mutable(tuple(map(Tensor, batch))), NO_DROPOUT_SEED)[1].asnumpy())
             targets += batch.target_tokens
     finally:
         network.set_train(True)

@@ -1,1 +1,1 @@
-"""The network: ids in, log-probabilities out. One set of weights, two ways to run it."""
+"""The network: token ids in, log-probabilities out. One set of weights serves training, scoring and search."""

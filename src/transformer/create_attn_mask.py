@@ -1,28 +1,31 @@
-"""What an attention may look at, as a bias that is added to its scores: 0 is visible, -1e9 is hidden."""
+"""Attention masks as biases that are added to the scores: 0 where a key is attended to, -1e9 where it is masked."""
 import numpy as np
 from mindspore import Tensor, ops
 from mindspore import dtype as mstype
 
-HIDDEN = -1e9
+MASKED_BIAS = -1e9
 
 
-def visible_to_bias(visible: Tensor) -> Tensor:
-    """Turn a mask of any shape, 1 where visible and 0 where hidden, into the float32 bias of that shape."""
-    return (1.0 - ops.cast(visible, mstype.float32)) * HIDDEN
+def mask_to_bias(mask: Tensor) -> Tensor:
+    """Return the float32 bias of a mask of any shape that is 1 where attended to and 0 where masked."""
+    return (1.0 - ops.cast(mask, mstype.float32)) * MASKED_BIAS
 
 
 def segment_bias(query_segments: Tensor, key_segments: Tensor, causal: bool) -> Tensor:
-    """[batch, query_len], [batch, key_len] int32 -> [batch, 1, query_len, key_len]; see operators/interface.py."""
+    """Return the bias [batch, 1, query_len, key_len] of attention within segments.
+
+    query_segments [batch, query_len] and key_segments [batch, key_len] are int32; see Operators.attention.
+    """
     batch, query_len = query_segments.shape
     key_len = key_segments.shape[1]
     same = ops.reshape(query_segments, (batch, 1, query_len, 1)) == ops.reshape(key_segments, (batch, 1, 1, key_len))
-    visible = ops.cast(same, mstype.float32)
+    mask = ops.cast(same, mstype.float32)
     if causal:
-        visible = visible * Tensor(np.tril(np.ones((1, 1, query_len, key_len), np.float32)))
-    return visible_to_bias(visible)
+        mask = mask * Tensor(np.tril(np.ones((1, 1, query_len, key_len), np.float32)))
+    return mask_to_bias(mask)
 
 
-def create_attn_mask(visible: Tensor) -> Tensor:
-    """[batch, key_len] mask of the visible keys -> bias [batch, 1, 1, key_len], the same for all heads and queries."""
-    batch, key_len = visible.shape
-    return ops.reshape(visible_to_bias(visible), (batch, 1, 1, key_len))
+def create_attn_mask(mask: Tensor) -> Tensor:
+    """Return the bias [batch, 1, 1, key_len] of a mask of the keys [batch, key_len], for all heads and queries."""
+    batch, key_len = mask.shape
+    return ops.reshape(mask_to_bias(mask), (batch, 1, 1, key_len))

@@ -6,9 +6,9 @@ from src.transformer.operators.interface import Operators
 
 
 class LabelSmoothedLoss(nn.Cell):
-    """Sums over target symbols of -sum_v w_v log p_v, w = 1-e on the target, e/(V-1) elsewhere (Szegedy et al., 2016).
+    """-sum_v w_v log p_v with w = 1 - e on the target and e / (V - 1) on each other token (Szegedy et al., 2016).
 
-    With logits z: log p_v = z_v - lse(z), so the loss is lse(z) - (1 - e - e/(V-1)) z_target - e/(V-1) sum_v z_v.
+    With logits z, log p_v = z_v - lse(z), so the loss is lse(z) - (1 - e - e/(V-1)) z_target - e/(V-1) sum_v z_v.
     """
 
     def __init__(self, embedding: Embedding, vocab_size: int, smoothing: float, operators: Operators):
@@ -17,11 +17,14 @@ class LabelSmoothedLoss(nn.Cell):
         self.embedding = embedding
         self.cross_entropy = operators.cross_entropy(1.0 - smoothing - other_weight, other_weight)
 
-    def rows(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[rows, hidden] states, [rows] labels -> smoothed loss and negative log-likelihood of each, 0 at <pad>."""
-        return self.cross_entropy(states, self.embedding.table, labels)
-
     def construct(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """[rows, hidden] states, [rows] labels -> smoothed loss and negative log-likelihood, summed."""
-        loss, nll = self.rows(states, labels)
+        """Return the sums of the smoothed loss and of the negative log-likelihood over all rows; see `row_losses`."""
+        loss, nll = self.row_losses(states, labels)
         return ops.sum(loss), ops.sum(nll)
+
+    def row_losses(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the smoothed loss and the negative log-likelihood of each row, both 0 where the label is <pad>.
+
+        Decoder states [rows, hidden_size], labels [rows] int32 -> [rows], [rows].
+        """
+        return self.cross_entropy(states, self.embedding.table, labels)

@@ -6,7 +6,7 @@ from src.transformer.operators.interface import Operators
 
 
 class LayerNorm(nn.Cell):
-    """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the rows of x [rows, hidden_size]."""
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with mean and variance of each row of x."""
 
     def __init__(self, hidden_size: int, operators: Operators, epsilon: float = 1e-5):
         super().__init__()
@@ -16,4 +16,5 @@ class LayerNorm(nn.Cell):
         self.normalize = operators.layer_norm(epsilon)
 
     def construct(self, x: Tensor) -> Tensor:
+        """x [rows, hidden_size] -> the same shape."""
         return self.normalize(x, self.gamma, self.beta)

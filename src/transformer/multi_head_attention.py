@@ -1,53 +1,73 @@
-"""Scaled dot-product attention with several heads."""
+"""Multi-head attention."""
 from mindspore import Tensor, nn
 from mindspore import dtype as mstype
 
 from config.config import ModelConfig
-from src.transformer.dense import Dense
+from src.transformer.dense import Dense, ProductAndBias
+from src.transformer.operators.dot_product_attention import DotProductAttention, split_heads
 from src.transformer.operators.interface import Operators
-from src.transformer.operators.mindspore_operators import DotProductAttention, split_heads
 
 
 class MultiHeadAttention(nn.Cell):
-    """softmax(q k^T / sqrt(head_size)) v for each head, projected back (Vaswani et al., 2017, 3.2).
+    """Scaled dot-product attention with several heads, projected back to the hidden size (Vaswani et al., 2017, 3.2).
 
-    Queries come from one sequence, keys and values from `memory`, which may be another one. Sequences are flat,
-    [batch * length, hidden_size]; who sees whom is told by segments (operators/interface.py). The bias of the last
-    projection, `output`, is left to the residual connection.
+    Queries are projections of one sequence, keys and values of another, here named `key_value_states`. Sequences are
+    flat, [batch * length, hidden_size]; segments define which keys a query attends to (Operators.attention).
     """
 
-    def __init__(self, model: ModelConfig, operators: Operators, causal: bool, seed: int):
+    def __init__(self, model: ModelConfig, operators: Operators, causal: bool, init_seed: int):
         super().__init__()
         hidden = model.hidden_size
         self.num_heads = model.num_attention_heads
         self.head_size = hidden // self.num_heads
-        self.query = Dense(hidden, hidden, operators, seed)
-        self.key = Dense(hidden, hidden, operators, seed + 1)
-        self.value = Dense(hidden, hidden, operators, seed + 2)
-        self.output = Dense(hidden, hidden, operators, seed + 3)
+        self.query = Dense(hidden, hidden, operators, init_seed)
+        self.key = Dense(hidden, hidden, operators, init_seed + 1)
+        self.value = Dense(hidden, hidden, operators, init_seed + 2)
+        self.output = Dense(hidden, hidden, operators, init_seed + 3)
         self.attention = operators.attention(self.num_heads, model.attention_dropout_prob, causal)
-        self.dot_product = DotProductAttention(mstype.float32)  # of single steps
+        self.dot_product_attention = DotProductAttention(mstype.float32)  # for attend_with_weights
 
-    def construct(self, x: Tensor, memory: Tensor, query_segments: Tensor, key_segments: Tensor,
-                  seed: Tensor) -> Tensor:
-        return self.look(x, memory, query_segments, key_segments, seed)
+    def construct(self, x: Tensor, key_value_states: Tensor, query_segments: Tensor, key_segments: Tensor,
+                  dropout_seed: Tensor) -> ProductAndBias:
+        """See `attend`."""
+        return self.attend(x, key_value_states, query_segments, key_segments, dropout_seed)
 
-    def look(self, x: Tensor, memory: Tensor, query_segments: Tensor, key_segments: Tensor, seed: Tensor) -> Tensor:
-        """x [batch * query_len, hidden_size], memory [batch * key_len, hidden_size] -> the shape of x."""
-        mixed = self.attention(self.query.product(x), self.key.product(memory), self.value.product(memory),
-                               self.query.bias, self.key.bias, self.value.bias, query_segments, key_segments, seed)
-        return self.output.product(mixed)
+    def attend(self, x: Tensor, key_value_states: Tensor, query_segments: Tensor, key_segments: Tensor,
+               dropout_seed: Tensor) -> ProductAndBias:
+        """Attend to `key_value_states` within segments.
 
-    def keys_values(self, memory: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-        """[batch * key_len, hidden_size] -> keys and values, each [batch, num_heads, key_len, head_size]."""
-        return (split_heads(self.key(memory), batch, self.num_heads),
-                split_heads(self.value(memory), batch, self.num_heads))
+        Args:
+            x: [batch * query_len, hidden_size].
+            key_value_states: [batch * key_len, hidden_size].
+            query_segments: [batch, query_len] int32.
+            key_segments: [batch, key_len] int32, negative where masked.
+            dropout_seed: [2] int32.
 
-    def attend(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """As `construct`, without dropout, for the search, which keeps keys and values; `bias` hides some of them.
+        Returns:
+            product [batch * query_len, hidden_size] and bias [hidden_size] of the output projection, still to be added.
+        """
+        context = self.attention(self.query.product(x), self.key.product(key_value_states),
+                                 self.value.product(key_value_states), self.query.bias, self.key.bias, self.value.bias,
+                                 query_segments, key_segments, dropout_seed)
+        return self.output.product_and_bias(context)
 
-        `bias` broadcasts to [batch, num_heads, query_len, key_len], the shape of the weights that are returned besides.
+    def keys_values(self, key_value_states: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+        """[batch * key_len, hidden_size] -> keys and values, [batch, num_heads, key_len, head_size] each."""
+        return (split_heads(self.key(key_value_states), batch, self.num_heads),
+                split_heads(self.value(key_value_states), batch, self.num_heads))
+
+    def attend_with_weights(self, x: Tensor, keys: Tensor, values: Tensor,
+                            bias: Tensor) -> tuple[ProductAndBias, Tensor]:
+        """Attend to given keys and values, without dropout, and return the weights as well.
+
+        Args:
+            x: [batch * query_len, hidden_size].
+            keys, values: [batch, num_heads, key_len, head_size].
+            bias: is added to the scores and masks keys; it broadcasts to the shape of the weights.
+
+        Returns:
+            product and bias as `attend` returns them, and the weights [batch, num_heads, query_len, key_len].
         """
         queries = split_heads(self.query(x), keys.shape[0], self.num_heads)
-        weights = self.dot_product.weights(queries, keys, bias)
-        return self.output.product(self.dot_product.mixed(weights, values)), weights
+        weights = self.dot_product_attention.weights(queries, keys, bias)
+        return self.output.product_and_bias(self.dot_product_attention.context(weights, values)), weights

@@ -1,25 +1,25 @@
-"""The frame around every sub-layer: norm before it, dropout and the residual sum after it."""
+"""The residual connection around every sub-layer."""
 from mindspore import Tensor, nn
 
-from src.transformer.layer_norm import LayerNorm
+from src.transformer.dense import ProductAndBias
 from src.transformer.operators.interface import Operators
 
 
 class ResidualConn(nn.Cell):
-    """Pre-norm residual connection: x + dropout(sublayer(norm(x))) (Wang et al., 2019).
+    """x + dropout(output), where `output` is that of a sub-layer.
 
-    `construct` is the norm, `join` the sum; the sub-layer stands between the two in the layer that uses it. It ends in
-    a matrix product, the bias of which `join` adds.
+    The layers are pre-norm, x + dropout(sub_layer(norm(x))) (Wang et al., 2019): the norm is applied to the input of
+    the sub-layer only.
     """
 
-    def __init__(self, hidden_size: int, dropout: float, operators: Operators):
+    def __init__(self, dropout: float, operators: Operators):
         super().__init__()
-        self.norm = LayerNorm(hidden_size, operators)
-        self.residual = operators.residual(dropout)
+        self.add = operators.residual(dropout)
 
-    def construct(self, x: Tensor) -> Tensor:
-        return self.norm(x)
+    def construct(self, x: Tensor, output: ProductAndBias, dropout_seed: Tensor) -> Tensor:
+        """Add the sub-layer's output, product [rows, hidden_size] + bias [hidden_size], to x [rows, hidden_size].
 
-    def join(self, x: Tensor, product: Tensor, bias: Tensor, seed: Tensor) -> Tensor:
-        """x + dropout(product + bias); `seed` [2] int32 is that of the step's dropout."""
-        return self.residual(x, product, bias, seed)
+        `dropout_seed` is [2] int32.
+        """
+        product, bias = output
+        return self.add(x, product, bias, dropout_seed)

@@ -1,22 +1,32 @@
-"""Attention of a sequence to itself, whole or one step at a time."""
+"""Attention of a sequence to itself, over the whole sequence or one step at a time."""
 from mindspore import Tensor, ops
 
+from src.transformer.dense import ProductAndBias
 from src.transformer.multi_head_attention import MultiHeadAttention
 
 
 class SelfAttention(MultiHeadAttention):
-    """Multi-head attention whose keys and values come from the queries' own sequence."""
+    """Multi-head attention whose keys and values are projections of the same sequence as the queries."""
 
-    def construct(self, x: Tensor, query_segments: Tensor, key_segments: Tensor, seed: Tensor) -> Tensor:
-        """x [batch * length, hidden_size], segments [batch, length]."""
-        return self.look(x, x, query_segments, key_segments, seed)
+    def construct(self, x: Tensor, query_segments: Tensor, key_segments: Tensor,
+                  dropout_seed: Tensor) -> ProductAndBias:
+        """x [batch * length, hidden_size], segments [batch, length]; see MultiHeadAttention.attend."""
+        return self.attend(x, x, query_segments, key_segments, dropout_seed)
 
-    def step(self, x: Tensor, bias: Tensor, rows: Tensor, key_cache: Tensor, value_cache: Tensor) -> Tensor:
-        """One search step: x [batch * beam_width, hidden_size] are the newest symbols of a sentence's hypotheses.
+    def step(self, x: Tensor, bias: Tensor, rows: Tensor, key_cache: Tensor, value_cache: Tensor) -> ProductAndBias:
+        """Attend from the newest token of each hypothesis to the cached tokens before it.
 
-        The caches are parameters [batch * num_heads * max_length, beam_width * head_size]; `rows` [batch * num_heads]
-        are the rows of the present step. What the hypotheses wrote is never moved: `bias`
-        [batch, 1, beam_width, max_length * beam_width] shows each hypothesis the entries of its own ancestors.
+        The keys and values of the newest tokens are written to the caches. Entries are never moved when the search
+        reorders its hypotheses: `bias` masks those that are not of a hypothesis' own ancestors.
+
+        Args:
+            x: [batch * beam_width, hidden_size], the newest tokens.
+            bias: [batch, 1, beam_width, max_length * beam_width], 0 at the ancestors of each hypothesis and itself.
+            rows: [batch * num_heads] int32, the rows of the caches that belong to this step.
+            key_cache, value_cache: parameters [batch * num_heads * max_length, beam_width * head_size].
+
+        Returns:
+            product and bias as `attend` returns them.
         """
         batch, _, beam_width, _ = bias.shape
         keys, values = self.keys_values(x, batch)  # [batch, num_heads, beam_width, head_size]
@@ -24,4 +34,4 @@ class SelfAttention(MultiHeadAttention):
         keys = ops.scatter_update(key_cache, rows, ops.reshape(keys, entry))
         values = ops.scatter_update(value_cache, rows, ops.reshape(values, entry))
         history = (batch, self.num_heads, -1, self.head_size)
-        return self.attend(x, ops.reshape(keys, history), ops.reshape(values, history), bias)[0]
+        return self.attend_with_weights(x, ops.reshape(keys, history), ops.reshape(values, history), bias)[0]

@@ -17,14 +17,14 @@ from tests.helpers.tiny_network import MODEL
 def expected_shapes(vocab_size: int, hidden: int, inner: int, layers: int) -> dict[str, tuple[int, ...]]:
     """The contract of checkpoints: every weight's name and shape."""
     shapes = {"embedding.table": (vocab_size, hidden)}
-    for side, attentions in (("encoder", ["attention"]), ("decoder", ["attention", "cross_attention"])):
+    for side, attentions in (("encoder", ["self_attention"]), ("decoder", ["self_attention", "cross_attention"])):
         for layer in (f"{side}.layers.{i}." for i in range(layers)):
             dense = {f"{name}.{part}": (hidden, hidden)
                      for name in attentions for part in ("query", "key", "value", "output")}
-            dense |= {"feed_forward.expand": (inner, hidden), "feed_forward.contract": (hidden, inner)}
+            dense |= {"feed_forward.fc1": (inner, hidden), "feed_forward.fc2": (hidden, inner)}
             for name, shape in dense.items():
                 shapes |= {f"{layer}{name}.weight": shape, f"{layer}{name}.bias": shape[:1]}
-            shapes |= {f"{layer}{name}_frame.norm.{part}": (hidden,)
+            shapes |= {f"{layer}{name}_norm.{part}": (hidden,)
                        for name in (*attentions, "feed_forward") for part in ("gamma", "beta")}
         shapes |= {f"{side}.norm.gamma": (hidden,), f"{side}.norm.beta": (hidden,)}
     return shapes
@@ -59,7 +59,7 @@ def test_weights_start_as_designed():
 
 
 def test_uniform_weights_fill_their_limits_evenly():
-    weights = uniform_weights(300, 200, seed=1)
+    weights = uniform_weights(300, 200, init_seed=1)
     assert weights.shape == (300, 200) and weights.dtype == np.float32
     limit = math.sqrt(3.0 / 250.0)
     assert np.abs(weights).max() <= np.float32(limit)
@@ -69,7 +69,7 @@ def test_uniform_weights_fill_their_limits_evenly():
 
 def test_embedding_deviation():
     for deviation, expected in ((0.0, 64**-0.5), (0.02, 0.02)):
-        table = embedding_table(500, 64, deviation, seed=2)
+        table = embedding_table(500, 64, deviation, init_seed=2)
         assert not table[0].any()
         assert table[1:].std() == pytest.approx(expected, rel=0.02) and abs(table[1:].mean()) < 0.02 * expected
 

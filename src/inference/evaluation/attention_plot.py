@@ -8,7 +8,8 @@ from mindspore import Tensor, nn, ops
 
 from src.transformer.create_attn_mask import segment_bias
 from src.transformer.decoder import DecoderLayer
-from src.transformer.transformer import NO_SEED, Transformer, visible_segments
+from src.transformer.dense import ProductAndBias
+from src.transformer.transformer import NO_DROPOUT_SEED, Transformer, mask_segments
 
 
 class CrossAttentionWeights(nn.Cell):
@@ -22,22 +23,27 @@ class CrossAttentionWeights(nn.Cell):
                   decoder_input_ids: Tensor, decoder_positions: Tensor, decoder_segments: Tensor) -> Tensor:
         """Arguments as Transformer has them -> [batch, target_len, source_len]."""
         network = self.transformer
-        memory = network.encode(source_ids, source_positions, source_segments, source_mask, NO_SEED)
-        visible = visible_segments(source_segments, source_mask)
-        x = network.embedding(decoder_input_ids, decoder_positions, NO_SEED)
+        encoder_output = network.encode(source_ids, source_positions, source_segments, source_mask, NO_DROPOUT_SEED)
+        key_segments = mask_segments(source_segments, source_mask)
+        x = network.embedding.embed_target(decoder_input_ids, decoder_positions, NO_DROPOUT_SEED)
         layers = network.decoder.layers
         for i in range(len(layers) - 1):
-            x = layers[i](x, decoder_segments, memory, visible, NO_SEED)
-        return self.of_layer(layers[len(layers) - 1], x, decoder_segments, memory, visible)
+            x = layers[i](x, decoder_segments, encoder_output, key_segments, NO_DROPOUT_SEED)
+        return self.layer_weights(layers[len(layers) - 1], x, decoder_segments, encoder_output, key_segments)
 
-    def of_layer(self, layer: DecoderLayer, x: Tensor, segments: Tensor, memory: Tensor, visible: Tensor) -> Tensor:
-        """The weights in one layer, whose input is x [batch * target_len, hidden_size]."""
-        branch = layer.attention(layer.attention_frame(x), segments, segments, NO_SEED)
-        x = layer.attention_frame.join(x, branch, layer.attention.output.bias, NO_SEED)
-        keys, values = layer.cross_attention.keys_values(memory, segments.shape[0])
-        _, weights = layer.cross_attention.attend(layer.cross_attention_frame(x), keys, values,
-                                                  segment_bias(segments, visible, False))
-        return ops.mean(weights, 1)
+    def layer_weights(self, layer: DecoderLayer, x: Tensor, segments: Tensor, encoder_output: Tensor,
+                      source_segments: Tensor) -> Tensor:
+        """Return the weights of one layer, whose input is x [batch * target_len, hidden_size]."""
+        keys, values = layer.cross_attention.keys_values(encoder_output, segments.shape[0])
+        bias = segment_bias(segments, source_segments, False)
+
+        def self_attend(x: Tensor) -> ProductAndBias:
+            return layer.self_attention(x, segments, segments, NO_DROPOUT_SEED)
+
+        def cross_attend(x: Tensor) -> tuple[ProductAndBias, Tensor]:
+            return layer.cross_attention.attend_with_weights(x, keys, values, bias)
+
+        return ops.mean(layer.sub_layers(x, self_attend, cross_attend, NO_DROPOUT_SEED)[1], 1)
 
 
 def attention_picture(weights: np.ndarray, source: Sequence[str], target: Sequence[str]) -> bytes:

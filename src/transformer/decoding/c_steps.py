@@ -82,19 +82,19 @@ class PackedWeights:
         return layers
 
     def _layer(self, name: str, cell: nn.Cell) -> _Layer:
-        layer, own = _Layer(), cell.attention
-        layer.attention_norm = self._norm(cell.attention_frame.norm)
+        layer, own = _Layer(), cell.self_attention
+        layer.attention_norm = self._norm(cell.self_attention_norm)
         layer.query_key_value = self._dense(f"{name}.query_key_value", own.query, own.key, own.value)
         layer.attention_output = self._dense(f"{name}.output", own.output)
         if hasattr(cell, "cross_attention"):
             cross = cell.cross_attention
-            layer.cross_norm = self._norm(cell.cross_attention_frame.norm)
+            layer.cross_norm = self._norm(cell.cross_attention_norm)
             layer.cross_query = self._dense(f"{name}.cross_query", cross.query)
             layer.cross_key_value = self._dense(f"{name}.cross_key_value", cross.key, cross.value)
             layer.cross_output = self._dense(f"{name}.cross_output", cross.output)
-        layer.feed_forward_norm = self._norm(cell.feed_forward_frame.norm)
-        layer.expand = self._dense(f"{name}.expand", cell.feed_forward.expand)
-        layer.contract = self._dense(f"{name}.contract", cell.feed_forward.contract)
+        layer.feed_forward_norm = self._norm(cell.feed_forward_norm)
+        layer.expand = self._dense(f"{name}.expand", cell.feed_forward.fc1)
+        layer.contract = self._dense(f"{name}.contract", cell.feed_forward.fc2)
         return layer
 
     def _norm(self, norm: LayerNorm) -> _Norm:

@@ -4,9 +4,9 @@ from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops
 from mindspore import dtype as mstype
 
 from src.common.errors import MassError
-from src.transformer.create_attn_mask import create_attn_mask, visible_to_bias
+from src.transformer.create_attn_mask import create_attn_mask, mask_to_bias
 from src.transformer.decoding.step import NOT_FINITE, StepResult
-from src.transformer.transformer import NO_SEED, Transformer
+from src.transformer.transformer import NO_DROPOUT_SEED, Transformer
 from src.utils.dictionary import EOS_INDEX
 
 
@@ -19,8 +19,8 @@ class EncodeOnce(nn.Cell):
 
     def construct(self, source_ids: Tensor, source_positions: Tensor, source_segments: Tensor,
                   source_mask: Tensor) -> tuple[tuple, Tensor]:
-        memory = self.transformer.encode(source_ids, source_positions, source_segments, source_mask, NO_SEED)
-        layers = self.transformer.decoder.memory_keys_values(memory, source_ids.shape[0])
+        memory = self.transformer.encode(source_ids, source_positions, source_segments, source_mask, NO_DROPOUT_SEED)
+        layers = self.transformer.decoder.encoder_keys_values(memory, source_ids.shape[0])
         return layers, create_attn_mask(source_mask)
 
 
@@ -29,7 +29,7 @@ class DecodeStep(nn.Cell):
 
     def __init__(self, transformer: Transformer, batch: int, width: int, max_length: int, candidates: int):
         super().__init__(auto_prefix=False)
-        layer = transformer.decoder.layers[0].attention
+        layer = transformer.decoder.layers[0].self_attention
         entry = (batch * layer.num_heads * max_length, width * layer.head_size)
         count = len(transformer.decoder.layers)
         self.transformer = transformer
@@ -46,14 +46,14 @@ class DecodeStep(nn.Cell):
         `history` [batch, width, max_length * width] is 1 at each hypothesis' ancestors and itself.
         """
         batch, width = self.shape
-        x = self.transformer.embedding(last_ids, ops.broadcast_to(step, last_ids.shape), NO_SEED)
-        history_bias = ops.reshape(visible_to_bias(history), (batch, 1, width, -1))
+        x = self.transformer.embedding.embed_target(last_ids, ops.broadcast_to(step, last_ids.shape), NO_DROPOUT_SEED)
+        history_bias = ops.reshape(mask_to_bias(history), (batch, 1, width, -1))
         rows = self.first_rows + ops.reshape(step, (1,))
         decoder = self.transformer.decoder
         attention = None
         for i in range(len(decoder.layers)):
             x, attention = decoder.layers[i].step(x, history_bias, rows, (self.key_caches[i], self.value_caches[i]),
-                                                  memory[i], memory_bias, NO_SEED)
+                                                  memory[i], memory_bias, NO_DROPOUT_SEED)
         log_probs = ops.log_softmax(self.transformer.embedding.logits(decoder.norm(x)), -1)
         best, ids = ops.topk(log_probs, self.candidates)
         eos = ops.slice(log_probs, (0, EOS_INDEX), (batch * width, 1))

@@ -3,7 +3,7 @@
 
 /* table [symbols, columns], ids [rows], positions [rows], position_table [positions, columns], scale [1], seed [2],
    site [1], probability [1] -> dropout(table[ids] * scale + position_table[positions]) [rows, columns] */
-KERNEL(embed_forward) {
+KERNEL(embedding_forward) {
   const float *table = IN(float, 0), *position_table = IN(float, 3);
   const int32_t *ids = IN(int32_t, 1), *positions = IN(int32_t, 2);
   const float scale = IN(float, 4)[0];
@@ -33,7 +33,7 @@ KERNEL(embed_forward) {
 
 /* dout [rows, columns], ids [rows], table (for its shape), scale, seed, site, probability -> gradient of the table.
    Each thread adds up its own columns of all rows, in their order. */
-KERNEL(embed_backward) {
+KERNEL(embedding_backward) {
   const float *dout = IN(float, 0);
   const int32_t *ids = IN(int32_t, 1);
   const float scale = IN(float, 3)[0];

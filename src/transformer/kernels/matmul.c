@@ -23,7 +23,7 @@ static Sgemm find_sgemm(void) {
 }
 
 /* For Python: whether this process has the library. */
-int products_available(void) { return find_sgemm() != NULL; }
+int matmul_available(void) { return find_sgemm() != NULL; }
 
 /* c [m, n] = op(a) [m, k] op(b) [k, n]; each thread makes some rows of c, or some columns if there are more of them. */
 static int multiply(char transa, char transb, i64 m, i64 n, i64 k, const float *a, i64 lda, const float *b, i64 ldb,
@@ -51,13 +51,13 @@ static int multiply(char transa, char transb, i64 m, i64 n, i64 k, const float *
 }
 
 /* x [rows, in], weight [out, in] -> x weight^T [rows, out] */
-KERNEL(product_forward) {
+KERNEL(matmul_forward) {
   const i64 rows = shapes[0][0], in = shapes[0][1], out = shapes[1][0];
   return multiply('N', 'T', rows, out, in, IN(float, 0), in, IN(float, 1), in, OUT(float, 2));
 }
 
 /* dout [rows, out], x [rows, in], weight [out, in] -> gradients of x and weight */
-KERNEL(product_backward) {
+KERNEL(matmul_backward) {
   const i64 rows = shapes[1][0], in = shapes[1][1], out = shapes[2][0];
   const int failed = multiply('N', 'N', rows, in, out, IN(float, 0), out, IN(float, 2), in, OUT(float, 3));
   if (failed) return failed;

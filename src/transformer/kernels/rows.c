@@ -122,7 +122,7 @@ KERNEL(relu_backward) {
 
 /* x [rows, columns], gamma, beta [columns], epsilon [1] -> y = (x - mean) * factor * gamma + beta, and mean and
    factor = 1 / sqrt(variance + epsilon) of each row [rows, 2] */
-KERNEL(norm_forward) {
+KERNEL(layer_norm_forward) {
   const float *x = IN(float, 0), *gamma = IN(float, 1), *beta = IN(float, 2);
   const float epsilon = IN(float, 3)[0];
   float *y = OUT(float, 4), *statistics = OUT(float, 5);
@@ -138,7 +138,7 @@ KERNEL(norm_forward) {
 
 /* dy, x [rows, columns], statistics [rows, 2], gamma [columns] -> gradients of x, gamma and beta.
    With n = (x - mean) * factor and g = dy * gamma: dx = factor * (g - mean(g) - n * mean(g * n)). */
-KERNEL(norm_backward) {
+KERNEL(layer_norm_backward) {
   const float *dy = IN(float, 0), *x = IN(float, 1), *statistics = IN(float, 2), *gamma = IN(float, 3);
   float *dx = OUT(float, 4), *dgamma = OUT(float, 5), *dbeta = OUT(float, 6);
   const i64 rows = shapes[0][0], columns = shapes[0][1];

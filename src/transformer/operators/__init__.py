@@ -1,9 +1,11 @@
-"""The operators that the network is made of, in two forms of one interface.
+"""The operators that the network is made of: one interface, two implementations.
 
-`plain.py` composes them from MindSpore's own operators, which run on every device. `native.py` runs C kernels
-(native/*.c, compiled by `build.py` at the first use) through MindSpore's custom operators: each does in one pass over
-memory what plain.py needs five to ten passes for. `choice.py` picks the form; tests hold the two equal.
+interface.py            the interface, with the formula and the shapes of each operator
+mindspore_operators.py  composed of MindSpore's own operators, for every device
+c_operators.py          C kernels (src/transformer/kernels) as custom operators of MindSpore, for the CPU: each needs
+                        one pass over memory where the composition needs five to ten
+selection.py            chooses the implementation
 
-The library has a second entrance, for the search alone: native/inference.c runs the encoder, and then a whole step of
-the decoder in one call, without MindSpore (c_steps.py beside graph_steps.py one folder up).
+Tests hold the two implementations equal. The search has an entry of its own into the library of kernels, which runs
+the encoder, or a whole step of the decoder, in one call without MindSpore (src/transformer/decoding/c_steps.py).
 """
