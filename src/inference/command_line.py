@@ -54,7 +54,7 @@ def add_flags(parser: ArgumentParser) -> None:
                      help="for a test set: predictions as JSON lines; a readable .txt and metrics.json are written "
                           "beside it. For --input and --score: plain lines (default: standard output)")
     out.add_argument("--metric", choices=tuple(METRICS), help="; ".join(
-        f"{name}{' (default)' if name == DEFAULT_METRIC else ''}: {metric.description}"
+        f"{name}{' (default)' if name == DEFAULT_METRIC else ''}: {metric.description.replace('%', '%%')}"
         for name, metric in METRICS.items()))
     out.add_argument("--score", action="store_true",
                      help="write the log-probability of each given target and its number of tokens instead")

@@ -113,9 +113,9 @@ class TextInput:
     def warn(self) -> None:
         """Print to stderr how many lines were truncated since the last call, and whether many tokens were unknown."""
         if self._truncated:
-            print(f"warning: {self._truncated:,} of {self._lines:,} lines have more than {self._limit} tokens "
-                  f"(model_config.seq_length) and were truncated; the first is {self._first_truncated} (--strict "
-                  f"refuses them)", file=sys.stderr, flush=True)
+            print(f"warning: truncated {self._truncated:,} of {self._lines:,} lines to {self._limit} tokens "
+                  f"(model_config.seq_length); the first is {self._first_truncated} (--strict refuses such lines)",
+                  file=sys.stderr, flush=True)
         if self._unknown > UNKNOWN_SHARE_TO_WARN * self._tokens:
             print(f"warning: {self._unknown / self._tokens:.1%} of the tokens are <unk> to this model: is the text in "
                   f"its language, and are --tokenizer and --codes those of its training?", file=sys.stderr, flush=True)
@@ -144,7 +144,7 @@ def read_text(path: str, errors: str) -> list[str]:
 def warn_of_undecodable_lines(name: str, lines: int) -> None:
     """Print to stderr how many lines contained undecodable bytes, if any did."""
     if lines:
-        print(f"warning: {lines:,} lines of {name} are not valid UTF-8; undecodable bytes were replaced by U+FFFD",
+        print(f"warning: replaced bytes that are not UTF-8 by U+FFFD in {lines:,} line{'s' * (lines != 1)} of {name}",
               file=sys.stderr)
 
 

@@ -150,7 +150,7 @@ def test_texts_that_cannot_be_read(folder, tmp_path, capsys):
     with pytest.raises(MassError, match="text.txt, line 2: not UTF-8"):
         read_text(str(path), "strict")
     assert read_text(str(path), "replace") == ["fine", "caf\ufffd"]
-    assert "1 lines" in capsys.readouterr().err
+    assert "in 1 line of" in capsys.readouterr().err
     (tmp_path / "three.txt").write_text("a\nb\nc\n")
     with pytest.raises(MassError, match="2 lines and .* 3"):
         pairs_of_text(find_model(checkpoint=str(folder)), TextProcessing("none"), str(path),

@@ -12,7 +12,7 @@ from src.common.ragged import RaggedArray
 from src.inference.evaluation.attention_plot import attention_picture
 from src.inference.evaluation.evaluate import evaluate
 from src.inference.evaluation.metrics import METRICS
-from src.inference.evaluation.metrics.perplexity import count_words
+from src.inference.evaluation.metrics.perplexity import count_words_and_eos
 from src.inference.evaluation.metrics.rouge import Rouge
 from src.inference.evaluation.model_outputs import search_predictions
 from src.inference.evaluation.signature import search_signature
@@ -210,7 +210,7 @@ def test_other_scores_are_not_replaced(tmp_path):
 
 
 def test_words_of_a_text_are_counted_with_its_end():
-    assert [count_words(text) for text in ("the cat", "", "a\u00a0b c")] == [3, 1, 3]
+    assert [count_words_and_eos(text) for text in ("the cat", "", "a\u00a0b c")] == [3, 1, 3]
 
 
 def test_the_signature_names_everything_that_changes_predictions():

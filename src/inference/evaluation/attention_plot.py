@@ -1,4 +1,4 @@
-"""What the decoder looks at in the source while it predicts a target: weights and their picture."""
+"""Cross-attention weights of the decoder, and pictures of them."""
 import io
 import warnings
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from src.transformer.transformer import NO_DROPOUT_SEED, Transformer, mask_segme
 
 
 class CrossAttentionWeights(nn.Cell):
-    """Weights of the last decoder layer's attention to the encoder, mean over its heads, with teacher forcing."""
+    """Computes the cross-attention weights of the last decoder layer with teacher forcing, averaged over the heads."""
 
     def __init__(self, transformer: Transformer):
         super().__init__(auto_prefix=False)
@@ -21,7 +21,7 @@ class CrossAttentionWeights(nn.Cell):
 
     def construct(self, source_ids: Tensor, source_positions: Tensor, source_segments: Tensor, source_mask: Tensor,
                   decoder_input_ids: Tensor, decoder_positions: Tensor, decoder_segments: Tensor) -> Tensor:
-        """Arguments as Transformer has them -> [batch, target_len, source_len]."""
+        """Return the weights, [batch, target_len, source_len]; the arguments are those of Transformer."""
         network = self.transformer
         encoder_output = network.encode(source_ids, source_positions, source_segments, source_mask, NO_DROPOUT_SEED)
         key_segments = mask_segments(source_segments, source_mask)
@@ -47,7 +47,13 @@ class CrossAttentionWeights(nn.Cell):
 
 
 def attention_picture(weights: np.ndarray, source: Sequence[str], target: Sequence[str]) -> bytes:
-    """A PNG of weights [target, source], the darker the more."""
+    """Draw weights as a PNG image; larger weights are darker.
+
+    Args:
+        weights: [target_len, source_len].
+        source: the tokens of the source.
+        target: the tokens of the target.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -55,16 +61,16 @@ def attention_picture(weights: np.ndarray, source: Sequence[str], target: Sequen
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(weights, cmap="Greys", aspect="auto", vmin=0.0)
-    axes.set_xticks(range(len(source)), [_plain(symbol) for symbol in source], rotation=90, fontsize=8)
-    axes.set_yticks(range(len(target)), [_plain(symbol) for symbol in target], fontsize=8)
+    axes.set_xticks(range(len(source)), [_plain(token) for token in source], rotation=90, fontsize=8)
+    axes.set_yticks(range(len(target)), [_plain(token) for token in target], fontsize=8)
     axes.set_xlabel("source")
     axes.set_ylabel("predicted")
     with io.BytesIO() as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of characters that matplotlib's font lacks: they are drawn as boxes
+        warnings.simplefilter("ignore")  # characters that the font of matplotlib lacks are drawn as boxes
         figure.savefig(stream, format="png")
         return stream.getvalue()
 
 
-def _plain(symbol: str) -> str:
-    """A label in which matplotlib reads no formula."""
-    return symbol.replace("$", r"\$")
+def _plain(token: str) -> str:
+    """Return the token as a label that matplotlib does not interpret as a formula."""
+    return token.replace("$", r"\$")

@@ -26,7 +26,7 @@ class Perplexity(Metric):
         counts: dict[str, Any] = {"nll": nll, "target_symbols": int(subwords.sum())}
         units = {"subword": subwords}
         if entries and "target" in entries[0]:  # a masked fragment of a sentence has no whole words to count
-            units["word"] = np.array([count_words(entry["target"]) for entry in entries])
+            units["word"] = np.array([count_words_and_eos(entry["target"]) for entry in entries])
             counts["target_words"] = int(units["word"].sum())
         both = perplexities(nll, counts["target_symbols"], counts.get("target_words", counts["target_symbols"]))
         scores = {unit: getattr(both, unit) for unit in units}
@@ -34,7 +34,7 @@ class Perplexity(Metric):
         return Measurement(scores, log_probs / subwords, terms, _perplexities_from_sums, counts)
 
 
-def count_words(text: str) -> int:
+def count_words_and_eos(text: str) -> int:
     """Return the number of words of a text, which spaces separate, and one for `</s>`."""
     return 1 + sum(map(bool, text.split(" ")))
 

@@ -1,0 +1,118 @@
+"""The registry of metrics: what a metric declares is all that the command lines, evaluation and report need."""
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser
+
+import numpy as np
+import pytest
+
+from src.common.errors import UsageError
+from src.inference.command_line import add_flags, run_evaluation
+from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
+from src.inference.evaluation.metrics.metric import Flag, Metric, mean_over_sentences
+from src.inference.evaluation.metrics.rouge import Rouge
+from src.launcher.launcher import launch
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny_model import TEXT, make_model_folder
+
+
+class WordsFound(Metric):
+    """How many different words of a reference occur in the prediction, in percent or as a number."""
+
+    name = "found"
+    description = "words of the reference in the prediction, in %"
+    searches = True
+    needs_pairs = True
+    default_output = "found.jsonl"
+    scores_label = "% of words"
+    sentence_label = "words found"
+    flags = (Flag("--found-unit", "unit", ("percent", "number"), "percent", "the unit of the score"),)
+
+    def __init__(self, unit="percent"):
+        self.unit = unit
+
+    def measure(self, entries):
+        sides = [[set(entry[name].split()) for name in ("target", "prediction")] for entry in entries]
+        found = np.array([[len(target & prediction)] for target, prediction in sides], np.float64)
+        words = np.array([[len(target)] for target, _ in sides])
+        return mean_over_sentences(("words",), found if self.unit == "number" else 100 * found / words)
+
+    def signature(self):
+        return f"words found as {self.unit}"
+
+
+@pytest.fixture
+def with_new_metric(monkeypatch):
+    monkeypatch.setitem(METRICS, WordsFound.name, WordsFound)
+
+
+def run_eval(*arguments):
+    parser = ArgumentParser()
+    add_flags(parser)
+    run_evaluation(parser.parse_args(list(map(str, arguments))))
+
+
+def test_the_names_are_known_without_mindspore():
+    """The launcher and --help list the metrics, so they must not wait for an import of several seconds."""
+    code = "import sys; from src.inference.evaluation.metrics import METRICS; print(*METRICS, *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = done.stdout.split()
+    assert names[:2] == ["rouge", "ppl"] and "numpy" in names and "mindspore" not in names
+
+
+def test_every_metric_is_complete():
+    for name, metric in METRICS.items():
+        assert metric.name == name and metric.description and metric.default_output.endswith(".jsonl")
+        assert metric.scores_label and metric.sentence_label and metric.searches in (True, False)
+        assert metric.needs_pairs or not metric.searches
+    assert METRICS[DEFAULT_METRIC] is Rouge
+
+
+def test_a_new_metric_needs_no_other_change(with_new_metric, tmp_path, capsys):
+    make_model_folder(tmp_path)
+    (tmp_path / "in.txt").write_text("\n".join(TEXT) + "\n")
+    data = ["--ckpt", tmp_path, "--input", tmp_path / "in.txt", "--targets", tmp_path / "in.txt"]
+    run_eval(*data, "--output", tmp_path / "rouge.jsonl")
+    run_eval(*data, "--output", tmp_path / "found.jsonl", "--metric", "found", "--found-unit", "number", "--confidence",
+             "--report", tmp_path / "page.md")
+    entries = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    scores = [len(set(entry["target"].split()) & set(entry["prediction"].split())) for entry in entries]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["found"] == {"words": pytest.approx(np.mean(scores))}
+    low, high = metrics["found_interval"]["words"]
+    assert min(scores) <= low <= np.mean(scores) <= high <= max(scores)
+    assert metrics["found_signature"].startswith("words found as number, beam 3")
+    assert metrics["rouge"].keys() == {"rouge-1", "rouge-2", "rouge-l"} and metrics["signature"].startswith("rouge ")
+    printed = capsys.readouterr().out
+    assert f"found words: {np.mean(scores):.2f} (95% interval" in printed and metrics["found_signature"] in printed
+    page = (tmp_path / "page.md").read_text()
+    assert "Best predictions, by words found" in page and "% of words" in page
+
+
+def test_scores_of_other_options_are_not_replaced(with_new_metric, tmp_path):
+    make_model_folder(tmp_path)
+    (tmp_path / "in.txt").write_text("\n".join(TEXT) + "\n")
+    data = ["--ckpt", tmp_path, "--input", tmp_path / "in.txt", "--targets", tmp_path / "in.txt", "--metric", "found"]
+    run_eval(*data, "--output", tmp_path / "percent.jsonl")
+    with pytest.raises(UsageError, match="holds other scores .different: found_signature"):
+        run_eval(*data, "--output", tmp_path / "number.jsonl", "--found-unit", "number")
+
+
+def test_flags_of_another_metric_are_refused(with_new_metric):
+    with pytest.raises(UsageError, match="--found-unit is for --metric found"):
+        run_eval("--ckpt", "x", "--output", "x.jsonl", "--found-unit", "number")
+    with pytest.raises(UsageError, match="--rouge is for --metric rouge"):
+        run_eval("--ckpt", "x", "--output", "x.jsonl", "--metric", "found", "--rouge", "rouge-score")
+
+
+def test_the_launcher_offers_the_metrics_that_it_is_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("c.json", "v.bin"):
+        (tmp_path / name).write_text("{}")
+    arguments = ["-t", "i", "-c", "c.json", "-v", "v.bin", "--dry_run"]
+    outputs = {"found": "found.jsonl", "rouge": "predictions.jsonl"}
+    for chosen, name in (([], "found"), (["-m", "rouge"], "rouge")):
+        assert launch("CPU", [*arguments, *chosen], str(ROOT), outputs) == 0
+        printed = capsys.readouterr().out
+        assert f"--metric {name} " in printed and f"infer_mass_cpu/{outputs[name]}" in printed
