@@ -276,8 +276,8 @@ def call_kernel(name: str, inputs: list[np.ndarray], outputs: list[np.ndarray]) 
 
 
 @pytest.mark.parametrize(("last", "message"), [
-    ((9, 5, 9), ""), ((10, 5, 9), "symbol 10 in row 1 is out of range: allowed are 0 to 9"),
-    ((-1, 5, 9), "symbol -1 in row 1 is out of range: allowed are 0 to 9"),
+    ((9, 5, 9), ""), ((10, 5, 9), "token id 10 in row 1 is out of range: allowed are 0 to 9"),
+    ((-1, 5, 9), "token id -1 in row 1 is out of range: allowed are 0 to 9"),
     ((9, 6, 9), "position 6 in row 1 is out of range: allowed are 0 to 5"),
     ((9, -2, 9), "position -2 in row 1 is out of range: allowed are 0 to 5"),
     ((9, 5, -1), "label -1 in row 1 is out of range: allowed are 0 to 9"),
@@ -315,7 +315,7 @@ def test_what_a_kernel_refuses_is_an_error_and_no_crash(tmp_path):
     require_compiler()
     found = python(REFUSED, str(tmp_path))
     assert found.returncode == 1 and found.stdout == "(2, 4)\n", found.stderr
-    for part in ("symbol 10 in row 1", "RuntimeError", "embedding_forward"):
+    for part in ("token id 10 in row 1", "RuntimeError", "embedding_forward"):
         assert part in found.stderr
 
 

@@ -1,4 +1,4 @@
-"""Compiling the C kernels of the operators."""
+"""Compilation of the C kernels."""
 import ctypes
 import os
 import platform
@@ -11,26 +11,29 @@ _SOURCE = NativeSource(
     name="kernels",
     folder=os.path.dirname(os.path.abspath(__file__)),
     flags=("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fPIC", "-shared"),
-    # Apple's clang knows no OpenMP, and some compilers no -march=native.
+    # Apple's clang does not support OpenMP, and some compilers do not support -march=native.
     optional_flags=(("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ()),
     libraries=("-lm", "-ldl"),
 )
 
 
 class Kernels(NamedTuple):
-    """The compiled library."""
+    """The compiled library of kernels."""
 
     path: str
-    threads: int  # that a kernel uses
-    note: str  # why it is not kept for the next run, '' if it is
+    threads: int  # number of threads that a kernel runs on
+    note: str  # why the library is not kept for the next run, "" if it is
 
 
 def build_kernels(cache_folder: str = "") -> Kernels:
-    """The library, loaded once to see that it works; see `build_library` for where it is kept.
+    """Return the library, compiled if necessary and loaded once to check that it works.
+
+    Args:
+        cache_folder: where the library is kept; see `build_library` for the default.
 
     Raises:
-        MassError: MindSpore has no custom operators on this system, there is no compiler, or it fails; the message
-            holds what it said.
+        MassError: MindSpore has no custom operators on this system, there is no compiler, or the compiler fails; the
+            message contains the compiler's own.
     """
     if platform.system() != "Linux":
         raise MassError(f"MindSpore runs C kernels on Linux only, not on {platform.system()}")

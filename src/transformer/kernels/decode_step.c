@@ -1,8 +1,10 @@
 /* The network as the search runs it: the encoder once, then single steps of the decoder with keys and values cached.
    Python calls these functions by ctypes (src/transformer/decoding/c_steps.py, which has the same structures); no graph is
    compiled, and no shape is fixed. All matrices are float32 and flat, [rows, columns]. */
-#include "top_k.h"
+#include "fast_exp.h"
+#include "layer_norm.h"
 #include "packed_matmul.h"
+#include "top_k.h"
 
 #include <math.h>
 
@@ -99,7 +101,7 @@ static void normalize(Member me, const Network *n, const float *x, i64 rows, con
   meet(me);
   const Share mine = share(me, rows);
   for (i64 r = mine.first; r < mine.last; r++)
-    norm_row(x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, out + r * hidden);
+    layer_norm_row(x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, out + r * hidden);
   meet(me);
 }
 

@@ -1,33 +1,38 @@
-/* Matrix products through the sgemm of oneDNN, the library that MindSpore itself multiplies with. MindSpore's own
-   threads share a product less evenly than one part of the result for each thread does (benchmarks/kernels.py). */
-#include "common.h"
+/* Matrix multiplication of a dense layer:
+
+     out = x weight^T, dx = dout weight, dweight = dout^T x
+
+   It calls the sgemm of oneDNN, the library that MindSpore itself uses, with one part of the result for each thread:
+   MindSpore distributes the work over its threads less evenly (benchmarks/kernels.py). */
+#include "kernel.h"
 
 #include <dlfcn.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-/* c [m, n] = alpha a b + beta c, row-major, a transposed if transa is 'T', ...; 0 is success (oneDNN, BLAS API). */
-typedef int (*Sgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const float *a, i64 lda, const float *b,
-                     i64 ldb, float beta, float *c, i64 ldc);
+/* The BLAS interface of oneDNN: c [m, n] = alpha op(a) op(b) + beta c, row-major, where op is the transpose if `trans`
+   is 'T' and the matrix itself if it is 'N'. Returns 0 on success. */
+typedef int (*Sgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const float *a, i64 lda,
+                     const float *b, i64 ldb, float beta, float *c, i64 ldc);
 
 enum { NO_LIBRARY = 3, SMALLEST_PART = 16 };
 
 static Sgemm find_sgemm(void) {
   static Sgemm found;
   if (!found) {
-    void *library = dlopen("libdnnl.so.3", RTLD_NOW | RTLD_NOLOAD); /* as MindSpore has loaded it */
+    void *library = dlopen("libdnnl.so.3", RTLD_NOW | RTLD_NOLOAD); /* only if MindSpore has loaded it */
     if (library) found = (Sgemm)dlsym(library, "dnnl_sgemm");
   }
   return found;
 }
 
-/* For Python: whether this process has the library. */
+/* Returns 1 if this process has loaded oneDNN, which the kernels below need, else 0; for Python. */
 int matmul_available(void) { return find_sgemm() != NULL; }
 
-/* c [m, n] = op(a) [m, k] op(b) [k, n]; each thread makes some rows of c, or some columns if there are more of them. */
-static int multiply(char transa, char transb, i64 m, i64 n, i64 k, const float *a, i64 lda, const float *b, i64 ldb,
-                    float *c) {
+/* c [m, n] = op(a) [m, k] op(b) [k, n]. Each thread computes some rows of c, or some columns if c has more of them. */
+static int parallel_sgemm(char transa, char transb, i64 m, i64 n, i64 k, const float *a, i64 lda, const float *b,
+                          i64 ldb, float *c) {
   const Sgemm sgemm = find_sgemm();
   if (!sgemm) return NO_LIBRARY;
   const i64 longest = m > n ? m : n;
@@ -50,16 +55,16 @@ static int multiply(char transa, char transb, i64 m, i64 n, i64 k, const float *
   return failed;
 }
 
-/* x [rows, in], weight [out, in] -> x weight^T [rows, out] */
+/* x [rows, in], weight [out, in] -> out [rows, out] */
 KERNEL(matmul_forward) {
   const i64 rows = shapes[0][0], in = shapes[0][1], out = shapes[1][0];
-  return multiply('N', 'T', rows, out, in, IN(float, 0), in, IN(float, 1), in, OUT(float, 2));
+  return parallel_sgemm('N', 'T', rows, out, in, IN(float, 0), in, IN(float, 1), in, OUT(float, 2));
 }
 
-/* dout [rows, out], x [rows, in], weight [out, in] -> gradients of x and weight */
+/* dout [rows, out], x [rows, in], weight [out, in] -> dx [rows, in], dweight [out, in] */
 KERNEL(matmul_backward) {
   const i64 rows = shapes[1][0], in = shapes[1][1], out = shapes[2][0];
-  const int failed = multiply('N', 'N', rows, in, out, IN(float, 0), out, IN(float, 2), in, OUT(float, 3));
+  const int failed = parallel_sgemm('N', 'N', rows, in, out, IN(float, 0), out, IN(float, 2), in, OUT(float, 3));
   if (failed) return failed;
-  return multiply('T', 'N', out, in, rows, IN(float, 0), out, IN(float, 1), in, OUT(float, 4));
+  return parallel_sgemm('T', 'N', out, in, rows, IN(float, 0), out, IN(float, 1), in, OUT(float, 4));
 }

@@ -1,5 +1,7 @@
 #include "top_k.h"
 
+#include "fast_exp.h"
+
 #include <math.h>
 
 enum { BLOCK = 128 }; /* symbols that are passed over at once if the largest of them is too small */
