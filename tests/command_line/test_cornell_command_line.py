@@ -1,28 +1,16 @@
 """cornell_dialog.py on the corpus as published, as a user runs it: down to text, and down to records."""
 import string
-import subprocess
-import sys
 
 import pytest
 
 from src.dataset.records.record_set import load_records
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import Dictionary
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import output_of, run_script
 
-SCRIPT = ROOT / "cornell_dialog.py"
 ARGUMENTS = ("--src_folder", "published", "--output_folder", "out")
 ENCODED = (*ARGUMENTS, "--codes", "codes", "--existed_vocab", "v.bin")
 SPLITS = {"train": 80, "valid": 10, "test": 10}  # pairs
-
-
-def run(folder, *arguments, code=0):
-    """Run cornell_dialog.py in `folder`; returns its standard output and error as one text."""
-    done = subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], cwd=folder, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-    assert done.returncode == code, done.stdout
-    assert "Traceback" not in done.stdout
-    return done.stdout
 
 
 def publish(folder, films, utterances=6):
@@ -54,7 +42,7 @@ def read(path):
 
 
 def test_down_to_text(place):
-    printed = run(place, *ARGUMENTS)
+    printed = output_of("cornell_dialog.py", *ARGUMENTS, cwd=place)
     assert "20 films, 20 conversations, 120 utterances" in printed and "for record files give --codes" in printed
     assert "20 lines of UTF-8, 120 of ISO-8859-1" in printed and "120 of Windows-1252 repaired" in printed
     films = {}
@@ -67,11 +55,12 @@ def test_down_to_text(place):
             assert target == f"film {film} says caf\xe9 {int(number) + 1} \u2014 yes"
             assert films.setdefault(film, split) == split
     assert len(films) == 20
-    assert "unchanged" in run(place, *ARGUMENTS)
+    assert "unchanged" in output_of("cornell_dialog.py", *ARGUMENTS, cwd=place)
 
 
 def test_down_to_records_in_one_command(place):
-    run(place, *ENCODED, "--split", "0.5,0,0.5", "--valid_prefix", "", "--train_prefix", "learn", "--quiet")
+    run_script("cornell_dialog.py", *ENCODED, "--split", "0.5,0,0.5", "--valid_prefix", "", "--train_prefix", "learn",
+               "--quiet", cwd=place)
     for split, prefix in (("train", "learn"), ("test", "test")):
         records = load_records(str(place / "out" / f"cornell_{split}_dataset.tfrecord"))
         assert len(records) == 50 and records.info.split == split
@@ -84,7 +73,8 @@ def test_down_to_records_in_one_command(place):
 
 def test_pair_files_beside_the_corpus_are_not_read_in_silence(place):
     (place / "published" / "train.src.txt").write_text("a\n")
-    assert "not read, because the published corpus lies beside them: published/train.src.txt" in run(place, *ARGUMENTS)
+    printed = output_of("cornell_dialog.py", *ARGUMENTS, cwd=place)
+    assert "not read, because the published corpus lies beside them: published/train.src.txt" in printed
 
 
 @pytest.mark.parametrize("changes, code, complaint", [
@@ -102,5 +92,5 @@ def test_bad_input(place, changes, code, complaint):
     publish(place / "unpaired", films=1, utterances=1)
     publish(place / "small", films=2)
     (place / "pairs").mkdir()
-    assert complaint in run(place, *ARGUMENTS, *changes, code=code)
+    assert complaint in output_of("cornell_dialog.py", *ARGUMENTS, *changes, code=code, cwd=place)
     assert not list(place.glob("out/**/*.txt")) and not list(place.glob("out/**/*.tfrecord"))

@@ -1,7 +1,6 @@
 """news_crawl.py, gigaword.py and cornell_dialog.py as a user runs them, from another folder."""
 import os
 import subprocess
-import sys
 import time
 from itertools import takewhile
 
@@ -11,18 +10,9 @@ import pytest
 
 from src.dataset.records.record_set import load_records
 from src.utils.dictionary import Dictionary
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import output_of, run_script, start_script
 
 WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "mat", "road", "small", "big"]
-
-
-def run(folder, script, *arguments, code=0):
-    """Run a script in `folder`; returns its standard output and error as one text."""
-    done = subprocess.run([sys.executable, str(ROOT / script), *map(str, arguments)], cwd=folder, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-    assert done.returncode == code, done.stdout
-    assert "Traceback" not in done.stdout
-    return done.stdout
 
 
 def lines(count, words=7):
@@ -63,8 +53,8 @@ class TestNewsCrawl:
 
     @pytest.mark.parametrize("processes", [1, 2])
     def test_one_data_set_a_file(self, place, processes):
-        printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--max_len", 6, "--mask_ratio", 0.3, "--suffix", "short",
-                      "--processes", processes)
+        printed = output_of("news_crawl.py", *self.ARGUMENTS, "--max_len", 6, "--mask_ratio", 0.3, "--suffix", "short",
+                            "--processes", processes, cwd=place)
         assert table_of(printed, "out/one_bpe_short.tfrecord") == {
             "lines read": "30", "kept": "22", "dropped, too long": "8"}
         assert "2 data sets: 40 lines read, 30 kept, " in printed
@@ -79,8 +69,8 @@ class TestNewsCrawl:
         assert len(records) == 30 and records.info.longest == {"tokens": 6}
 
     def test_both_formats_hold_the_same(self, place):
-        run(place, "news_crawl.py", *self.ARGUMENTS)
-        run(place, "news_crawl.py", *self.ARGUMENTS, "--format", "mindrecord")
+        run_script("news_crawl.py", *self.ARGUMENTS, cwd=place)
+        run_script("news_crawl.py", *self.ARGUMENTS, "--format", "mindrecord", cwd=place)
         first, second = (load_records(str(place / "out" / f"*.{name}")) for name in ("tfrecord", "mindrecord"))
         assert (first.columns["tokens"].values == second.columns["tokens"].values).all()
         assert (first.columns["tokens"].lengths == second.columns["tokens"].lengths).all()
@@ -89,8 +79,8 @@ class TestNewsCrawl:
     def test_a_new_vocabulary(self, place):
         write(place / "dicts" / "1.dict", ["the 5", "cat 3"])
         write(place / "dicts" / "2.dict", ["cat 4", "a 1"])
-        printed = run(place, "news_crawl.py", "--src_folder", "news", "--dict_folder", "dicts",
-                      "--output_folder", "out")
+        printed = output_of("news_crawl.py", "--src_folder", "news", "--dict_folder", "dicts",
+                            "--output_folder", "out", cwd=place)
         assert "new vocabulary of 8 symbols" in printed
         assert "warning: out/one_bpe.tfrecord: 7" in printed and "other BPE codes" in printed
         vocabulary = Dictionary.load_from_persisted_dict(str(place / "out" / "vocabulary.dict.bin"))
@@ -99,7 +89,7 @@ class TestNewsCrawl:
 
     def test_a_vocabulary_widened(self, place):
         write(place / "dicts" / "1.dict", ["bird 5"])
-        run(place, "news_crawl.py", *self.ARGUMENTS, "--dict_folder", "dicts")
+        run_script("news_crawl.py", *self.ARGUMENTS, "--dict_folder", "dicts", cwd=place)
         vocabulary = Dictionary.load_from_persisted_dict(str(place / "out" / "vocabulary.dict.bin"))
         assert sorted(vocabulary.tokens[5:]) == sorted([*WORDS, "bird"])
 
@@ -129,7 +119,7 @@ class TestNewsCrawl:
         write(place / "pictures" / "x.png", b"")
         write(place / "dicts" / "bad.dict", ["the 5", "cat many"])
         write(place / "pickle.bin", b"\x80\x04N.")
-        assert complaint in run(place, "news_crawl.py", *self.ARGUMENTS, *changes, code=code)
+        assert complaint in output_of("news_crawl.py", *self.ARGUMENTS, *changes, code=code, cwd=place)
         assert files_of(place / "out") == []
 
     @pytest.mark.parametrize("content, complaint", [
@@ -139,7 +129,7 @@ class TestNewsCrawl:
     @pytest.mark.parametrize("processes", [1, 2])
     def test_a_bad_file_among_good_ones(self, place, processes, content, complaint):
         write(place / "news" / "bad.txt", content)
-        printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--processes", processes, code=1)
+        printed = output_of("news_crawl.py", *self.ARGUMENTS, "--processes", processes, code=1, cwd=place)
         assert complaint.replace("bad.txt", "bad") in printed.replace("bad.txt", "bad")
         left = files_of(place / "out")
         assert not [name for name in left if "bad" in name or "partial" in name]
@@ -147,8 +137,8 @@ class TestNewsCrawl:
     def test_the_same_bytes_for_any_number_of_processes(self, place):
         write(place / "news" / "large.txt", lines(60_000))
         for processes in (1, 3):
-            run(place, "news_crawl.py", *self.ARGUMENTS, "--output_folder", f"out{processes}", "--shards", 3,
-                "--processes", processes)
+            run_script("news_crawl.py", *self.ARGUMENTS, "--output_folder", f"out{processes}", "--shards", 3,
+                       "--processes", processes, cwd=place)
         assert files_of(place / "out1") == files_of(place / "out3")
         names = [name for name in files_of(place / "out1") if name.endswith(".tfrecord")]
         assert len(names) == 9
@@ -156,23 +146,22 @@ class TestNewsCrawl:
             assert (place / "out1" / name).read_bytes() == (place / "out3" / name).read_bytes()
 
     def test_a_second_run_makes_only_what_changed(self, place):
-        run(place, "news_crawl.py", *self.ARGUMENTS)
+        run_script("news_crawl.py", *self.ARGUMENTS, cwd=place)
         stamps = {name: os.stat(place / "out" / f"{name}_bpe.tfrecord").st_mtime_ns for name in ("one", "two")}
         write(place / "news" / "two_bpe.txt", lines(12))
-        printed = run(place, "news_crawl.py", *self.ARGUMENTS)
+        printed = output_of("news_crawl.py", *self.ARGUMENTS, cwd=place)
         assert "out/one_bpe.tfrecord: unchanged, skipped\n" in printed
         assert "2 data sets: 42 lines read" in printed
         changed = {name: os.stat(place / "out" / f"{name}_bpe.tfrecord").st_mtime_ns != stamps[name]
                    for name in ("one", "two")}
         assert changed == {"one": False, "two": True}
         for more in (("--overwrite",), ("--max_len", 7), ("--mask_ratio", 0.3), ("--shards", 2)):
-            assert "unchanged" not in run(place, "news_crawl.py", *self.ARGUMENTS, *more)
-        assert run(place, "news_crawl.py", *self.ARGUMENTS, "--shards", 2).count("unchanged, skipped") == 2
+            assert "unchanged" not in output_of("news_crawl.py", *self.ARGUMENTS, *more, cwd=place)
+        assert output_of("news_crawl.py", *self.ARGUMENTS, "--shards", 2, cwd=place).count("unchanged, skipped") == 2
 
     def test_killed_while_it_writes(self, place):
         write(place / "news" / "large.txt", lines(200_000))
-        command = [sys.executable, str(ROOT / "news_crawl.py"), *self.ARGUMENTS]
-        process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL)
+        process = start_script("news_crawl.py", *self.ARGUMENTS, cwd=place, stdout=subprocess.DEVNULL)
         for _ in range(6000):
             if list(place.glob("out/.partial-*/*")):
                 break
@@ -180,14 +169,13 @@ class TestNewsCrawl:
         process.kill()
         process.wait()
         assert not (place / "out" / "large.tfrecord.json").exists()
-        run(place, "news_crawl.py", *self.ARGUMENTS)
+        run_script("news_crawl.py", *self.ARGUMENTS, cwd=place)
         assert not list(place.glob("out/.partial-*"))
         assert len(load_records(str(place / "out"))) == 200_040
 
     def test_a_worker_that_is_killed(self, place):
         write(place / "news" / "large.txt", lines(400_000))
-        command = [sys.executable, str(ROOT / "news_crawl.py"), *self.ARGUMENTS]
-        process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = start_script("news_crawl.py", *self.ARGUMENTS, cwd=place, stderr=subprocess.STDOUT)
         for _ in range(6000):
             if workers := psutil.Process(process.pid).children():
                 workers[0].kill()
@@ -199,26 +187,26 @@ class TestNewsCrawl:
 
     def test_undecodable_bytes(self, place):
         write(place / "news" / "one_bpe.txt", b"the cat\nthe \xff cat\n")
-        printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--errors", "replace")
+        printed = output_of("news_crawl.py", *self.ARGUMENTS, "--errors", "replace", cwd=place)
         assert table_of(printed, "out/one_bpe.tfrecord")["undecodable bytes, tokens"] == "1"
         assert "warning: out/one_bpe.tfrecord: 1 lines held undecodable bytes" in printed
         assert load_records(str(place / "out" / "one_bpe.tfrecord")).info.damaged == {"tokens": 1}
 
     def test_much_text_becomes_many_mindrecord_files(self, place):
         write(place / "news" / "one_bpe.txt", ["", *["the " * 1000] * 1100, "small cat", "big dog"])
-        run(place, "news_crawl.py", *self.ARGUMENTS, "--format", "mindrecord")
+        run_script("news_crawl.py", *self.ARGUMENTS, "--format", "mindrecord", cwd=place)
         assert [name for name in files_of(place / "out") if name.endswith(".mindrecord")] == [
             "one_bpe-00000-of-00002.mindrecord", "one_bpe-00001-of-00002.mindrecord", "two_bpe.mindrecord"]
         assert load_records(str(place / "out" / "one_bpe.mindrecord")).info.kept == 2
 
     def test_quiet(self, place):
-        printed = run(place, "news_crawl.py", *self.ARGUMENTS, "--quiet")
+        printed = output_of("news_crawl.py", *self.ARGUMENTS, "--quiet", cwd=place)
         assert printed.splitlines() == ["2 data sets: 40 lines read, 40 kept, 189 symbols"]
 
     def test_inspection(self, place):
-        run(place, "news_crawl.py", *self.ARGUMENTS, "--shards", 2)
+        run_script("news_crawl.py", *self.ARGUMENTS, "--shards", 2, cwd=place)
         for spec in ("out/one_bpe.tfrecord", "out"):
-            printed = run(place, "news_crawl.py", "--inspect", spec, "--count", 3)
+            printed = output_of("news_crawl.py", "--inspect", spec, "--count", 3, cwd=place)
             texts = [line.split(maxsplit=1)[1] for line in printed.splitlines() if line.startswith("  text")]
             assert texts == lines(3) and printed.count("encoder input") == 3
         assert "<mask>" in printed
@@ -228,7 +216,7 @@ class TestNewsCrawl:
         (("--inspect", "v.bin"), 1, "name ends with"), (("--inspect", "v.bin", "--count", "0"), 2, "--count 0"),
     ])
     def test_inspection_of_nothing(self, place, flags, code, complaint):
-        assert complaint in run(place, "news_crawl.py", *flags, code=code)
+        assert complaint in output_of("news_crawl.py", *flags, code=code, cwd=place)
 
 
 class TestGigaword:
@@ -238,8 +226,9 @@ class TestGigaword:
 
     @pytest.mark.parametrize("record_format", ["tfrecord", "mindrecord"])
     def test_data_sets(self, place, record_format):
-        printed = run(place, "gigaword.py", *self.ARGUMENTS, "--valid_src", "pairs/valid.src_bpe.txt", "--valid_ref",
-                      "pairs/valid.tgt_bpe.txt", "--max_len", 6, "--noise_prob", 0.2, "--format", record_format)
+        printed = output_of("gigaword.py", *self.ARGUMENTS, "--valid_src", "pairs/valid.src_bpe.txt", "--valid_ref",
+                            "pairs/valid.tgt_bpe.txt", "--max_len", 6, "--noise_prob", 0.2, "--format",
+                            record_format, cwd=place)
         sets = {split: load_records(str(place / "out" / f"gigaword_{split}_dataset.{record_format}"))
                 for split in ("train", "valid", "test")}
         assert {split: records.info.masking["noise_prob"] for split, records in sets.items()} == {
@@ -254,7 +243,7 @@ class TestGigaword:
 
     def test_an_evaluation_set_with_empty_lines_keeps_its_lines(self, place):
         write(place / "pairs" / "test.tgt_bpe.txt", ["the cat", "", *lines(8)])
-        printed = run(place, "gigaword.py", *self.ARGUMENTS)
+        printed = output_of("gigaword.py", *self.ARGUMENTS, cwd=place)
         assert "warning: out/gigaword_test_dataset.tfrecord: 1 pairs have an empty target" in printed
         records = load_records(str(place / "out" / "gigaword_test_dataset.tfrecord"))
         assert len(records) == 10 and records.columns["target"][1].tolist() == [2]
@@ -270,14 +259,14 @@ class TestGigaword:
                             for number in range(20_000))
             write(place / "pairs" / f"test.{side}_bpe.txt", ("\ufeff" * (side == "src") + text).encode())
         Dictionary((f"n{number}", 1) for number in range(20_000)).persistence(str(place / "v.bin"))
-        run(place, "gigaword.py", *self.ARGUMENTS, "--processes", processes, "--shards", 2)
+        run_script("gigaword.py", *self.ARGUMENTS, "--processes", processes, "--shards", 2, cwd=place)
         records = load_records(str(place / "out" / "gigaword_test_dataset.tfrecord"))
         for side in ("source", "target"):
             assert records.columns[side].padded(np.arange(20_000), 64)[:, 0].tolist() == list(range(5, 20_005))
 
     def test_inspection(self, place):
-        run(place, "gigaword.py", *self.ARGUMENTS)
-        printed = run(place, "gigaword.py", "--inspect", "out/gigaword_train_dataset.tfrecord", "--count", 1)
+        run_script("gigaword.py", *self.ARGUMENTS, cwd=place)
+        printed = output_of("gigaword.py", "--inspect", "out/gigaword_train_dataset.tfrecord", "--count", 1, cwd=place)
         assert f"source         {lines(30)[0]}\n" in printed and f"target         {lines(30)[-1]}\n" in printed
 
     @pytest.mark.parametrize("changes, code, complaint", [
@@ -298,7 +287,7 @@ class TestGigaword:
         write(place / "latin1.txt", "é\n".encode("iso-8859-1") * 10)
         write(place / "empty.txt", b"")
         write(place / "none.txt", b"")
-        assert complaint in run(place, "gigaword.py", *self.ARGUMENTS, *changes, code=code)
+        assert complaint in output_of("gigaword.py", *self.ARGUMENTS, *changes, code=code, cwd=place)
         assert files_of(place / "out") == []
 
 
@@ -307,7 +296,7 @@ class TestCornellDialog:
 
     @pytest.mark.parametrize("record_format", ["tfrecord", "mindrecord"])
     def test_prepared_text(self, place, record_format):
-        run(place, "cornell_dialog.py", *self.ARGUMENTS, "--format", record_format)
+        run_script("cornell_dialog.py", *self.ARGUMENTS, "--format", record_format, cwd=place)
         for split, count in (("train", 30), ("valid", 5), ("test", 10)):
             records = load_records(str(place / "out" / f"cornell_{split}_dataset.{record_format}"))
             assert len(records) == count and records.info.split == split
@@ -318,12 +307,12 @@ class TestCornellDialog:
     def test_several_pairs_of_files_a_split(self, place):
         for side in ("src", "tgt"):
             write(place / "pairs" / f"train2.{side}.txt", lines(3))
-        run(place, "cornell_dialog.py", *self.ARGUMENTS)
+        run_script("cornell_dialog.py", *self.ARGUMENTS, cwd=place)
         assert len(load_records(str(place / "out" / "cornell_train_dataset.tfrecord"))) == 33
 
     def test_prefixes(self, place):
-        printed = run(place, "cornell_dialog.py", *self.ARGUMENTS, "--train_prefix", "valid", "--valid_prefix", "",
-                      "--noise_prob", 1)
+        printed = output_of("cornell_dialog.py", *self.ARGUMENTS, "--train_prefix", "valid", "--valid_prefix", "",
+                            "--noise_prob", 1, cwd=place)
         assert "cornell_valid" not in printed
         records = load_records(str(place / "out" / "cornell_train_dataset.tfrecord"))
         assert len(records) == 5 and records.info.masking == {"noise_prob": 1.0}
@@ -347,14 +336,14 @@ class TestCornellDialog:
         (place / "lone_target" / "test.src.txt").rename(place / "lone_target" / "test1.src.txt")
         write(place / "lone_target" / "test1.tgt.txt", lines(3))
         write(place / "uneven" / "valid.tgt.txt", lines(4))
-        assert complaint in run(place, "cornell_dialog.py", *self.ARGUMENTS, *changes, code=code)
+        assert complaint in output_of("cornell_dialog.py", *self.ARGUMENTS, *changes, code=code, cwd=place)
         assert not [path for path in place.glob("out/**/*") if path.is_file()]
 
 
 @pytest.mark.parametrize("script", ["news_crawl.py", "gigaword.py", "cornell_dialog.py"])
 class TestEveryScript:
     def test_help(self, tmp_path, script):
-        assert "--output_folder" in run(tmp_path, script, "--help")
+        assert "--output_folder" in output_of(script, "--help", cwd=tmp_path)
 
     def test_missing_flags(self, tmp_path, script):
-        assert "required" in run(tmp_path, script, code=2)
+        assert "required" in output_of(script, code=2, cwd=tmp_path)

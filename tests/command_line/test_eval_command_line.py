@@ -3,16 +3,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import TIMEOUT, run_script, start_script
 from tests.helpers.tiny_model import TEXT, make_model_folder
-
-COMMAND = [sys.executable, os.path.join(ROOT, "eval.py")]
-LIMIT = 600  # seconds: the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -25,23 +21,14 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run_eval(folder, *arguments, **options):
-    done = subprocess.run([*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=LIMIT,
-                          **options)
-    assert "Traceback" not in done.stderr
-    return done
-
-
 def start_eval(folder, *arguments):
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], cwd=folder, text=True, bufsize=1, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return start_script("eval.py", *arguments, cwd=folder, bufsize=1, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="module")
 def predicted(folder):
     """The lines of the output file for in.txt, and the messages on stderr."""
-    done = run_eval(folder, "--ckpt", "my model", "--input", "in.txt", "--output", "out.txt")
-    assert done.returncode == 0, done.stderr
+    done = run_script("eval.py", "--ckpt", "my model", "--input", "in.txt", "--output", "out.txt", cwd=folder)
     assert not done.stdout
     return (folder / "out.txt").read_text().split("\n"), done.stderr
 
@@ -61,7 +48,7 @@ def test_predictions_for_a_stream_are_printed_while_it_is_open(folder, predicted
         assert first["source"] == TEXT[0] and second == {"source": "", "answers": []}
         best, next_best = first["answers"]
         assert best["text"] == predicted[0][0] and best["score"] > next_best["score"] > best["log_prob"] - 100
-        rest, messages = process.communicate(TEXT[1], timeout=LIMIT)  # without a line end
+        rest, messages = process.communicate(TEXT[1], timeout=TIMEOUT)  # without a line end
         assert json.loads(rest)["answers"][0]["text"] == predicted[0][2]
         assert process.returncode == 0 and "Traceback" not in messages
     finally:
@@ -76,18 +63,18 @@ def test_a_conversation_ends_with_ctrl_c_or_ctrl_d(folder, predicted):
         score, _, text = process.stdout.readline().strip().partition("  ")
         assert text == predicted[0][0] and float(score) < 0
         process.send_signal(signal.SIGINT)
-        _, messages = process.communicate(timeout=LIMIT)
+        _, messages = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 130 and "Traceback" not in messages and messages.endswith("eval.py: interrupted\n")
     finally:
         process.kill()
-    done = run_eval(folder, "--ckpt", "my model", "--interactive", input="")
-    assert done.returncode == 0 and not done.stdout
+    done = run_script("eval.py", "--ckpt", "my model", "--interactive", input="", cwd=folder)
+    assert not done.stdout
 
 
 def test_given_targets_are_scored(folder):
     (folder / "targets.txt").write_text("\n".join(TEXT) + "\n")
-    done = run_eval(folder, "--ckpt", "my model", "--input", "targets.txt", "--targets", "targets.txt", "--score")
-    assert done.returncode == 0, done.stderr
+    done = run_script("eval.py", "--ckpt", "my model", "--input", "targets.txt", "--targets", "targets.txt", "--score",
+                      cwd=folder)
     scores = [line.split("\t") for line in done.stdout.splitlines()]
     assert len(scores) == len(TEXT)
     assert all(float(log_prob) < 0 and int(tokens) > len(line.split())
@@ -95,8 +82,9 @@ def test_given_targets_are_scored(folder):
 
 
 def test_text_of_another_language_causes_a_warning(folder):
-    done = run_eval(folder, "--ckpt", "my model", "--input", "-", input="\u732b\u5750\u5728\u57ab\u5b50\u4e0a\n")
-    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    done = run_script("eval.py", "--ckpt", "my model", "--input", "-", cwd=folder,
+                      input="\u732b\u5750\u5728\u57ab\u5b50\u4e0a\n")
+    assert len(done.stdout.splitlines()) == 1
     assert "% of the tokens are <unk> to this model" in done.stderr
 
 
@@ -109,7 +97,7 @@ def test_a_signal_during_the_import_of_mindspore_ends_the_program_quietly(folder
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
-        _, messages = process.communicate(timeout=LIMIT)
+        _, messages = process.communicate(timeout=TIMEOUT)
         assert process.returncode in (-number, 128 + number) and "Fatal" not in messages
     finally:
         process.kill()
@@ -151,8 +139,8 @@ def test_errors_change_nothing(folder, arguments, code, parts):
     (folder / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
     (folder / "empty.txt").write_bytes(b"")
     before = sorted(os.listdir(folder))
-    done = run_eval(folder, *arguments)
-    assert done.returncode == code and not done.stdout
+    done = run_script("eval.py", *arguments, cwd=folder, code=code)
+    assert not done.stdout
     for part in ["eval.py: error: ", *parts]:
         assert part in done.stderr
     assert sorted(os.listdir(folder)) == before

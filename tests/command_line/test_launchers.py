@@ -9,15 +9,15 @@ import pytest
 
 from tests.helpers.launching import (
     LAUNCHERS,
-    SCRIPTS,
-    SHELL,
     arguments_seen,
     make_place,
     process_state,
-    run,
-    start,
+    run_launcher,
+    start_launcher,
     wait_until,
 )
+from tests.helpers.paths import ROOT
+from tests.helpers.scripts import SHELL
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def place(tmp_path):
     return make_place(tmp_path)
 
 
-@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.sh")))
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "scripts").glob("*.sh")))
 def test_plain_sh_can_read_it(script):
-    subprocess.run([SHELL, "-n", SCRIPTS / script], check=True)
+    subprocess.run([SHELL, "-n", ROOT / "scripts" / script], check=True)
 
 
 @pytest.mark.parametrize("script", [*LAUNCHERS, "stop_training.sh", "quickstart.sh", "setup_venv.sh", "test.sh"])
 def test_help(place, script):
     for flag in ("-h", "--help"):
-        done = run(place, script, flag)
+        done = run_launcher(place, script, flag)
         assert done.returncode == 0 and done.stdout.startswith(f"usage: sh {script}") and not done.stderr
 
 
@@ -42,8 +42,8 @@ def test_help(place, script):
     [("run_cpu.sh", "CPU", "cpu"), ("run_gpu.sh", "GPU", "gpu3"), ("run_ascend.sh", "Ascend", "ascend3")],
 )
 def test_training_runs_train_py_and_keeps_its_log(place, script, device, folder):
-    done = run(place, script, "-t", "t", "-i", "3", "-c", "my config.json", "--", "--set", "model_config.seq_length=8")
-    assert done.returncode == 0, done.stderr
+    done = run_launcher(place, script, "-t", "t", "-i", "3", "-c", "my config.json",
+                        "--", "--set", "model_config.seq_length=8", code=0)
     run_folder = place[1] / f"train_mass_{folder}"
     number = [] if device == "CPU" else ["--set", "training_config.device_id=3"]
     assert arguments_seen(done.stdout) == [
@@ -56,8 +56,8 @@ def test_training_runs_train_py_and_keeps_its_log(place, script, device, folder)
 
 
 def test_a_second_run_is_appended_to_the_log(place):
-    first = run(place, "run_cpu.sh", "-t", "t", "-c", "my config.json")
-    second = run(place, "run_cpu.sh", "-t", "t", "-c", "my config.json")
+    first = run_launcher(place, "run_cpu.sh", "-t", "t", "-c", "my config.json")
+    second = run_launcher(place, "run_cpu.sh", "-t", "t", "-c", "my config.json")
     assert first.stdout and second.stdout
     assert (place[1] / "train_mass_cpu/log.txt").read_text() == first.stdout + second.stdout
 
@@ -68,7 +68,7 @@ def test_a_second_run_is_appended_to_the_log(place):
     ([], []),
 ])
 def test_resume_is_handed_on(place, flags, handed_on):
-    done = run(place, "run_cpu.sh", *flags, "-t", "t", "-c", "my config.json", "--run_folder", "my run")
+    done = run_launcher(place, "run_cpu.sh", *flags, "-t", "t", "-c", "my config.json", "--run_folder", "my run")
     assert done.returncode == 0, done.stderr
     assert arguments_seen(done.stdout) == [
         "--config", "my config.json", "--run_folder", str((place[1] / "my run").resolve()), *handed_on,
@@ -77,13 +77,13 @@ def test_resume_is_handed_on(place, flags, handed_on):
 
 def test_inference_runs_eval_py_with_defaults_and_with_all_flags(place):
     work = place[1].resolve()
-    done = run(place, "run_cpu.sh", "--task=i", "-c", "my config.json", "-v", "vocabulary.bin")
+    done = run_launcher(place, "run_cpu.sh", "--task=i", "-c", "my config.json", "-v", "vocabulary.bin")
     seen = arguments_seen((work / "infer_mass_cpu/log.txt").read_text())
     assert done.returncode == 0
     assert seen[:8] == ["--config", "my config.json", "--vocab", "vocabulary.bin",
                         "--metric", "rouge", "--output", str(work / "infer_mass_cpu/predictions.jsonl")]
-    done = run(place, "run_gpu.sh", "--task", "i", "--config", "my config.json", "--vocab", "vocabulary.bin",
-               "--metric", "ppl", "--output", "my answers.jsonl", "--device_num", "1", "--device_id", "2")
+    done = run_launcher(place, "run_gpu.sh", "--task", "i", "--config", "my config.json", "--vocab", "vocabulary.bin",
+                        "--metric", "ppl", "--output", "my answers.jsonl", "--device_num", "1", "--device_id", "2")
     seen = arguments_seen(done.stdout)
     assert done.returncode == 0
     assert seen[4:8] == ["--metric", "ppl", "--output", "my answers.jsonl"]
@@ -93,7 +93,7 @@ def test_inference_runs_eval_py_with_defaults_and_with_all_flags(place):
 @pytest.mark.parametrize("task", ["t", "i"])
 def test_exit_code_of_the_program_passes_through(place, task):
     vocabulary = ["-v", "vocabulary.bin"] if task == "i" else []
-    done = run(place, "run_cpu.sh", "-t", task, "-c", "my config.json", *vocabulary, TEST_EXIT_CODE="7")
+    done = run_launcher(place, "run_cpu.sh", "-t", task, "-c", "my config.json", *vocabulary, TEST_EXIT_CODE="7")
     assert done.returncode == 7
     assert "exit code 7" in done.stderr and "log.txt" in done.stderr
     folder = "train_mass_cpu" if task == "t" else "infer_mass_cpu"
@@ -140,7 +140,7 @@ INFER = ["-t", "i", "-c", "my config.json", "-v", "vocabulary.bin"]
     ],
 )
 def test_mistakes_are_told(place, script, arguments, code, message):
-    done = run(place, script, *arguments)
+    done = run_launcher(place, script, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr and "Traceback" not in done.stderr
     assert script in done.stderr, "the message begins with the name of the script that was typed"
@@ -148,7 +148,7 @@ def test_mistakes_are_told(place, script, arguments, code, message):
 
 
 def test_a_python_that_will_not_do_is_refused(place):
-    done = run(place, "run_cpu.sh", *GOOD, PYTHON="/no/such/python")
+    done = run_launcher(place, "run_cpu.sh", *GOOD, PYTHON="/no/such/python")
     assert done.returncode == 1 and "/no/such/python" in done.stderr and "setup_venv.sh" in done.stderr
 
 
@@ -156,23 +156,23 @@ def test_a_folder_named_src_where_the_user_stands_changes_nothing(place):
     stray = place[1] / "src"
     stray.mkdir()
     (stray / "__init__.py").write_text("raise SystemExit('the wrong src')")
-    assert run(place, "run_cpu.sh", *GOOD).returncode == 0
+    assert run_launcher(place, "run_cpu.sh", *GOOD).returncode == 0
 
 
 def test_stop_training_stops_the_named_run_only(place):
     work = place[1]
-    first, second = start(place, "run_cpu.sh", *GOOD), start(place, "run_gpu.sh", *GOOD)
+    first, second = start_launcher(place, "run_cpu.sh", *GOOD), start_launcher(place, "run_gpu.sh", *GOOD)
     try:
         for name in ("train_mass_cpu", "train_mass_gpu0"):
             wait_until(lambda name=name: "ready" in read(work / name / "log.txt"))
-        refused = run(place, "run_cpu.sh", *GOOD)
+        refused = run_launcher(place, "run_cpu.sh", *GOOD)
         assert refused.returncode == 1 and f"process {first.pid} runs in" in refused.stderr
-        unclear = run(place, "stop_training.sh")
+        unclear = run_launcher(place, "stop_training.sh")
         assert unclear.returncode == 2 and "train_mass_cpu" in unclear.stderr and "train_mass_gpu0" in unclear.stderr
-        stopped = run(place, "stop_training.sh", "train_mass_gpu0")
+        stopped = run_launcher(place, "stop_training.sh", "train_mass_gpu0")
         assert stopped.returncode == 0 and "stopped" in stopped.stdout
         assert second.wait(30) == 143 and first.poll() is None
-        stopped = run(place, "stop_training.sh")
+        stopped = run_launcher(place, "stop_training.sh")
         assert stopped.returncode == 0 and first.wait(30) == 143
         assert os.listdir(work / "train_mass_cpu") == ["log.txt"]
         assert "saved" in read(work / "train_mass_cpu/log.txt"), "the program had the time to end in its own way"
@@ -183,7 +183,7 @@ def test_stop_training_stops_the_named_run_only(place):
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 def test_signals_to_the_launcher_reach_the_training(place, signum, code):
-    process = start(place, "run_cpu.sh", *GOOD)
+    process = start_launcher(place, "run_cpu.sh", *GOOD)
     try:
         wait_until(lambda: "ready" in read(place[1] / "train_mass_cpu/log.txt"))
         process.send_signal(signum)
@@ -195,7 +195,7 @@ def test_signals_to_the_launcher_reach_the_training(place, signum, code):
 
 def test_a_killed_launcher_takes_its_training_along_gently(place):
     folder = place[1] / "train_mass_cpu"
-    process = start(place, "run_cpu.sh", *GOOD)
+    process = start_launcher(place, "run_cpu.sh", *GOOD)
     try:
         wait_until(lambda: "ready" in read(folder / "log.txt"))
     finally:
@@ -203,8 +203,8 @@ def test_a_killed_launcher_takes_its_training_along_gently(place):
     wait_until(lambda: "saved" in read(folder / "log.txt"))
     process.wait()
     assert (folder / "pid").exists(), "nobody was left to remove it"
-    assert run(place, "stop_training.sh", "train_mass_cpu").returncode == 1
-    assert run(place, "run_cpu.sh", *GOOD).returncode == 0, "a stale pid file is no obstacle"
+    assert run_launcher(place, "stop_training.sh", "train_mass_cpu").returncode == 1
+    assert run_launcher(place, "run_cpu.sh", *GOOD).returncode == 0, "a stale pid file is no obstacle"
 
 
 def test_stop_training_leaves_a_stranger_alone(place):
@@ -214,7 +214,7 @@ def test_stop_training_leaves_a_stranger_alone(place):
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         (folder / "pid").write_text(f"{stranger.pid}\n")
-        assert run(place, "stop_training.sh", "train_mass_cpu").returncode == 1
+        assert run_launcher(place, "stop_training.sh", "train_mass_cpu").returncode == 1
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -222,7 +222,7 @@ def test_stop_training_leaves_a_stranger_alone(place):
 
 def test_background_returns_at_once_and_tells_how_to_follow_and_to_stop(place):
     folder = (place[1] / "train_mass_cpu").resolve()
-    done = run(place, "run_cpu.sh", *GOOD, "-b", TEST_SECONDS="60")
+    done = run_launcher(place, "run_cpu.sh", *GOOD, "-b", TEST_SECONDS="60")
     assert done.returncode == 0 and not done.stderr
     pid = int((folder / "pid").read_text())
     try:
@@ -244,12 +244,12 @@ def test_background_returns_at_once_and_tells_how_to_follow_and_to_stop(place):
 
 def test_a_failure_in_the_background_is_in_the_log(place):
     log = place[1] / "train_mass_cpu/log.txt"
-    assert run(place, "run_cpu.sh", *GOOD, "--background", TEST_EXIT_CODE="7").returncode == 0
+    assert run_launcher(place, "run_cpu.sh", *GOOD, "--background", TEST_EXIT_CODE="7").returncode == 0
     wait_until(lambda: "run_cpu.sh: error: train.py ended with exit code 7" in read(log))
 
 
 def test_a_closed_terminal_or_reader_does_not_end_the_run(place):
-    process = start(place, "run_cpu.sh", *GOOD, TEST_SECONDS="1", TEST_LINES="20000", stdout=subprocess.PIPE)
+    process = start_launcher(place, "run_cpu.sh", *GOOD, TEST_SECONDS="1", TEST_LINES="20000", stdout=subprocess.PIPE)
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(60) == 0

@@ -10,7 +10,15 @@ import pytest
 
 from src.common.errors import MassError
 from src.launcher.rank_table import read_rank_table
-from tests.helpers.launching import arguments_seen, environment_seen, make_place, process_state, run, start, wait_until
+from tests.helpers.launching import (
+    arguments_seen,
+    environment_seen,
+    make_place,
+    process_state,
+    run_launcher,
+    start_launcher,
+    wait_until,
+)
 
 GOOD = ["-t", "t", "-c", "my config.json"]
 
@@ -35,7 +43,7 @@ def ranks_place(place):
 
 def dry_run(place, script, *arguments, **environment) -> tuple[list[tuple[dict[str, str], list[str]]], str]:
     """The commands that a dry run prints, as (environment, arguments), and all that it prints."""
-    done = run(place, script, *GOOD, *arguments, "--dry_run", **environment)
+    done = run_launcher(place, script, *GOOD, *arguments, "--dry_run", **environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert not list(place[1].glob("train_mass_*")), "nothing is made"
     commands = []
@@ -92,7 +100,7 @@ def test_machines_agree_on_a_port_without_being_told(place):
 def test_devices_are_counted_among_those_the_caller_may_see(place):
     [(environment, _)], _ = dry_run(place, "run_gpu.sh", "-n", "2", "-i", "1", CUDA_VISIBLE_DEVICES="7,5,3,GPU-8a")
     assert environment["CUDA_VISIBLE_DEVICES"] == "5,3"
-    done = run(place, "run_gpu.sh", *GOOD, "-n", "3", "--dry_run", CUDA_VISIBLE_DEVICES="4,5")
+    done = run_launcher(place, "run_gpu.sh", *GOOD, "-n", "3", "--dry_run", CUDA_VISIBLE_DEVICES="4,5")
     assert done.returncode == 2 and "it names 2: 4,5" in done.stderr
 
 
@@ -129,7 +137,7 @@ def test_the_second_machine_of_a_rank_table(place):
 ])
 def test_a_rank_table_that_does_not_fit_starts_nothing(place, arguments, message):
     (place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
-    done = run(place, "run_ascend.sh", *GOOD, "-j", "table.json", *arguments)
+    done = run_launcher(place, "run_ascend.sh", *GOOD, "-j", "table.json", *arguments)
     assert done.returncode in (1, 2) and message in done.stderr
     assert not list(place[1].glob("train_mass_*"))
 
@@ -157,7 +165,7 @@ def test_a_rank_table_is_checked(tmp_path, content, message):
 def test_msrun_sets_what_the_dry_run_says(ranks_place):
     """The dry run's word on msrun is held against msrun itself, which starts the stand-in twice."""
     _, text = dry_run(ranks_place, "run_gpu.sh", "-n", "2", "-i", "4")
-    done = run(ranks_place, "run_gpu.sh", *GOOD, "-n", "2", "-i", "4")
+    done = run_launcher(ranks_place, "run_gpu.sh", *GOOD, "-n", "2", "-i", "4")
     assert done.returncode == 0, done.stderr
     folder = ranks_place[1] / "train_mass_gpu4-5"
     for rank in range(2):
@@ -184,11 +192,11 @@ def test_stopping_gives_every_rank_the_time_to_save(ranks_place, road):
     """Rank 0 takes seconds to save; msrun alone kills it as soon as rank 1 has ended."""
     (ranks_place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
     how = ["run_cpu.sh"] if road == "msrun" else ["run_ascend.sh", "-j", "table.json"]
-    process = start(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SAVING="3")
+    process = start_launcher(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SAVING="3")
     folder = ranks_place[1] / ("train_mass_cpu" if road == "msrun" else "train_mass_ascend0-1")
     try:
         wait_until(lambda: all("ready" in read(folder / f"ranks/rank_{rank}.log") for rank in range(2)))
-        stopped = run(ranks_place, "stop_training.sh")
+        stopped = run_launcher(ranks_place, "stop_training.sh")
         assert stopped.returncode == 0, stopped.stderr
         assert process.wait(30) == 143
         for rank in range(2):
@@ -203,8 +211,8 @@ def test_stopping_gives_every_rank_the_time_to_save(ranks_place, road):
 def test_a_rank_that_fails_ends_the_run_and_is_named(ranks_place, road):
     (ranks_place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
     how = ["run_cpu.sh"] if road == "msrun" else ["run_ascend.sh", "-j", "table.json"]
-    done = run(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SECONDS="600", TEST_EXIT_CODE="3",
-               TEST_FAILING_RANK="1", TEST_LINES="100")
+    done = run_launcher(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SECONDS="600", TEST_EXIT_CODE="3",
+                        TEST_FAILING_RANK="1", TEST_LINES="100")
     assert done.returncode == 3
     assert "rank 1 ended with exit code 3" in done.stderr and "rank_1.log" in done.stderr
     assert "line 99" in done.stderr and "line 2\n" not in done.stderr, "its last lines, and no more"
@@ -213,7 +221,7 @@ def test_a_rank_that_fails_ends_the_run_and_is_named(ranks_place, road):
 
 @pytest.mark.parametrize("victim", ["program", "keeper"])
 def test_a_killed_rank_ends_the_run_and_is_named(ranks_place, victim):
-    process = start(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
+    process = start_launcher(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
     folder = ranks_place[1] / "train_mass_cpu"
     try:
         wait_until(lambda: all("ready" in read(folder / f"ranks/rank_{rank}.log") for rank in range(2)))
@@ -230,14 +238,14 @@ def test_a_killed_rank_ends_the_run_and_is_named(ranks_place, victim):
 
 def test_a_scheduler_that_loses_the_ranks_ends_the_run(ranks_place):
     (ranks_place[0] / "mindspore/communication.py").write_text("def init(): raise RuntimeError('worker 1 timed out')")
-    done = run(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
+    done = run_launcher(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
     assert done.returncode == 1
     assert "the scheduler" in done.stderr and "worker 1 timed out" in done.stderr
     assert not rank_processes(ranks_place)
 
 
 def test_a_killed_launcher_lets_its_ranks_save(ranks_place):
-    process = start(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600", TEST_SAVING="1")
+    process = start_launcher(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600", TEST_SAVING="1")
     folder = ranks_place[1] / "train_mass_cpu/ranks"
     try:
         wait_until(lambda: all("ready" in read(folder / f"rank_{rank}.log") for rank in range(2)))
@@ -251,18 +259,18 @@ def test_a_killed_launcher_lets_its_ranks_save(ranks_place):
 def test_two_runs_on_one_machine_do_not_meet(ranks_place):
     background = [*GOOD, "-n", "2", "-b"]
     for folder in ("first run", "second run"):
-        assert run(ranks_place, "run_cpu.sh", *background, "--run_folder", folder, TEST_SECONDS="60").returncode == 0
+        run_launcher(ranks_place, "run_cpu.sh", *background, "--run_folder", folder, code=0, TEST_SECONDS="60")
     logs = [ranks_place[1] / folder / "ranks/rank_1.log" for folder in ("first run", "second run")]
     try:
         wait_until(lambda: all("ready" in read(log) for log in logs))
         ports = {environment_seen(read(log))["MS_SCHED_PORT"] for log in logs}
         assert len(ports) == 2
-        assert run(ranks_place, "stop_training.sh", "first run").returncode == 0
+        assert run_launcher(ranks_place, "stop_training.sh", "first run").returncode == 0
         pid = int((ranks_place[1] / "second run/pid").read_text())
         assert process_state(pid) and "saved" not in read(logs[1])
     finally:
         for folder in ("first run", "second run"):
-            run(ranks_place, "stop_training.sh", folder)
+            run_launcher(ranks_place, "stop_training.sh", folder)
     assert "saved" in read(logs[1])
 
 

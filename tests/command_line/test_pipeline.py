@@ -1,8 +1,5 @@
 """train.py, weights_average.py and eval.py in sequence, as a user runs them, on text that the test writes."""
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -11,17 +8,10 @@ from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records.record_set import write_records
 from src.inference.output import write_metrics
 from src.utils.dictionary import Dictionary
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_script
 
 MODEL = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
          "seq_length": 16, "max_position_embeddings": 16, "max_decode_length": 8, "beam_width": 2}
-
-
-def run_script(folder, script, *arguments):
-    command = [sys.executable, os.path.join(ROOT, script), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +30,14 @@ def pipeline(tmp_path_factory):
                            "test_dataset": "pairs.tfrecord", "valid_dataset": "pairs.tfrecord",
                            "tokenizer": "none", "bpe_codes": "some.codes"},
         "model_config": MODEL, "checkpoint_options": {"save_ckpt_steps": 2}, "training_config": {"log_steps": 1}}))
-    printed = {"train": run_script(folder, "train.py", "--config", "config.json"),
-               "average": run_script(folder, "weights_average.py", "--input_folder", "train_mass_cpu", "--output_file",
-                                     "mean/model.npz")}
+    commands = {"train": ("train.py", "--config", "config.json"),
+                "average": ("weights_average.py", "--input_folder", "train_mass_cpu",
+                            "--output_file", "mean/model.npz")}
     for metric in ("rouge", "ppl"):
-        printed[metric] = run_script(folder, "eval.py", "--config", "config.json", "--vocab", "words.bin", "--metric",
-                                     metric, "--output", f"scores/{metric}.jsonl",
-                                     "--set", "checkpoint_options.existed_ckpt=mean/model.npz")
-    return folder, printed
+        commands[metric] = ("eval.py", "--config", "config.json", "--vocab", "words.bin", "--metric", metric,
+                            "--output", f"scores/{metric}.jsonl",
+                            "--set", "checkpoint_options.existed_ckpt=mean/model.npz")
+    return folder, {name: run_script(*command, cwd=folder).stdout for name, command in commands.items()}
 
 
 def test_training_reports_progress_and_writes_checkpoints(pipeline):

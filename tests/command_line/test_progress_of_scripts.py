@@ -1,15 +1,13 @@
 """Each data preparation script on a terminal: a progress bar, and none with --quiet."""
 import os
 import pty
-import subprocess
-import sys
 import termios
 from pathlib import Path
 
 import pytest
 
 from src.utils.dictionary import Dictionary
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_script
 
 END = b"\a(end)"
 PAIR = ("text/train.src.txt", "text/train.tgt.txt")
@@ -40,8 +38,7 @@ def shown_on_terminal(place: Path, script: str, *arguments: str) -> str:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))  # no bar fits into none
     try:
-        done = subprocess.run([sys.executable, str(ROOT / script), *arguments, "--output_folder", "out"], cwd=place,
-                              stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=300)
+        done = run_script(script, *arguments, "--output_folder", "out", cwd=place, stderr=theirs, code=None)
         os.write(theirs, END)  # reading what is not there would wait
         shown = b""
         while not shown.endswith(END):

@@ -2,6 +2,7 @@
 import json
 import shutil
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from config.loading import config_from_dict
 from src.common.errors import UsageError
 from src.utils.load_weights import load_weights
-from tests.helpers.tiny_training import events_of, start_script, training_nodes, write_pairs
+from tests.helpers.scripts import start_script
+from tests.helpers.tiny_training import events_of, training_nodes, write_pairs
 
 STEPS = 400
 
@@ -28,7 +30,8 @@ def place(tmp_path_factory):
 
 
 def start(folder, run, *flags):
-    return start_script(folder, "train.py", "--config", "config.json", "--run_folder", run, *flags)
+    return start_script("train.py", "--config", "config.json", "--run_folder", run, *flags, cwd=folder,
+                        stderr=subprocess.STDOUT)
 
 
 def finish(process, code=0):

@@ -3,10 +3,7 @@ import io
 import os
 import pickle
 import platform
-import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 from subword_nmt.learn_bpe import learn_bpe
 
 from src.utils import Dictionary
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_script, start_script
 
 SENTENCES = ["The lowest price, they said, was lower.", "", "Newer <unk> houses aren't cheap!", "Low prices; best."]
 TOKENIZED = [
@@ -23,30 +20,6 @@ TOKENIZED = [
     "Newer <unk> houses are n't cheap !",
     "Low prices ; best .",
 ]
-
-
-def run(*command, cwd, **environment) -> subprocess.CompletedProcess:
-    """Run a script of the repository (by name) with this Python, from any folder."""
-    script, *arguments = map(str, command)
-    program = [shutil.which("dash") or "sh"] if script.endswith(".sh") else [sys.executable]
-    return subprocess.run(
-        [*program, str(ROOT / script), *arguments],
-        cwd=cwd, env={**os.environ, "PYTHON": sys.executable, **environment},
-        capture_output=True, text=True, timeout=120,
-    )
-
-
-def succeeds(*command, cwd, **environment) -> str:
-    result = run(*command, cwd=cwd, **environment)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def fails(*command, cwd, code: int, **environment) -> str:
-    result = run(*command, cwd=cwd, **environment)
-    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
-    assert "Traceback" not in result.stderr
-    return result.stderr
 
 
 @pytest.fixture
@@ -76,7 +49,7 @@ def tokenize(folder, *more, corpus="raw", output="out"):
 def test_tokenize_writes_one_line_for_each_line(folder):
     (folder / "more").mkdir()
     (folder / "more" / "extra.txt").write_bytes("\ufeffone\u2028two\r\nthree".encode())
-    printed = succeeds(*tokenize(folder, corpus="raw,more"), cwd=folder)
+    printed = run_script(*tokenize(folder, corpus="raw,more"), cwd=folder).stdout
     assert files(folder / "out") == ["extra_tokenized.txt", "test_tokenized.txt", "train_tokenized.txt"]
     assert (folder / "out" / "train_tokenized.txt").read_text(encoding="utf-8").split("\n") == [*TOKENIZED * 5, ""]
     assert (folder / "out" / "extra_tokenized.txt").read_bytes() == b"one two\nthree\n"
@@ -86,7 +59,7 @@ def test_tokenize_writes_one_line_for_each_line(folder):
 
 def test_tokenize_with_jieba(folder):
     (folder / "raw" / "train.txt").write_text("他来到北京。\n", encoding="utf-8")
-    succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder)
+    run_script(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder)
     assert (folder / "out" / "train_tokenized.txt").read_text(encoding="utf-8") == "他 来到 北京 。\n"
 
 
@@ -99,15 +72,14 @@ def without_packages(folder, *names) -> dict[str, str]:
 
 
 def test_tokenize_falls_back_to_jieba_and_says_so(folder):
-    result = run(*tokenize(folder), cwd=folder, **without_packages(folder, "nltk"))
-    assert result.returncode == 0
+    result = run_script(*tokenize(folder), cwd=folder, environment=without_packages(folder, "nltk"))
     assert "nltk cannot be imported" in result.stderr and "using jieba" in result.stderr
     assert files(folder / "out") == ["test_tokenized.txt", "train_tokenized.txt"]
 
 
 def test_tokenize_without_any_tokenizer(folder):
-    message = fails(*tokenize(folder), cwd=folder, code=1, **without_packages(folder, "nltk", "jieba"))
-    assert "pip install nltk jieba" in message
+    done = run_script(*tokenize(folder), cwd=folder, code=1, environment=without_packages(folder, "nltk", "jieba"))
+    assert "pip install nltk jieba" in done.stderr
     assert files(folder / "out") == []
 
 
@@ -138,7 +110,7 @@ def test_tokenize_refuses_bad_input(folder, arguments, code, message):
         (folder / name).write_bytes(content)
     (folder / "empty").mkdir()
     before = files(folder / "raw")
-    assert message in fails("tokenize_corpus.py", *arguments, cwd=folder, code=code)
+    assert message in run_script("tokenize_corpus.py", *arguments, cwd=folder, code=code).stderr
     assert files(folder / "raw") == before
     assert files(folder / "out") == (["a_tokenized.txt"] if "blank" in arguments else [])
 
@@ -152,42 +124,42 @@ def test_learn_subword_learns_what_subword_nmt_learns(folder):
     (folder / "tokens" / "notes.md").write_text("not text to learn from " * 100)
     (folder / "tokens" / "test.txt").write_text("\n".join(TOKENIZED * 5))  # no final newline
     for output in ("codes1", "new/codes2"):
-        printed = succeeds("scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", output, cwd=folder)
-        assert f"{output}: 20 merges" in printed
+        done = run_script("scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", output, cwd=folder)
+        assert f"{output}: 20 merges" in done.stdout
         assert (folder / output).read_text(encoding="utf-8") == expected.getvalue()
     assert files(folder / "new") == ["codes2"]
 
 
 def test_learn_subword_stops_when_nothing_repeats(folder):
-    printed = succeeds("scripts/learn_subword.sh", "--output", "c", "tokens", cwd=folder)
+    printed = run_script("scripts/learn_subword.sh", "--output", "c", "tokens", cwd=folder).stdout
     assert (folder / "c").read_text().count("\n") - 1 == int(printed.split()[1]) < 46000
 
 
 def test_learn_subword_does_not_learn_the_same_again(folder):
     learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "new/c", "--quiet"]
-    printed = succeeds(*learn, cwd=folder)
+    printed = run_script(*learn, cwd=folder).stdout
     before = (folder / "new" / "c").stat().st_mtime_ns
-    assert succeeds(*learn, cwd=folder) == printed.replace("words\n", "words, unchanged and skipped\n")
+    assert run_script(*learn, cwd=folder).stdout == printed.replace("words\n", "words, unchanged and skipped\n")
     assert (folder / "new" / "c").stat().st_mtime_ns == before
-    assert succeeds(*learn, "--overwrite", cwd=folder) == printed
-    assert "skipped" not in succeeds(*learn, "--symbols", 10, cwd=folder)
+    assert run_script(*learn, "--overwrite", cwd=folder).stdout == printed
+    assert "skipped" not in run_script(*learn, "--symbols", 10, cwd=folder).stdout
     assert (folder / "new" / "c").read_text().count("\n") == 11
     (folder / "tokens" / "test.txt").write_text("low lower\n" * 9)
-    assert "skipped" not in succeeds(*learn, "--symbols", 10, cwd=folder)
+    assert "skipped" not in run_script(*learn, "--symbols", 10, cwd=folder).stdout
 
 
 def test_learn_subword_reads_damaged_text_if_told_to(folder):
     (folder / "tokens" / "train.txt").write_bytes(b"caf\xe9 " * 99 + b"\n")
     learn = ["scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "c", "--errors", "replace", "--quiet"]
-    result = run(*learn, "--processes", 1, cwd=folder)
-    assert result.returncode == 0 and "1 lines of tokens hold bytes that are not UTF-8" in result.stderr
+    result = run_script(*learn, "--processes", 1, cwd=folder)
+    assert "1 lines of tokens hold bytes that are not UTF-8" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert "\ufffd" in (folder / "c").read_text(encoding="utf-8")
 
 
 def test_learn_subword_help(folder):
     for flag in ("-h", "--help"):
-        assert "SRC_FOLDER [--symbols 46000]" in succeeds("scripts/learn_subword.sh", flag, cwd=folder)
+        assert "SRC_FOLDER [--symbols 46000]" in run_script("scripts/learn_subword.sh", flag, cwd=folder).stdout
 
 
 @pytest.mark.parametrize(
@@ -223,7 +195,7 @@ def test_learn_subword_refuses_bad_input(folder, arguments, code, message):
     before = files(folder)
     if code == 1 and "--output" not in arguments:
         arguments = [*arguments, "--output", "out/codes"]
-    assert message in fails("scripts/learn_subword.sh", *arguments, cwd=folder, code=code)
+    assert message in run_script("scripts/learn_subword.sh", *arguments, cwd=folder, code=code).stderr
     assert files(folder / "out") == []
     assert [name for name in files(folder) if name != "out"] == before
 
@@ -231,7 +203,7 @@ def test_learn_subword_refuses_bad_input(folder, arguments, code, message):
 def test_learn_subword_keeps_earlier_codes_when_it_fails(folder):
     (folder / "tokens" / "train.txt").write_bytes(b"\xff\n")
     before = (folder / "codes").read_bytes()
-    fails("scripts/learn_subword.sh", "tokens", "--output", "codes", cwd=folder, code=1)
+    run_script("scripts/learn_subword.sh", "tokens", "--output", "codes", cwd=folder, code=1)
     assert (folder / "codes").read_bytes() == before
 
 
@@ -243,7 +215,7 @@ def encode(*more, codes="codes", source="tokens", output="out"):
 
 
 def test_encode_writes_text_counts_and_vocabulary(folder):
-    printed = succeeds(*encode("--vocab_path", "vocab/v.dict.bin", "--threshold", 5), cwd=folder)
+    printed = run_script(*encode("--vocab_path", "vocab/v.dict.bin", "--threshold", 5), cwd=folder).stdout
     assert files(folder / "out") == ["test.dict", "test_bpe.txt", "train.dict", "train_bpe.txt"]
     encoded = (folder / "out" / "train_bpe.txt").read_text(encoding="utf-8")
     assert encoded.replace("@@ ", "").split("\n") == [*TOKENIZED * 5, ""]
@@ -264,14 +236,14 @@ def test_encode_writes_text_counts_and_vocabulary(folder):
 
 def test_counts_of_odd_white_space_can_be_read_back(folder):
     (folder / "tokens" / "test.txt").write_bytes("low\u00a0price \u00a0 lower\x85 \t <unk>\r\n".encode() * 9)
-    succeeds(*encode("--vocab_path", "v.bin"), cwd=folder)
+    run_script(*encode("--vocab_path", "v.bin"), cwd=folder)
     assert (folder / "out" / "test_bpe.txt").read_bytes().count(b"\n") == 9
     words = Dictionary.load_from_text(str(folder / "out" / "test.dict")).tokens[5:]
     assert words and not any(word.isspace() for word in words)
 
 
 def test_encode_only_the_files_with_a_prefix(folder):
-    printed = succeeds(*encode("--prefix", "tr"), cwd=folder)
+    printed = run_script(*encode("--prefix", "tr"), cwd=folder).stdout
     assert files(folder / "out") == ["train.dict", "train_bpe.txt"]
     assert "no vocabulary made" in printed
 
@@ -281,16 +253,17 @@ def test_encode_replaces_a_vocabulary_only_when_it_succeeds(folder):
     old.persistence(str(folder / "v.bin"))
     before = (folder / "v.bin").read_bytes()
     (folder / "tokens" / "z.txt").write_bytes(b"\xff\n")
-    assert "z.txt, line 1" in fails(*encode("--vocab_path", "v.bin"), cwd=folder, code=1)
+    assert "z.txt, line 1" in run_script(*encode("--vocab_path", "v.bin"), cwd=folder, code=1).stderr
     assert (folder / "v.bin").read_bytes() == before
-    assert "replaces an earlier vocabulary" in succeeds(*encode("--vocab_path", "v.bin", "--prefix", "t"), cwd=folder)
+    done = run_script(*encode("--vocab_path", "v.bin", "--prefix", "t"), cwd=folder)
+    assert "replaces an earlier vocabulary" in done.stdout
     assert Dictionary.load_from_persisted_dict(str(folder / "v.bin")).fingerprint != old.fingerprint
 
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_encode_gives_the_same_bytes_with_any_number_of_processes(folder, processes):
     for output, count in (("two", 2), ("other", processes)):
-        succeeds(*encode("--processes", count, "--vocab_path", f"{output}.bin", output=output), cwd=folder)
+        run_script(*encode("--processes", count, "--vocab_path", f"{output}.bin", output=output), cwd=folder)
     for name in files(folder / "two"):
         assert (folder / "two" / name).read_bytes() == (folder / "other" / name).read_bytes()
     assert (folder / "two.bin").read_bytes() == (folder / "other.bin").read_bytes()
@@ -326,7 +299,7 @@ def test_encode_refuses_bad_input(folder, change, code, message):
     (folder / "empty").mkdir()
     (folder / "pickle.bin").write_bytes(pickle.dumps({"a": 1}))
     before = files(folder)
-    assert message in fails(*encode(*change.pop("more", []), **change), cwd=folder, code=code)
+    assert message in run_script(*encode(*change.pop("more", []), **change), cwd=folder, code=code).stderr
     assert files(folder / "out") == []
     assert [name for name in files(folder) if name != "out"] == before
     assert files(folder / "tokens") == ["test.txt", "train.txt"]
@@ -336,29 +309,30 @@ def test_encode_refuses_bad_input(folder, change, code, message):
 def test_undecodable_bytes_are_replaced_and_counted_if_wanted(folder, script):
     (folder / "raw" / "test.txt").write_bytes(b"caf\xe9 (\xff)\nfine\n\xe2\x80\n")
     command = tokenize(folder) if script == "tokenize" else encode(source="raw")
-    message = fails(*command, cwd=folder, code=1)
+    message = run_script(*command, cwd=folder, code=1).stderr
     assert "raw/test.txt, line 1: not UTF-8 (byte 0xe9 at column 4)" in message and "--errors replace" in message
-    printed = succeeds(*command, "--errors", "replace", cwd=folder)
+    printed = run_script(*command, "--errors", "replace", cwd=folder).stdout
     assert printed.count("2 lines with bytes that are not UTF-8") == 2  # of the file, and in the total
     output = "test_tokenized.txt" if script == "tokenize" else "test_bpe.txt"
     lines = (folder / "out" / output).read_text(encoding="utf-8").split("\n")
     assert len(lines) == 4 and lines[0].count("\ufffd") == 2 and lines[2] == "\ufffd"
-    repeated = succeeds(*command, "--errors", "replace", cwd=folder)
+    repeated = run_script(*command, "--errors", "replace", cwd=folder).stdout
     assert "2 lines with bytes that are not UTF-8 (now U+FFFD), unchanged and skipped" in repeated
-    fails(*command, cwd=folder, code=1)  # what was made of the file is not what is asked for now
+    run_script(*command, cwd=folder, code=1)  # what was made of the file is not what is asked for now
 
 
 def test_quiet_prints_the_totals_only(folder):
     for command, lines in ((tokenize(folder), 1), (encode("--vocab_path", "v.bin", output="bpe"), 4)):
-        result = run(*command, "--quiet", cwd=folder)
-        assert result.returncode == 0 and result.stderr == ""
+        result = run_script(*command, "--quiet", cwd=folder)
+        assert result.stderr == ""
         assert len(result.stdout.splitlines()) == lines and result.stdout.startswith("all files")
 
 
 def test_a_machine_without_a_compiler_gets_the_same_bpe_and_a_line_that_says_why(folder):
-    fast = run(*encode("--vocab_path", "fast.bin", output="fast"), cwd=folder)
-    slow = run(*encode("--vocab_path", "slow.bin", output="slow"), cwd=folder, CC="/nonexistent/cc")
-    assert slow.returncode == 0 and slow.stderr.count("slower: no C compiler found") == 1 and fast.stderr == ""
+    fast = run_script(*encode("--vocab_path", "fast.bin", output="fast"), cwd=folder)
+    slow = run_script(*encode("--vocab_path", "slow.bin", output="slow"), cwd=folder,
+                      environment={"CC": "/nonexistent/cc"})
+    assert slow.stderr.count("slower: no C compiler found") == 1 and fast.stderr == ""
     for name in files(folder / "fast"):
         assert (folder / "fast" / name).read_bytes() == (folder / "slow" / name).read_bytes()
 
@@ -369,10 +343,10 @@ def times(folder: Path) -> dict[str, int]:
 
 def test_a_repeated_run_makes_only_what_has_changed(folder):
     command = encode("--vocab_path", "v.bin")
-    succeeds(*command, cwd=folder)
+    run_script(*command, cwd=folder)
     before, vocabulary = times(folder / "out"), (folder / "v.bin").read_bytes()
 
-    printed = succeeds(*command, cwd=folder)
+    printed = run_script(*command, cwd=folder).stdout
     assert printed.count("unchanged and skipped") == 3 and "(2 files)" in printed
     assert times(folder / "out") == before
     assert (folder / "v.bin").read_bytes() == vocabulary  # from the counts of the run before
@@ -380,25 +354,25 @@ def test_a_repeated_run_makes_only_what_has_changed(folder):
     with open(folder / "tokens" / "test.txt", "a") as stream:  # an input
         stream.write("one more line\n")
     (folder / "out" / "train.dict").unlink()  # an output
-    printed = succeeds(*command, cwd=folder)
+    printed = run_script(*command, cwd=folder).stdout
     assert "skipped" not in printed
     assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 21
     assert files(folder / "out") == ["test.dict", "test_bpe.txt", "train.dict", "train_bpe.txt"]
 
     for note in (folder / "out" / ".finished").iterdir():
         note.write_bytes(note.read_bytes()[: 40 if "test" in note.name else -1] + b"x")
-    assert "skipped" not in succeeds(*command, cwd=folder)
-    assert "skipped" not in succeeds(*command, "--overwrite", cwd=folder)
-    assert succeeds(*command, cwd=folder).count("skipped") == 3
+    assert "skipped" not in run_script(*command, cwd=folder).stdout
+    assert "skipped" not in run_script(*command, "--overwrite", cwd=folder).stdout
+    assert run_script(*command, cwd=folder).stdout.count("skipped") == 3
     with open(folder / "codes", "a") as stream:  # a setting
         stream.write("z z\n")
-    assert "skipped" not in succeeds(*command, cwd=folder)
+    assert "skipped" not in run_script(*command, cwd=folder).stdout
 
 
 def test_tokens_of_another_tokenizer_are_not_taken_for_finished(folder):
-    succeeds(*tokenize(folder), cwd=folder)
-    assert "skipped" not in succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder)
-    assert succeeds(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder).count("skipped") == 3
+    run_script(*tokenize(folder), cwd=folder)
+    assert "skipped" not in run_script(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder).stdout
+    assert run_script(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder).stdout.count("skipped") == 3
 
 
 def test_a_killed_run_leaves_no_incomplete_file_and_the_next_one_cleans_up(folder):
@@ -407,9 +381,8 @@ def test_a_killed_run_leaves_no_incomplete_file_and_the_next_one_cleans_up(folde
     os.remove(folder / "tokens" / "train.txt")
     (folder / "tokens" / "test.txt").write_text("low lower lowest\n" * 300_000)
     arguments = encode("--processes", 2)
-    process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:])], cwd=folder,
-                               stdout=subprocess.PIPE, start_new_session=True)
-    assert b"a_bpe.txt" in process.stdout.readline()
+    process = start_script(*arguments, cwd=folder, start_new_session=True)
+    assert "a_bpe.txt" in process.stdout.readline()
     os.kill(process.pid, signal.SIGKILL)
     process.stdout.read()  # until the workers have ended too
     process.wait()
@@ -420,7 +393,7 @@ def test_a_killed_run_leaves_no_incomplete_file_and_the_next_one_cleans_up(folde
 
     (folder / "out" / f".partial-{platform.node()}-{process.pid}-abcdefgh").mkdir(exist_ok=True)
     (folder / "out" / f".partial-{platform.node()}-{os.getpid()}-abcdefgh").mkdir()  # of a process that lives
-    printed = succeeds(*arguments, cwd=folder)
+    printed = run_script(*arguments, cwd=folder).stdout
     assert "a_bpe.txt: 1 lines, " in printed and "unchanged and skipped" in printed
     hidden = [name for name in files(folder / "out") if name.startswith(".")]
     assert hidden == [f".partial-{platform.node()}-{os.getpid()}-abcdefgh"]
@@ -434,8 +407,8 @@ def test_no_dirt_shifts_a_line(folder, processes):
               "\u3000\r", "<unk>\tUNK</s>", "\ufeff", "last"]
     for name in ("test", "train"):
         (folder / "raw" / f"{name}.txt").write_bytes("\n".join(source).encode())
-    succeeds(*tokenize(folder, "--pool_size", processes, output="t"), cwd=folder)
-    succeeds(*encode("--processes", processes, source="t", output="e"), cwd=folder)
+    run_script(*tokenize(folder, "--pool_size", processes, output="t"), cwd=folder)
+    run_script(*encode("--processes", processes, source="t", output="e"), cwd=folder)
     for path in (folder / "t" / "test_tokenized.txt", folder / "e" / "test_tokenized_bpe.txt"):
         lines = path.read_bytes().decode().replace("@@ ", "").split("\n")
         assert [len(line) for line in lines] == [5, 0, 11, 0, 0, 1_000_000, 0, 14, 0, 4, 0]
@@ -452,7 +425,7 @@ def test_the_scripts_explain_themselves_and_never_import_mindspore(folder):
             ["--codes", "--src_folder", "--output_folder", "--prefix", "--vocab_path", "--threshold", "--processes"],
         ),
     ):
-        printed = succeeds(script, "--help", cwd=folder, **environment)
+        printed = run_script(script, "--help", cwd=folder, environment=environment).stdout
         assert all(flag in printed for flag in flags)
-    succeeds(*tokenize(folder), cwd=folder, **environment)
-    succeeds(*encode(), cwd=folder, **environment)
+    run_script(*tokenize(folder), cwd=folder, environment=environment)
+    run_script(*encode(), cwd=folder, environment=environment)

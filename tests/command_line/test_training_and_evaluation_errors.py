@@ -1,8 +1,6 @@
 """What train.py and eval.py refuse: one sentence, the right exit code, nothing written."""
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from src.inference.examples import load_test_set
 from src.inference.options import EvaluationOptions
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import save_weights
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_script
 
 TINY = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
         "seq_length": 16, "max_position_embeddings": 16, "max_decode_length": 8}
@@ -148,23 +146,17 @@ def test_evaluation_output_must_be_writable(tmp_path, data):
     assert "is a file" in refused_evaluation(data, UsageError, tmp_path / "file" / "answers.jsonl", **test)
 
 
-def run_script(script, *arguments):
-    command = [sys.executable, os.path.join(ROOT, script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
-    return done
-
-
 def test_exit_codes_of_the_scripts(tmp_path, data):
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"model_config": TINY}))
-    assert run_script("train.py").returncode == 2
-    assert run_script("train.py", "--config", tmp_path / "none.json").returncode == 1
-    done = run_script("train.py", "--config", config, "--set", "dataset_config.epoch=3")
-    assert done.returncode == 2 and "did you mean dataset_config.epochs" in done.stderr
+    run_script("train.py", code=2)
+    run_script("train.py", "--config", tmp_path / "none.json", code=1)
+    done = run_script("train.py", "--config", config, "--set", "dataset_config.epoch=3", code=2)
+    assert "did you mean dataset_config.epochs" in done.stderr
     done = run_script("eval.py", "--config", config, "--vocab", data["vocabulary"], "--output", tmp_path / "o.jsonl",
-                      "--metric", "bleu")
-    assert done.returncode == 2 and "rouge" in done.stderr
-    done = run_script("eval.py", "--config", config, "--vocab", tmp_path / "none.bin", "--output", tmp_path / "o.jsonl")
-    assert done.returncode == 1 and "none.bin" in done.stderr
+                      "--metric", "bleu", code=2)
+    assert "rouge" in done.stderr
+    done = run_script("eval.py", "--config", config, "--vocab", tmp_path / "none.bin", "--output", tmp_path / "o.jsonl",
+                      code=1)
+    assert "none.bin" in done.stderr
     assert "learn_rate_config.warmup_steps" in run_script("train.py", "--help").stdout

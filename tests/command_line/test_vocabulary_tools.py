@@ -1,8 +1,6 @@
 """vocabulary.py as a user runs it."""
 import os
 import pickle
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given, settings
@@ -11,19 +9,9 @@ from hypothesis import strategies as st
 from src.utils import dictionary
 from src.utils.dictionary import SPECIAL_TOKENS, Dictionary
 from src.utils.vocabulary_tools import describe_change
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import output_of, run_script
 
-SCRIPT = ROOT / "vocabulary.py"
 COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 500), max_size=40)
-
-
-def run(folder, *arguments, code=0):
-    """Run vocabulary.py in `folder`; returns its standard output and error as one text."""
-    done = subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], cwd=folder, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-    assert done.returncode == code, done.stdout
-    assert "Traceback" not in done.stdout
-    return done.stdout
 
 
 def load(folder, name) -> Dictionary:
@@ -43,16 +31,16 @@ def place(tmp_path):
 
 
 def test_build_adds_up_files_and_folders(place):
-    printed = run(place, "build", "counts", "c.dict", "--output", "new/built.bin")
+    printed = output_of("vocabulary.py", "build", "counts", "c.dict", "--output", "new/built.bin", cwd=place)
     built = load(place, "new/built.bin")
     assert built.tokens[5:] == ["dog", "the", "cat"] and built.frequencies[5:] == [60, 10, 7]
     assert "8 tokens" in printed and built.fingerprint in printed
 
 
 def test_build_with_a_threshold_is_build_and_shrink(place):
-    run(place, "export", "v.bin", "--output", "v.dict")
-    run(place, "build", "v.dict", "--threshold", 80, "--output", "once.bin")
-    run(place, "shrink", "v.bin", "--threshold", 80, "--output", "twice.bin")
+    run_script("vocabulary.py", "export", "v.bin", "--output", "v.dict", cwd=place)
+    run_script("vocabulary.py", "build", "v.dict", "--threshold", 80, "--output", "once.bin", cwd=place)
+    run_script("vocabulary.py", "shrink", "v.bin", "--threshold", 80, "--output", "twice.bin", cwd=place)
     assert load(place, "once.bin").tokens == load(place, "twice.bin").tokens
     assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special tokens, filled up to 2 * 16
 
@@ -68,8 +56,8 @@ def test_the_share_that_a_shrunk_vocabulary_knows(counts, threshold):
 
 def test_merge_sorts_by_the_sum(place):
     (place / "x.dict").write_text("w39 1000\nnew 95\n")
-    run(place, "build", "x.dict", "--output", "x.bin")
-    run(place, "merge", "v.bin", "w.bin", "x.bin", "--output", "merged.bin")
+    run_script("vocabulary.py", "build", "x.dict", "--output", "x.bin", cwd=place)
+    run_script("vocabulary.py", "merge", "v.bin", "w.bin", "x.bin", "--output", "merged.bin", cwd=place)
     merged = load(place, "merged.bin")
     frequencies = dict(zip(merged.tokens, merged.frequencies, strict=True))
     assert merged.tokens[5] == "w39" and frequencies["w39"] == 1061
@@ -78,29 +66,29 @@ def test_merge_sorts_by_the_sum(place):
 
 
 def test_export_is_read_by_build(place):
-    run(place, "export", "v.bin", "--output", "v.dict")
-    run(place, "build", "v.dict", "--output", "again.bin")
+    run_script("vocabulary.py", "export", "v.bin", "--output", "v.dict", cwd=place)
+    run_script("vocabulary.py", "build", "v.dict", "--output", "again.bin", cwd=place)
     assert (place / "again.bin").read_bytes() == (place / "v.bin").read_bytes()
 
 
 def test_show(place):
-    printed = run(place, "show", "v.bin", "--count", 2)
+    printed = output_of("vocabulary.py", "show", "v.bin", "--count", 2, cwd=place)
     assert "45 tokens: 5 special tokens and 40 others" in printed and load(place, "v.bin").fingerprint in printed
     assert "0 <pad>  1 <s>  2 </s>  3 <unk>  4 <mask>" in printed
     assert "w00 100  w01 99\n" in printed and "w38 62  w39 61\n" in printed and "w02" not in printed
     assert f"{sum(range(61, 101)):,} in all, descending" in printed
     Dictionary([("rare", 1), ("often", 5)]).persistence(str(place / "u.bin"))
-    assert "not descending" in run(place, "show", "u.bin", "--count", 0)
+    assert "not descending" in output_of("vocabulary.py", "show", "u.bin", "--count", 0, cwd=place)
 
 
 def test_compare(place):
-    assert "the same tokens" in run(place, "compare", "v.bin", "v.bin")
+    assert "the same tokens" in output_of("vocabulary.py", "compare", "v.bin", "v.bin", cwd=place)
     Dictionary([(word, 1) for word in load(place, "v.bin").tokens[5:]]).persistence(str(place / "ones.bin"))
-    assert "frequencies differ" in run(place, "compare", "v.bin", "ones.bin")
-    printed = run(place, "compare", "v.bin", "w.bin", code=1)
+    assert "frequencies differ" in output_of("vocabulary.py", "compare", "v.bin", "ones.bin", cwd=place)
+    printed = output_of("vocabulary.py", "compare", "v.bin", "w.bin", code=1, cwd=place)
     assert "the shorter one begins the longer" in printed and "only in the first: 10: w30  w31" in printed
     Dictionary([("w01", 1), ("w00", 1)]).persistence(str(place / "swapped.bin"))
-    printed = run(place, "compare", "v.bin", "swapped.bin", code=1)
+    printed = output_of("vocabulary.py", "compare", "v.bin", "swapped.bin", code=1, cwd=place)
     assert "first difference is id 5: 'w00' and 'w01'; 2 ids stand for two different tokens" in printed
 
 
@@ -112,26 +100,29 @@ def test_convert(place, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(dictionary, "Dictionary", old_class)
             (place / name).write_bytes(pickle.dumps(old, protocol=1))
-    assert "all 7 tokens have the ids they had" in run(place, "convert", "old.bin", "--output", "new.bin")
+    printed = output_of("vocabulary.py", "convert", "old.bin", "--output", "new.bin", cwd=place)
+    assert "all 7 tokens have the ids they had" in printed
     assert load(place, "new.bin").tokens == [*SPECIAL_TOKENS, "b", "a"]
-    complaint = run(place, "convert", "moved.bin", "--output", "m.bin", code=1)
+    complaint = output_of("vocabulary.py", "convert", "moved.bin", "--output", "m.bin", code=1, cwd=place)
     assert "moved.bin: its ids cannot be kept: its first tokens are not <pad>" in complaint
     assert not (place / "m.bin").exists()
-    assert "the ids are new" in run(place, "convert", "moved.bin", "--renumber", "--output", "m.bin")
+    printed = output_of("vocabulary.py", "convert", "moved.bin", "--renumber", "--output", "m.bin", cwd=place)
+    assert "the ids are new" in printed
     converted = load(place, "m.bin")
     assert converted.tokens == [*SPECIAL_TOKENS, "b", "a"] and converted.frequencies[5:] == [1, 7]
-    assert "not a pickle" in run(place, "convert", "v.bin", "--output", "m.bin", code=1)
+    assert "not a pickle" in output_of("vocabulary.py", "convert", "v.bin", "--output", "m.bin", code=1, cwd=place)
 
 
 def test_another_file_is_not_replaced_unasked(place):
     before = (place / "v.bin").read_bytes()
-    assert "another vocabulary" in run(place, "shrink", "v.bin", "--threshold", 80, "--output", "v.bin", code=1)
-    complaint = run(place, "build", "counts", "--output", "c.dict", code=1)
+    shrink = ("vocabulary.py", "shrink", "v.bin", "--output", "v.bin", "--threshold")
+    assert "another vocabulary" in output_of(*shrink, 80, code=1, cwd=place)
+    complaint = output_of("vocabulary.py", "build", "counts", "--output", "c.dict", code=1, cwd=place)
     assert "--output 'c.dict' exists and is no vocabulary" in complaint
-    assert "exists" in run(place, "export", "w.bin", "--output", "v.bin", code=1)
+    assert "exists" in output_of("vocabulary.py", "export", "w.bin", "--output", "v.bin", code=1, cwd=place)
     assert (place / "v.bin").read_bytes() == before and (place / "c.dict").read_text() == "cat 5\n<unk> 3\n"
-    assert "unchanged" in run(place, "shrink", "v.bin", "--threshold", 0, "--output", "v.bin")
-    run(place, "shrink", "v.bin", "--threshold", 80, "--output", "v.bin", "--overwrite")
+    assert "unchanged" in output_of(*shrink, 0, cwd=place)
+    run_script(*shrink, 80, "--overwrite", cwd=place)
     assert len(load(place, "v.bin")) == 32
 
 
@@ -152,11 +143,12 @@ def test_bad_input(place, arguments, code, complaint):
     (place / "empty").mkdir()
     (place / "bad.dict").write_text("no number\n")
     (place / "unknown.dict").write_text("<unk> 5\n")
-    assert complaint in run(place, *arguments, code=code)
+    assert complaint in output_of("vocabulary.py", *arguments, code=code, cwd=place)
     assert not os.path.exists(place / "o")
 
 
 def test_help_of_every_command(tmp_path):
-    printed = run(tmp_path, "--help")
+    printed = output_of("vocabulary.py", "--help", cwd=tmp_path)
     for command in ("show", "compare", "build", "shrink", "merge", "export", "convert"):
-        assert command in printed and "usage: vocabulary.py " + command in run(tmp_path, command, "-h")
+        assert command in printed
+        assert "usage: vocabulary.py " + command in output_of("vocabulary.py", command, "-h", cwd=tmp_path)

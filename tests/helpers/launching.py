@@ -1,18 +1,16 @@
 """What the tests of the launchers share: a repository of stand-in programs, and how to start and await things."""
 import json
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_script, start_script
 
-SCRIPTS = ROOT / "scripts"
 LAUNCHERS = ["run_cpu.sh", "run_gpu.sh", "run_ascend.sh"]
-SHELL = shutil.which("dash") or "sh"
+ALL_DEVICES = {"CUDA_VISIBLE_DEVICES": None, "ASCEND_RT_VISIBLE_DEVICES": None}  # whatever this machine is told
 
 # Stands for train.py and eval.py: tells its arguments, exits or waits as the test asks, ends gracefully when told to.
 PROGRAM = """
@@ -44,7 +42,7 @@ Place = tuple[Path, Path]
 def make_place(folder: Path) -> Place:
     """A repository with stand-in programs and a working folder, both with spaces in their paths."""
     repository, work = folder / "the repository", folder / "my work"
-    shutil.copytree(SCRIPTS, repository / "scripts")
+    shutil.copytree(ROOT / "scripts", repository / "scripts")
     shutil.copytree(ROOT / "src", repository / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "launch.py", repository)
     work.mkdir()
@@ -55,22 +53,18 @@ def make_place(folder: Path) -> Place:
     return repository, work
 
 
-def run(place: Place, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a script to its end, as typed in the working folder."""
-    return subprocess.run([SHELL, place[0] / "scripts" / script, *arguments], cwd=place[1], capture_output=True,
-                          env=_environment(environment), text=True, timeout=300)
+def run_launcher(place: Place, script: str, *arguments: object, code: int | None = None,
+                 **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script of the place's repository to its end, in the place's working folder."""
+    return run_script(f"scripts/{script}", *arguments, code=code, root=place[0], cwd=place[1],
+                      environment={**ALL_DEVICES, **environment})
 
 
-def start(place: Place, script: str, *arguments: str, stdout: int = subprocess.DEVNULL,
-          **environment: str) -> subprocess.Popen:
-    """Start a script whose program runs for a minute, if it is not told otherwise."""
-    return subprocess.Popen([SHELL, place[0] / "scripts" / script, *arguments], cwd=place[1], stdout=stdout,
-                            stderr=subprocess.DEVNULL, env=_environment({"TEST_SECONDS": "60", **environment}))
-
-
-def _environment(changes: dict[str, str]) -> dict[str, str]:
-    visible = ("CUDA_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES")  # of the machine that runs the tests
-    return {"PYTHON": sys.executable, **{k: v for k, v in os.environ.items() if k not in visible}, **changes}
+def start_launcher(place: Place, script: str, *arguments: object, stdout: int = subprocess.DEVNULL,
+                   **environment: str) -> subprocess.Popen[str]:
+    """Start a shell script of the place's repository; its stand-in program runs for TEST_SECONDS, 60 by default."""
+    return start_script(f"scripts/{script}", *arguments, root=place[0], cwd=place[1], stdout=stdout,
+                        stderr=subprocess.DEVNULL, environment={**ALL_DEVICES, "TEST_SECONDS": "60", **environment})
 
 
 def arguments_seen(log: str) -> list[str]:

@@ -1,8 +1,5 @@
 """What the tests of training share: tiny records, and a configuration that trains on them in milliseconds a step."""
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +23,6 @@ from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.dictionary import Dictionary
 from src.utils.loss_monitor import LossMonitor
-from tests.helpers.paths import ROOT
 
 WORDS = "abcdefgh"
 MODEL = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
@@ -78,12 +74,6 @@ def events_of(folder: Path) -> list[dict]:
 
 def losses_of(folder: Path) -> list[float]:
     return [event["loss"] for event in events_of(folder) if event["event"] == "train"]
-
-
-def start_script(folder: Path, script: str, *arguments: object) -> subprocess.Popen:
-    """Run a script of the repository in `folder`, as a user would."""
-    return subprocess.Popen([sys.executable, os.path.join(ROOT, script), *map(str, arguments)], cwd=folder, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 class Workbench:

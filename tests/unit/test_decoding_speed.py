@@ -1,13 +1,10 @@
 """The benchmark of the search: what its figures mean."""
-import os
-import subprocess
-import sys
 
 import numpy as np
 
 from benchmarks.engines.search_report import FORMER, OURS, PEER, Measured, table
 from benchmarks.engines.search_workload import FIRST_WORD, Cell, random_sources
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_script
 
 
 def test_figures_are_medians_of_rounds():
@@ -30,6 +27,4 @@ def test_sources_are_words_without_padding():
 
 
 def test_command_line_refuses_what_cannot_be():
-    script = os.path.join(ROOT, "benchmarks", "decoding_speed.py")
-    result = subprocess.run([sys.executable, script, "--rounds", "0"], capture_output=True, text=True, check=False)
-    assert result.returncode == 2 and "at least 1" in result.stderr
+    assert "at least 1" in run_script("benchmarks/decoding_speed.py", "--rounds", 0, code=2).stderr

@@ -1,8 +1,5 @@
 """The benchmark of training: both engines get the same sentences, and the figures mean what they say."""
 import collections
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,7 +9,7 @@ from benchmarks.engines.speed_report import table
 from benchmarks.engines.text import encode, generate, read_pairs
 from benchmarks.engines.workload import LONGEST, Size, one_a_row, padding, plan_workload, unpack
 from src.common.errors import MassError
-from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_script
 
 TINY = Size(hidden=8, layers=1, heads=2, intermediate=8, vocabulary=200, positions=256)
 STEPS = 7
@@ -84,7 +81,5 @@ def test_we_are_compared_with_the_better_of_the_peers_layouts():
 
 
 def test_impossible_flags_are_usage_errors():
-    script = os.path.join(ROOT, "benchmarks", "training_speed.py")
     for flags, said in ((["--rounds", "0"], "at least 1"), (["--source", "only.txt"], "together")):
-        done = subprocess.run([sys.executable, script, *flags], capture_output=True, text=True, check=False)
-        assert done.returncode == 2 and said in done.stderr
+        assert said in run_script("benchmarks/training_speed.py", *flags, code=2).stderr

@@ -1,0 +1,54 @@
+"""Run the scripts of the repository as a user does: each in a process of its own, from any folder."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.helpers.paths import ROOT
+
+SHELL = shutil.which("dash") or "sh"  # dash accepts plain POSIX sh only
+TIMEOUT = 600  # seconds; generous, because the machine may be busy
+
+Environment = dict[str, str | None]  # None removes a variable
+
+
+def script_command(script: str, *arguments: object, root: Path = ROOT) -> list[str]:
+    """Return the command that runs a script with this Python or with sh; `script` is its path in the folder `root`."""
+    program = SHELL if script.endswith(".sh") else sys.executable
+    return [program, str(root / script), *map(str, arguments)]
+
+
+def run_script(script: str, *arguments: object, code: int | None = 0, root: Path = ROOT,
+               environment: Environment | None = None, **options) -> subprocess.CompletedProcess[str]:
+    """Run a script to its end and return its exit code, standard output and standard error.
+
+    The test fails if the exit code is not `code` or if a Python traceback was printed; with None, neither is checked.
+    `environment` holds the variables that differ from those of the tests; `options` are those of subprocess.run, above
+    all `cwd` and `input`.
+    """
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": TIMEOUT, **options}
+    done = subprocess.run(script_command(script, *arguments, root=root), text=True, env=_environment(environment),
+                          **options)
+    if code is not None:
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert not any("Traceback" in (text or "") for text in (done.stdout, done.stderr)), (done.stdout, done.stderr)
+    return done
+
+
+def output_of(script: str, *arguments: object, **options) -> str:
+    """Run a script as run_script does and return its standard output and standard error as one text."""
+    return run_script(script, *arguments, stderr=subprocess.STDOUT, **options).stdout
+
+
+def start_script(script: str, *arguments: object, root: Path = ROOT, environment: Environment | None = None,
+                 **options) -> subprocess.Popen[str]:
+    """Start a script and return its process; `options` are those of Popen, and standard output is a pipe by default."""
+    options = {"stdout": subprocess.PIPE, **options}
+    return subprocess.Popen(script_command(script, *arguments, root=root), text=True, env=_environment(environment),
+                            **options)
+
+
+def _environment(changes: Environment | None) -> dict[str, str]:
+    variables = {**os.environ, "PYTHON": sys.executable, **(changes or {})}
+    return {name: value for name, value in variables.items() if value is not None}
