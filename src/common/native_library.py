@@ -1,5 +1,6 @@
 """Compiling C code of the project, once for each machine and version of its source."""
 import atexit
+import ctypes
 import glob
 import hashlib
 import os
@@ -7,6 +8,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +72,30 @@ def build_library(
         path = os.path.join(_temporary_folder(), name)
         note = f"for this run only: {folder!r} cannot be used: {error}"
         return NativeLibrary(path, _build(source, compiler, path, load), note)
+
+
+def check_struct_sizes(library: ctypes.CDLL, module: str) -> None:
+    """Compare the ctypes structures that a module defines with those of the C library that it mirrors.
+
+    The library exports `int64_t struct_size(const char *name)`; the name of a structure is that of its class without a
+    leading underscore.
+
+    Args:
+        module: the name of the module, which must have been imported.
+
+    Raises:
+        MassError: a structure has another size in the library, or is not there.
+    """
+    library.struct_size.restype, library.struct_size.argtypes = ctypes.c_int64, [ctypes.c_char_p]
+    for structure in vars(sys.modules[module]).values():
+        if not (isinstance(structure, type) and issubclass(structure, ctypes.Structure)
+                and structure.__module__ == module):
+            continue
+        name = structure.__name__.lstrip("_")
+        expected, found = ctypes.sizeof(structure), library.struct_size(name.encode())
+        if found != expected:
+            raise MassError(f"the C library {library._name!r} does not fit this program: its structure {name} has "
+                            f"{found} bytes, {expected} are expected; remove the library, so that it is compiled again")
 
 
 def _default_folder() -> str:

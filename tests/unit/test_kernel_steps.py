@@ -9,8 +9,9 @@ from mindspore import Tensor
 from config.config import Config
 from src.common.errors import MassError
 from src.runtime.device import set_up_device
-from src.transformer.decoding.c_steps import CSteps, aligned_floats
+from src.transformer.decoding.c_steps import CSteps
 from src.transformer.decoding.graph_steps import GraphSteps
+from src.transformer.decoding.packed_weights import aligned_floats
 from src.transformer.decoding.step import StepResult
 from src.transformer.kernels.build import build_kernels
 from src.transformer.transformer import Transformer
@@ -136,7 +137,7 @@ def test_what_cannot_be_is_an_error(library, network, capfd):
     ids, *others = some_sources(1, 4, seed=7)
     with pytest.raises(MassError, match="out of range"):
         steps.start(np.full_like(ids, UNEVEN.vocab_size), *others)
-    assert f"symbol {UNEVEN.vocab_size}" in capfd.readouterr().err
+    assert f"token id {UNEVEN.vocab_size}" in capfd.readouterr().err
     damaged = Transformer(UNEVEN, operators("mindspore"))
     gamma = damaged.decoder.norm.gamma
     gamma.set_data(Tensor(np.full(gamma.shape, np.nan, np.float32)))
@@ -146,15 +147,15 @@ def test_what_cannot_be_is_an_error(library, network, capfd):
 
 
 @pytest.mark.parametrize("symbols, count", [(5, 5), (130, 1), (130, 129), (1000, 12)])
-def test_best_symbols(library, symbols, count):
+def test_top_k(library, symbols, count):
     """In falling order, of equals the first; all symbols come in the order of their ids."""
     kernels = ctypes.CDLL(library)
-    kernels.best_symbols.restype = ctypes.c_float
+    kernels.top_k.restype = ctypes.c_float
     for seed in range(20):
         logits = np.random.default_rng(seed).integers(-9, 9, symbols).astype(np.float32)  # many are equal
         values, ids = np.empty(count, np.float32), np.empty(count, np.int32)
         pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (logits, values, ids)]
-        log_sum = kernels.best_symbols(pointers[0], ctypes.c_int64(symbols), ctypes.c_int64(count), *pointers[1:])
+        log_sum = kernels.top_k(pointers[0], ctypes.c_int64(symbols), ctypes.c_int64(count), *pointers[1:])
         expected = np.arange(symbols) if count == symbols else np.argsort(-logits, kind="stable")[:count]
         np.testing.assert_array_equal(ids, expected)
         np.testing.assert_allclose(values, logits[expected] - log_sum, rtol=1e-6)

@@ -2,24 +2,24 @@
 
 #include <math.h>
 
-/* Sizes for the registers there are: a tile of sums, two vectors wide, and two vectors of weights must fit. */
+/* Chosen so that a tile of sums, two vectors wide, and two vectors of weights fit into the registers. */
 #ifdef __AVX512F__
 enum { LANES = 16, MOST_ROWS = 12 };
 #else
 enum { LANES = 8, MOST_ROWS = 4 };
 #endif
 enum { PANEL = 2 * LANES };
-enum { INPUTS_AT_ONCE = 1 << 18 }; /* floats of x, a part of which meets all panels: it should stay in the cache */
+enum { INPUTS_AT_ONCE = 1 << 18 }; /* floats of x that are multiplied with all panels in turn: they should stay in the cache */
 
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
 
 static i64 panels_of(i64 out) { return (out + PANEL - 1) / PANEL; }
 
-/* For Python: floats of a packed weight. */
+/* For Python: the number of floats of a packed weight. */
 i64 packed_size(i64 out, i64 in) { return panels_of(out) * PANEL * in; }
 
-/* weight [out, in] -> panels [out / PANEL, in, PANEL], the last one filled up with zeros: what the sums of one panel
-   need stands in the order in which they need it. */
+/* For Python: weight [out, in] -> panels [out / PANEL, in, PANEL], the last one padded with zeros. The sums of a panel
+   read its floats in order. */
 void pack_weight(const float *weight, i64 out, i64 in, float *panels) {
 #pragma omp parallel for schedule(static)
   for (i64 panel = 0; panel < panels_of(out); panel++)
@@ -30,7 +30,7 @@ void pack_weight(const float *weight, i64 out, i64 in, float *panels) {
       }
 }
 
-/* sums [rows, width * PANEL] of `rows` rows of x times `width` neighbouring panels */
+/* sums [rows, width * PANEL] = `rows` rows of x times `width` neighbouring panels */
 static inline __attribute__((always_inline)) void tile(const int rows, const int width, i64 in, const float *x,
                                                        const float *panels, float *sums) {
   lanes held[MOST_ROWS][8];
@@ -56,8 +56,8 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     for (int v = 0; v < 2 * width; v++) *(lanes *)(sums + (r * 2 * width + v) * LANES) = held[r][v];
 }
 
-/* One tile of as many rows as it can have; returns how many. Few rows take several panels, for there must be enough
-   sums that do not wait for each other. */
+/* Compute one tile of as many rows as possible; returns their number. A tile of few rows takes several panels, so that
+   there are enough independent sums to keep the processor busy. */
 static int next_tile(i64 rows, int width, i64 in, const float *x, const float *panels, float *sums) {
   if (width == 4) {
     if (rows >= 2) return tile(2, 4, in, x, panels, sums), 2;
@@ -90,7 +90,7 @@ static void finish_row(const float *sums, i64 count, const float *bias, Finish f
     for (i64 c = 0; c < count; c++) out[c] = sum[c];
 }
 
-/* `rows` rows times the panels from `panel` on, `width` of them. */
+/* `rows` rows of x times `width` panels, the first of which is `panel`. */
 static void times_panels(const float *x, i64 rows, const Dense *dense, i64 panel, int width, Finish finish, float *out) {
   float sums[MOST_ROWS * 2 * PANEL] __attribute__((aligned(64)));
   const i64 first = panel * PANEL, count = min_of(width * PANEL, dense->out - first);
@@ -104,7 +104,7 @@ static void times_panels(const float *x, i64 rows, const Dense *dense, i64 panel
   }
 }
 
-void packed_product(Member me, const float *x, i64 rows, const Dense *dense, Finish finish, float *out) {
+void packed_matmul(Member me, const float *x, i64 rows, const Dense *dense, Finish finish, float *out) {
   const i64 panels = panels_of(dense->out);
   const i64 parts = (rows * dense->in + INPUTS_AT_ONCE - 1) / INPUTS_AT_ONCE;
   const i64 part = parts ? round_up((rows + parts - 1) / parts, MOST_ROWS) : 0;

@@ -1,5 +1,5 @@
-/* Threads that compute one step of the search together, from its first product to its last, in one parallel region:
-   between two regions they would fall asleep, and waking them up takes longer than a small product. */
+/* Threads that compute one step of the search together, in one parallel region from the first product to the last:
+   between two regions the threads would sleep, and waking them takes longer than a small product. */
 #ifndef MASS_TEAM_H
 #define MASS_TEAM_H
 
@@ -13,7 +13,7 @@
 #include <omp.h>
 #endif
 
-enum { SPINS = 1 << 11 }; /* looks at the others' progress, about 0.1 ms, before a thread sleeps: they may not run */
+enum { SPINS = 1 << 11 }; /* polls of a barrier, about 0.1 ms, before a thread sleeps, as the others may not be running */
 
 typedef struct {
   int waiting, sleeping, round;
@@ -24,7 +24,7 @@ typedef struct {
   int thread, threads;
 } Member;
 
-/* Part of a count that falls to one member. */
+/* The part of a loop that one member does. */
 typedef struct {
   i64 first, last;
 } Share;
@@ -33,7 +33,7 @@ static inline Share share(Member me, i64 count) {
   return (Share){count * me.thread / me.threads, count * (me.thread + 1) / me.threads};
 }
 
-/* Sleep until the round is over. The system looks at the round once more before, so that no waking is missed. */
+/* Sleep until the round is over. The kernel compares the round before it sleeps, so that no wake-up is missed. */
 static inline void sleep_through(Team *team, int round) {
   __atomic_add_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
   while (__atomic_load_n(&team->round, __ATOMIC_SEQ_CST) == round)
@@ -41,8 +41,8 @@ static inline void sleep_through(Team *team, int round) {
   __atomic_sub_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Wait until all members have come here; what each wrote before is seen by all after. */
-static inline void meet(Member me) {
+/* Wait until all members have arrived; what each wrote before is visible to all afterwards. */
+static inline void barrier(Member me) {
   Team *team = me.team;
   if (me.threads == 1) return;
   const int round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
@@ -62,7 +62,7 @@ static inline void meet(Member me) {
   sleep_through(team, round);
 }
 
-/* To be called by every thread of a parallel region, with the team that they share, {0} at first. */
+/* Called by every thread of a parallel region, with the team that they share, initially {0}. */
 static inline Member join_team(Team *team) {
   Member me = {team, 0, 1};
 #ifdef _OPENMP

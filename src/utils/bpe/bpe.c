@@ -36,6 +36,11 @@ typedef struct {
     size_t distinct;
 } SubwordCounts;
 
+/* For Python: the size of the structure that it mirrors, which must be that of its own; -1 for another name. */
+int64_t struct_size(const char *name) {
+    return strcmp(name, "SubwordCounts") ? -1 : (int64_t)sizeof(SubwordCounts);
+}
+
 /* The bytes at `text` that are what Python's readers (and so subword-nmt's) take for the end of a line, 0 if none. */
 static size_t line_end(const uint8_t *text, size_t size) {
     if ((text[0] >= '\n' && text[0] <= '\r') || (text[0] >= 0x1c && text[0] <= 0x1e)) return 1;

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from src.common.native_library import NativeSource, build_library
+from src.common.native_library import NativeSource, build_library, check_struct_sizes
 from src.utils.bpe.codes import END, BpeCodes
 
 SEPARATOR = "@@"
@@ -90,6 +90,7 @@ class CompiledBpeEncoder:
 
 def _load(path: str) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
+    check_struct_sizes(library, __name__)
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.bpe_new.restype = pointer
     library.bpe_new.argtypes = [size, *[pointer] * 5, ctypes.c_uint32, ctypes.c_char_p, size]

@@ -1,0 +1,48 @@
+/* The encoder, and the keys and values that the decoder's cross-attentions take from its output. */
+#include "cached_attention.h"
+
+/* x += self_attention(norm(x)), then x += feed_forward(norm(x)) */
+static void encoder_layer(Member me, const Network *n, const EncoderLayer *layer, const Source *source, Work *w,
+                          Scratch *s) {
+  const i64 hidden = n->hidden;
+  normalize(me, n, w->x, w->rows, &layer->self_attention.norm, w->normed);
+  packed_matmul(me, w->normed, w->rows, &layer->self_attention.query_key_value, STORE, w->projected);
+  barrier(me);
+  const Share mine = share(me, source->batch * n->heads);
+  for (i64 t = mine.first; t < mine.last; t++) {
+    const i64 sentence = t / n->heads;
+    const i64 count = enter_unmasked(source, sentence, w->projected + hidden, 3 * hidden, s);
+    for (i64 i = source->starts[sentence]; i < source->starts[sentence + 1]; i++)
+      attend(n, t % n->heads, w->projected + i * 3 * hidden, s, count, w->context + i * hidden);
+  }
+  barrier(me);
+  packed_matmul(me, w->context, w->rows, &layer->self_attention.output, ADD, w->x);
+  add_feed_forward(me, n, &layer->feed_forward, w);
+}
+
+/* For Python: run the encoder and fill source->keys_values. Returns 0, or why it failed. */
+int encode(const Network *n, const Source *source, float *work) {
+  if (!all_below(source->ids, source->tokens, n->vocabulary, "token id") ||
+      !all_below(source->positions, source->tokens, n->positions, "position"))
+    return OUT_OF_RANGE;
+  Work w = make_work(n, source->tokens, work);
+  Team team = {0};
+  int failed = 0;
+#pragma omp parallel
+  {
+    const Member me = join_team(&team);
+    Scratch s;
+    if (!make_scratch(&s, source->longest)) __atomic_store_n(&failed, OUT_OF_MEMORY, __ATOMIC_RELAXED);
+    barrier(me);
+    if (!__atomic_load_n(&failed, __ATOMIC_RELAXED)) {
+      embed(me, n, source->ids, source->positions, 0, &w);
+      for (i64 i = 0; i < n->encoder_layers; i++) encoder_layer(me, n, n->encoder + i, source, &w, &s);
+      normalize(me, n, w.x, w.rows, &n->encoder_norm, w.normed);
+      for (i64 i = 0; i < n->decoder_layers; i++)
+        packed_matmul(me, w.normed, w.rows, &n->decoder[i].cross_attention.key_value, STORE,
+                      source->keys_values + i * source->tokens * 2 * n->hidden);
+    }
+    free_scratch(&s);
+  }
+  return failed;
+}

@@ -1,0 +1,61 @@
+#include "network.h"
+
+#include "layer_norm.h"
+
+/* For Python: the size of a structure that it mirrors, which must be that of its own; -1 if there is none of that name. */
+i64 struct_size(const char *name) {
+#define SIZE(type) \
+  if (!strcmp(name, #type)) return (i64)sizeof(type)
+  SIZE(Norm);
+  SIZE(Dense);
+  SIZE(SelfAttention);
+  SIZE(CrossAttention);
+  SIZE(FeedForward);
+  SIZE(EncoderLayer);
+  SIZE(DecoderLayer);
+  SIZE(Network);
+  SIZE(Source);
+  SIZE(Step);
+#undef SIZE
+  return -1;
+}
+
+/* For Python: floats of `memory` for this many rows, with room for logits if `step`. */
+i64 work_size(const Network *n, i64 rows, int step) {
+  return rows * (6 * n->hidden + n->inner + (step ? n->vocabulary : 0));
+}
+
+Work make_work(const Network *n, i64 rows, float *memory) {
+  Work w = {.rows = rows, .x = memory};
+  w.normed = w.x + rows * n->hidden;
+  w.projected = w.normed + rows * n->hidden;
+  w.context = w.projected + 3 * rows * n->hidden;
+  w.inner = w.context + rows * n->hidden;
+  w.logits = w.inner + rows * n->inner;
+  return w;
+}
+
+void embed(Member me, const Network *n, const int32_t *ids, const int32_t *positions, i64 position, Work *w) {
+  const Share mine = share(me, w->rows);
+  for (i64 r = mine.first; r < mine.last; r++) {
+    const float *token = n->table + ids[r] * n->hidden;
+    const float *encoding = n->position_table + (positions ? positions[r] : position) * n->hidden;
+    for (i64 c = 0; c < n->hidden; c++) w->x[r * n->hidden + c] = token[c] * n->embedding_scale + encoding[c];
+  }
+}
+
+void normalize(Member me, const Network *n, const float *x, i64 rows, const Norm *norm, float *out) {
+  const i64 hidden = n->hidden;
+  barrier(me);
+  const Share mine = share(me, rows);
+  for (i64 r = mine.first; r < mine.last; r++)
+    layer_norm_row(x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, out + r * hidden);
+  barrier(me);
+}
+
+void add_feed_forward(Member me, const Network *n, const FeedForward *layer, Work *w) {
+  normalize(me, n, w->x, w->rows, &layer->norm, w->normed);
+  packed_matmul(me, w->normed, w->rows, &layer->fc1, n->gelu ? STORE_GELU : STORE_RELU, w->inner);
+  barrier(me);
+  packed_matmul(me, w->inner, w->rows, &layer->fc2, ADD, w->x);
+}

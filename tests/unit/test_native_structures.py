@@ -1,0 +1,53 @@
+"""Structures that Python shares with C code: their sizes are compared when a library is loaded."""
+import ast
+import ctypes
+import subprocess
+import sys
+import types
+
+import pytest
+
+from src.common.errors import MassError
+from src.common.native_library import check_struct_sizes
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny_network import require_compiler
+
+
+def library(folder, code):
+    require_compiler()
+    (folder / "sizes.c").write_text("#include <stdint.h>\n#include <string.h>\n" + code)
+    path = folder / "sizes.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", path, folder / "sizes.c"], check=True)
+    return ctypes.CDLL(str(path))
+
+
+@pytest.fixture
+def module(monkeypatch):
+    module = types.ModuleType("mirror")
+    exec("import ctypes\nclass _Pair(ctypes.Structure):\n    _fields_ = [('a', ctypes.c_int64), ('b', ctypes.c_int64)]",
+         module.__dict__)
+    monkeypatch.setitem(sys.modules, "mirror", module)
+    return "mirror"
+
+
+@pytest.mark.parametrize("size, fits", [("16", True), ("24", False), ("-1", False)])
+def test_another_size_is_refused(tmp_path, module, size, fits):
+    code = f'return strcmp(name, "Pair") ? -1 : {size};'
+    loaded = library(tmp_path, f"int64_t struct_size(const char *name) {{ {code} }}")
+    if fits:
+        check_struct_sizes(loaded, module)
+    else:
+        with pytest.raises(MassError, match=rf"structure Pair has {size} bytes, 16 are expected"):
+            check_struct_sizes(loaded, module)
+
+
+def test_every_module_with_structures_is_checked():
+    texts = {path: path.read_text() for path in (ROOT / "src").rglob("*.py")}
+    mirrors = [path for path, text in texts.items()
+               if any(isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Structure")
+                                                             for base in node.bases)
+                      for node in ast.walk(ast.parse(text)))]
+    assert {"encoders", "packed_weights"} <= {path.stem for path in mirrors}
+    for path in mirrors:
+        assert "check_struct_sizes(library, __name__)" in texts[path] or any(
+            f"check_struct_sizes(library, {path.stem}.__name__)" in text for text in texts.values()), path
