@@ -1,0 +1,81 @@
+"""The commands and Python blocks of the documents, run as they are written, on small data.
+
+README.md is run from raw text to predictions; each other page then begins with a copy of what that made.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.documents import Document, all_documents, read_document
+from tests.helpers.example_project import make_project
+from tests.helpers.paths import ROOT
+
+FRONT_PAGE = read_document(ROOT / "README.md")
+OTHER_PAGES = [page for page in map(read_document, all_documents()) if page.path != FRONT_PAGE.path
+               and any(block.marker == "run" or block.language == "python" for block in page.blocks)]
+SHELL = shutil.which("dash") or "sh"
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def run_page(page: Document, folder: Path) -> None:
+    """Run the blocks of a page one after the other in a folder."""
+    printed = ""
+    for block in page.blocks:
+        where = f"{page.name}, line {block.line}"
+        if block.marker.startswith("file: "):
+            path = folder / block.marker.removeprefix("file: ")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+        elif block.is_shell and block.marker == "run":
+            printed = run([SHELL, "-e", "-c", block.text], folder, where)
+        elif block.language == "python" and block.marker in ("", "run"):
+            printed = run([sys.executable, "-c", block.text], folder, where)
+        elif block.marker == "prints":
+            missing = [line for line in block.text.splitlines() if not is_printed(line, printed)]
+            assert not missing, f"{where}: not printed: {missing}\n{printed}"
+
+
+def run(command: list[str], folder: Path, where: str) -> str:
+    """What a block prints; it must succeed."""
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": PATH, "PYTHON": sys.executable}, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert done.returncode == 0, f"{where}: exit code {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def is_printed(line: str, printed: str) -> bool:
+    """Whether a line of a document stands in an output; numbers may differ, and `...` stands for anything."""
+    pattern = ".*".join(re.escape(part) for part in without_numbers(line).split("..."))
+    return re.search(f"^{pattern}$", without_numbers(printed), re.MULTILINE) is not None
+
+
+def without_numbers(text: str) -> str:
+    """The text with # for each number and one space for several."""
+    return re.sub(r"[ \t]+", " ", re.sub(r"\d[\d.,:]*\d|\d", "#", text))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A folder in which the commands of the front page were run."""
+    folder = tmp_path_factory.mktemp("documents") / "mass"
+    folder.mkdir()
+    make_project(folder)
+    run_page(FRONT_PAGE, folder)
+    return folder
+
+
+def test_the_front_page_leads_from_text_to_predictions(project):
+    predictions = (project / "summaries.txt").read_text().splitlines()
+    assert len(predictions) == len((project / "articles.txt").read_text().splitlines())
+
+
+@pytest.mark.parametrize("page", OTHER_PAGES, ids=lambda page: page.name)
+def test_the_commands_of_other_pages_run(page, project, tmp_path):
+    folder = tmp_path / "mass"
+    shutil.copytree(project, folder, symlinks=True)
+    run_page(page, folder)
