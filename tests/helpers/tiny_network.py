@@ -1,4 +1,4 @@
-"""What the tests of network, search and training step share: a tiny configuration, weights that all matter, batches."""
+"""A tiny network and its batches, for the tests of the network, the search and the training step."""
 import os
 import shutil
 
@@ -22,26 +22,25 @@ MODEL = ModelConfig(random_seed=3, seq_length=8, vocab_size=31, hidden_size=16, 
                     num_attention_heads=2, intermediate_size=24, hidden_dropout_prob=0.3, attention_dropout_prob=0.3,
                     max_position_embeddings=12, label_smoothing=0.1)
 SHAPE = Shape(rows=4, source_len=8, target_len=4)  # half the sentence is the fragment
+IMPLEMENTATIONS = ("mindspore", "c")  # of the operators
 
 
-FORMS = ("mindspore", "c")  # of the operators
-
-
-def operators(form: str) -> Operators:
-    """The operators of a network; the test is skipped if the form is native and the machine has no C compiler."""
-    if form == "mindspore":
+def operators(implementation: str) -> Operators:
+    """Return operators for one network; skip the test if it asks for C kernels and the machine has no C compiler."""
+    if implementation == "mindspore":
         return MindSporeOperators()
     require_compiler()
     return COperators(build_kernels().path)
 
 
 def require_compiler() -> None:
+    """Skip the test if the machine has no C compiler."""
     if "CC" not in os.environ and not any(map(shutil.which, ("cc", "gcc", "clang"))):
         pytest.skip("this machine has no C compiler")
 
 
 def scramble(network: nn.Cell, seed: int = 0) -> None:
-    """Give biases and norms values other than 0 and 1, so that a forgotten or misplaced one is seen."""
+    """Give biases and norms values other than 0 and 1, so that one that is missing or misplaced changes the result."""
     generator = np.random.default_rng(seed)
     for parameter in network.get_parameters():
         noise = 0.3 * generator.normal(size=parameter.shape)
@@ -49,27 +48,27 @@ def scramble(network: nn.Cell, seed: int = 0) -> None:
 
 
 def named_arrays(network: nn.Cell) -> dict[str, np.ndarray]:
-    """The weights by their names in a bare Transformer, also when it is part of another network."""
+    """Return the weights by their names in a bare Transformer, also when it is part of another network."""
     return {name.removeprefix("transformer.").removeprefix("loss."): array
             for name, array in network_arrays(network).items()}
 
 
 def sentences(lengths: list[int], seed: int) -> RaggedArray:
-    """Random sentences of these lengths, </s> included."""
+    """Return random sentences of these lengths, </s> included."""
     generator = np.random.default_rng(seed)
     words = [generator.integers(len(SPECIAL_TOKENS), MODEL.vocab_size, length - 1) for length in lengths]
     return RaggedArray.from_sequences([[*sentence, EOS_INDEX] for sentence in words])
 
 
 def pre_training_batch(seed: int, shape: Shape = SHAPE) -> Batch:
-    """Sentences of full and smaller length; <mask> is hidden from attention."""
+    """Return sentences of several lengths; <mask> is not attended to."""
     lengths = np.linspace(3, shape.source_len, shape.rows).astype(int).tolist()
     collate = sentence_collate(sentences(lengths, seed), MassLanguageModel(MODEL.vocab_size), attend_to_masks=False)
     return collate(np.arange(shape.rows), shape, np.random.default_rng(seed))
 
 
 def fine_tuning_batch(seed: int, shape: Shape = SHAPE, noise: float = 0.2) -> Batch:
-    """Pairs whose lengths differ on both sides; <mask>, the noise of the source, is attended to."""
+    """Return pairs of several lengths on both sides; <mask>, the noise of the source, is attended to."""
     source = sentences(np.linspace(2, shape.source_len, shape.rows).astype(int).tolist(), seed)
     target = sentences(np.linspace(shape.target_len, 1, shape.rows).astype(int).tolist(), seed + 1)
     collate = pair_collate(source, target, NoiseChannelLanguageModel(noise), attend_to_masks=True)
@@ -77,10 +76,14 @@ def fine_tuning_batch(seed: int, shape: Shape = SHAPE, noise: float = 0.2) -> Ba
 
 
 def packed_and_separate(kind: str, seed: int) -> tuple[Batch, np.ndarray, list[Batch]]:
-    """The same examples twice: several a row, and one a row, all in batches of SHAPE.
+    """Return the same examples twice, several in a row and one in a row, in batches of SHAPE.
 
-    Returns the packed batch, which examples stand in its rows [rows, places] (-1 for none), and the separate batches,
-    SHAPE.rows examples each.
+    Args:
+        kind: "sentences" for pre-training, "pairs" for fine-tuning.
+
+    Returns:
+        the packed batch, the numbers of the examples in its rows [rows, places] (-1 for none), and the separate
+        batches of SHAPE.rows examples each.
     """
     places = np.array([[0, 1, -1], [2, 3, 4], [5, 6, -1], [7, -1, -1]])
     lengths = [3, 5, 2, 3, 2, 4, 4, 8]

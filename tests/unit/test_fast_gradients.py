@@ -1,4 +1,4 @@
-"""The hand-written gradients of the plain operators against those that MindSpore derives."""
+"""The hand-written gradients of MindSpore's operators against those that MindSpore derives."""
 import mindspore as ms
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ class PlainLogSumExp(nn.Cell):
 
 
 class WeightedSum(nn.Cell):
-    """A scalar to differentiate, for which each entry of the result counts differently."""
+    """A scalar to differentiate that gives every element of the result another weight."""
 
     def __init__(self, function: nn.Cell):
         super().__init__()
@@ -51,15 +51,15 @@ WRITTEN = {"AddBias": (fast_gradients.AddBias, PlainAddBias, [(7, 5), (5,)]),
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_hand_written_gradient_is_that_of_the_plain_form(name):
+def test_hand_written_gradient_is_that_of_the_plain_composition(name):
     set_up_device(Config())
     written, plain, sizes = WRITTEN[name]
     generator = np.random.default_rng(10)
     inputs = [Tensor(generator.normal(size=size).astype(np.float32)) for size in sizes]
     weights = Tensor(generator.normal(size=7 if name == "LogSumExp" else (7, 5)).astype(np.float32))
     positions = tuple(range(1, len(inputs) + 1))
-    (found, found_slopes), (expected, expected_slopes) = (
+    (found, found_gradients), (expected, expected_gradients) = (
         ms.value_and_grad(WeightedSum(form()), positions)(weights, *inputs) for form in (written, plain))
     np.testing.assert_allclose(found.asnumpy(), expected.asnumpy(), rtol=1e-5)
-    for slopes in zip(found_slopes, expected_slopes, strict=True):
-        np.testing.assert_allclose(*(slope.asnumpy() for slope in slopes), rtol=1e-4, atol=1e-5)
+    for gradients in zip(found_gradients, expected_gradients, strict=True):
+        np.testing.assert_allclose(*(gradient.asnumpy() for gradient in gradients), rtol=1e-4, atol=1e-5)

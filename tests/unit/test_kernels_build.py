@@ -1,4 +1,4 @@
-"""Compiling the C kernels: the cache, compilers that fail or are missing, folders that cannot be used."""
+"""Compilation of the C kernels: the cache, compilers that fail or are missing, folders that cannot be used."""
 import os
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ from src.transformer.operators.selection import choose_operators
 from tests.helpers.paths import ROOT
 from tests.helpers.tiny_network import require_compiler
 
-# Copies a library that the real one has made; each compilation is a line of the log.
+# Copies a library that the real compiler has made, and writes a line to a log for each compilation.
 COMPILER = """#!/bin/sh
 for last; do :; done
 if [ "$last" = --version ]; then echo "{version}"; exit 0; fi
@@ -29,7 +29,7 @@ cp {library} "$last"
 
 
 class Compiler:
-    """A stand-in for $CC that is quick, and says what it was asked for."""
+    """A quick stand-in for the compiler, which records its arguments."""
 
     def __init__(self, folder: Path):
         self.path, self._log, self._library = folder / "my compiler", folder / "log", folder / "library.so"
@@ -48,7 +48,7 @@ class Compiler:
 
 @pytest.fixture
 def compiler(tmp_path, monkeypatch):
-    """$CC, with an empty cache at tmp_path/cache."""
+    """The stand-in as $CC, with an empty cache at tmp_path/cache."""
     require_compiler()
     stand_in = Compiler(tmp_path)
     monkeypatch.setenv("CC", f"'{stand_in.path}' -DOPTION")
@@ -69,13 +69,13 @@ def test_the_library_is_compiled_once(compiler, tmp_path):
     assert "-DOPTION" in words and "-fopenmp" in words and any(word.endswith("attention.c") for word in words)
 
 
-def test_a_folder_may_be_named(compiler, tmp_path):
+def test_the_cache_folder_can_be_given(compiler, tmp_path):
     kernels = build_kernels(str(tmp_path / "a" / "b"))
     assert os.listdir(tmp_path / "a" / "b") == [os.path.basename(kernels.path)]
 
 
 @pytest.mark.parametrize("change", ["source", "header", "version", "option", "processor"])
-def test_what_the_library_depends_on_is_in_its_name(change, compiler, tmp_path, monkeypatch):
+def test_the_name_of_the_library_depends_on_what_it_is_compiled_from(change, compiler, tmp_path, monkeypatch):
     sources = tmp_path / "c"
     shutil.copytree(build._SOURCE.folder, sources)
     monkeypatch.setattr(build, "_SOURCE", replace(build._SOURCE, folder=str(sources)))
@@ -93,7 +93,7 @@ def test_what_the_library_depends_on_is_in_its_name(change, compiler, tmp_path, 
     assert after != before and len(cached(tmp_path)) == 2
 
 
-def test_a_damaged_library_is_made_anew(compiler, tmp_path):
+def test_a_damaged_library_is_compiled_again(compiler, tmp_path):
     name = os.path.basename(build_kernels().path)
     damaged = tmp_path / "other" / name
     damaged.parent.mkdir()
@@ -103,7 +103,7 @@ def test_a_damaged_library_is_made_anew(compiler, tmp_path):
 
 
 @pytest.mark.parametrize("cache", ["file/below", "with:colon", "relative"])
-def test_a_folder_that_cannot_be_used_is_done_without(cache, compiler, tmp_path, monkeypatch):
+def test_a_temporary_folder_replaces_one_that_cannot_be_used(cache, compiler, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", cache if cache == "relative" else str(tmp_path / cache))
@@ -124,7 +124,7 @@ def test_a_folder_where_others_may_write_is_not_trusted(compiler, tmp_path):
     assert "other users may write there" in kernels.note and not os.listdir(cache)
 
 
-def test_the_folder_of_a_run_is_gone_after_it(compiler, tmp_path):
+def test_the_temporary_folder_is_removed_after_the_run(compiler, tmp_path):
     code = "from src.transformer.kernels.build import build_kernels\nprint(build_kernels().path)"
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -135,7 +135,7 @@ def test_the_folder_of_a_run_is_gone_after_it(compiler, tmp_path):
     assert os.listdir(temporary) == []
 
 
-def test_two_processes_may_compile_at_once(compiler, tmp_path):
+def test_two_processes_can_compile_at_the_same_time(compiler, tmp_path):
     compiler.write(body="sleep 1")
     code = "from src.transformer.kernels.build import build_kernels\nprint(build_kernels().path)"
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -146,7 +146,7 @@ def test_two_processes_may_compile_at_once(compiler, tmp_path):
 
 
 def test_a_compiler_without_openmp_makes_kernels_of_one_thread(tmp_path, monkeypatch):
-    """The real one, behind a wrapper that refuses the flags that not all know."""
+    """The real compiler is behind a wrapper that refuses the flags that some compilers do not support."""
     require_compiler()
     real = native_library._find_compiler()[0]
     wrapper = tmp_path / "wrapper"
@@ -180,7 +180,7 @@ def other_system(monkeypatch) -> str:
 
 
 @pytest.mark.parametrize("obstacle", [no_compiler, missing_compiler, unreadable_name, other_system])
-def test_what_cannot_be_compiled(obstacle, monkeypatch):
+def test_the_obstacle_to_compilation_is_reported(obstacle, monkeypatch):
     reason = obstacle(monkeypatch)
     with pytest.raises(MassError) as error:
         build_kernels()
@@ -200,7 +200,7 @@ def test_a_compiler_that_fails_is_quoted(body, message, compiler, tmp_path):
     with pytest.raises(MassError) as error:
         build_kernels()
     assert str(compiler.path) in str(error.value) and message in str(error.value)
-    assert cached(tmp_path) == []  # nothing half-made is left
+    assert cached(tmp_path) == []  # no incomplete file is left
     assert message in choose_operators("CPU", "auto").reason
 
 
@@ -210,7 +210,7 @@ def test_a_compiler_that_cannot_be_run(compiler):
         build_kernels()
 
 
-def test_a_compiler_that_hangs_is_given_up(compiler, monkeypatch):
+def test_a_compiler_that_hangs_is_stopped(compiler, monkeypatch):
     compiler.write(body="exec sleep 600")
     monkeypatch.setattr(native_library, "_TIME_LIMIT", 2.0)
     with pytest.raises(MassError, match="took more than 2 s"):
@@ -219,8 +219,8 @@ def test_a_compiler_that_hangs_is_given_up(compiler, monkeypatch):
 
 @pytest.mark.parametrize("device", ["GPU", "Ascend"])
 def test_kernels_are_for_float32_on_the_cpu(device):
-    for wish in ("auto", "off"):
-        assert isinstance(choose_operators(device, wish).operators, MindSporeOperators)
+    for native_kernels in ("auto", "off"):
+        assert isinstance(choose_operators(device, native_kernels).operators, MindSporeOperators)
     with pytest.raises(UsageError, match=f"not for float32 on {device}"):
         choose_operators(device, "on")
     assert isinstance(choose_operators("CPU", "auto", "float16").operators, MindSporeOperators)

@@ -1,4 +1,4 @@
-"""The network against its formulas: log-probabilities, loss, gradients, names and starting values of the weights."""
+"""The network against its formulas: log-probabilities, loss, gradients, dropout."""
 import dataclasses
 
 import mindspore as ms
@@ -17,7 +17,7 @@ from src.transformer.transformer import Transformer
 from src.transformer.transformer_for_train import TransformerForTrain
 from tests.helpers.reference import log_probs, smoothed_losses
 from tests.helpers.tiny_network import (
-    FORMS,
+    IMPLEMENTATIONS,
     MODEL,
     SHAPE,
     fine_tuning_batch,
@@ -32,9 +32,10 @@ ROUNDING = 2e-5  # of float32 log-probabilities
 
 
 class LogProbsAndLoss(nn.Cell):
-    """All that is compared, in one graph: log-probabilities [batch, target_len, vocab_size], loss and likelihood.
+    """The results that are compared, in one graph.
 
-    The latter two summed, and of each symbol [2, batch, target_len].
+    Returns log-probabilities [batch, target_len, vocab_size], the sums of the smoothed loss and of the negative
+    log-likelihood, and both for each token [2, batch, target_len].
     """
 
     def __init__(self, network: TransformerForTrain):
@@ -42,26 +43,27 @@ class LogProbsAndLoss(nn.Cell):
         self.network = network
 
     def construct(self, source_ids, source_positions, source_segments, source_mask, decoder_input_ids,
-                  decoder_positions, decoder_segments, labels, seed):
+                  decoder_positions, decoder_segments, labels, dropout_seed):
         states = self.network.transformer(source_ids, source_positions, source_segments, source_mask,
-                                          decoder_input_ids, decoder_positions, decoder_segments, seed)
+                                          decoder_input_ids, decoder_positions, decoder_segments, dropout_seed)
         loss, nll = self.network.loss(states, ops.reshape(labels, (-1,)))
-        of_symbols = ops.stack(self.network.loss.row_losses(states, ops.reshape(labels, (-1,))))
+        token_losses = ops.stack(self.network.loss.row_losses(states, ops.reshape(labels, (-1,))))
         log_p = ops.log_softmax(self.network.transformer.embedding.logits(states), -1)
-        return ops.reshape(log_p, (*labels.shape, -1)), loss, nll, ops.reshape(of_symbols, (2, *labels.shape))
+        return ops.reshape(log_p, (*labels.shape, -1)), loss, nll, ops.reshape(token_losses, (2, *labels.shape))
 
 
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
 def compared(request):
-    """The scrambled network, with dropout that is not at work, behind one compiled function of a batch."""
+    """The scrambled network in evaluation mode (without dropout), compiled once for batches of SHAPE."""
     set_up_device(Config())
     network = TransformerForTrain(MODEL, operators(request.param))
     scramble(network)
     return LogProbsAndLoss(network).set_train(False)
 
 
-def run(cell: nn.Cell, batch: Batch, seed: tuple[int, int] = (0, 0)) -> list[np.ndarray]:
-    return [result.asnumpy() for result in cell(*mutable(tuple(map(Tensor, batch))), Tensor(seed, mstype.int32))]
+def run(cell: nn.Cell, batch: Batch, dropout_seed: tuple[int, int] = (0, 0)) -> list[np.ndarray]:
+    inputs = mutable(tuple(map(Tensor, batch)))
+    return [result.asnumpy() for result in cell(*inputs, Tensor(dropout_seed, mstype.int32))]
 
 
 def expected_log_probs(weights: dict[str, np.ndarray], batch: Batch) -> np.ndarray:
@@ -73,11 +75,11 @@ def expected_log_probs(weights: dict[str, np.ndarray], batch: Batch) -> np.ndarr
 def test_network_computes_its_formula(compared, make_batch, seed):
     batch = make_batch(seed)
     assert 0 < np.count_nonzero(batch.labels) < batch.labels.size
-    found, loss, nll, of_symbols = run(compared, batch)
+    found, loss, nll, token_losses = run(compared, batch)
     expected = expected_log_probs(named_arrays(compared.network), batch)
     at_targets = batch.labels != 0
     np.testing.assert_allclose(found[at_targets], expected[at_targets], atol=ROUNDING)
-    for total, values, smoothing in ((loss, of_symbols[0], MODEL.label_smoothing), (nll, of_symbols[1], 0.0)):
+    for total, values, smoothing in ((loss, token_losses[0], MODEL.label_smoothing), (nll, token_losses[1], 0.0)):
         losses = smoothed_losses(expected, batch.labels, smoothing)
         np.testing.assert_allclose(total, losses.sum(), rtol=ROUNDING)
         np.testing.assert_allclose(values[at_targets], losses, atol=ROUNDING)
@@ -85,23 +87,24 @@ def test_network_computes_its_formula(compared, make_batch, seed):
 
 
 @pytest.mark.parametrize("kind", ["sentences", "pairs"])
-def test_packed_rows_give_what_each_example_gives_alone(compared, kind):
+def test_packed_examples_give_what_each_gives_alone(compared, kind):
     packed, places, separate = packed_and_separate(kind, seed=1)
     assert (packed.source_segments.max(axis=1) == [2, 3, 2, 1]).all() and packed.source_mask.sum() < packed.tokens
-    found, *_, of_symbols = run(compared, packed)
+    found, *_, token_losses = run(compared, packed)
     expected = expected_log_probs(named_arrays(compared.network), packed)
     np.testing.assert_allclose(found[packed.labels != 0], expected[packed.labels != 0], atol=ROUNDING)
     alone = [run(compared, batch) for batch in separate]
     for row, place in zip(*np.nonzero(places >= 0), strict=True):
         batch, line = divmod(places[row, place], SHAPE.rows)
-        mine, of_it = packed.decoder_segments[row] == place + 1, separate[batch].labels[line] != 0
-        np.testing.assert_array_equal(packed.labels[row, mine], separate[batch].labels[line, of_it])
-        np.testing.assert_allclose(found[row, mine], alone[batch][0][line, of_it], atol=ROUNDING)
-        np.testing.assert_allclose(of_symbols[:, row, mine], alone[batch][3][:, line, of_it], atol=ROUNDING)
+        packed_columns, columns = packed.decoder_segments[row] == place + 1, separate[batch].labels[line] != 0
+        np.testing.assert_array_equal(packed.labels[row, packed_columns], separate[batch].labels[line, columns])
+        np.testing.assert_allclose(found[row, packed_columns], alone[batch][0][line, columns], atol=ROUNDING)
+        np.testing.assert_allclose(token_losses[:, row, packed_columns], alone[batch][3][:, line, columns],
+                                   atol=ROUNDING)
 
 
-def test_hidden_symbols_do_not_matter(compared):
-    """Targets are predicted the same, whatever stands at <pad> and hidden <mask>."""
+def test_masked_tokens_do_not_matter(compared):
+    """The predictions do not depend on the tokens at padding and at masked positions."""
     batch = pre_training_batch(seed=3)
     random_ids = np.random.default_rng(0).integers(5, MODEL.vocab_size, batch.source_ids.shape).astype(np.int32)
     other = batch._replace(
@@ -115,7 +118,7 @@ def test_hidden_symbols_do_not_matter(compared):
 
 
 def padded_form(batch: Batch) -> Batch:
-    """The decoder's side at the full source length: each symbol in the column of its position, hidden elsewhere."""
+    """Return the batch with targets as long as the source, each token in the column of its position, else padding."""
     rows, columns = np.nonzero(batch.labels)
     wide = {name: np.zeros_like(batch.source_ids) for name in ("decoder_input_ids", "decoder_segments", "labels")}
     for name, array in wide.items():
@@ -134,7 +137,7 @@ def test_compact_decoder_equals_padded_decoder(compared):
     np.testing.assert_allclose(losses, wide_losses, rtol=ROUNDING)
 
 
-def test_dropout_is_at_work_in_training_only(compared):
+def test_dropout_is_applied_in_training_only(compared):
     batch = fine_tuning_batch(seed=5)
     once, again = run(compared, batch)[0], run(compared, batch)[0]
     np.testing.assert_array_equal(once, again)
@@ -148,12 +151,15 @@ def test_dropout_is_at_work_in_training_only(compared):
     np.testing.assert_array_equal(run(compared, batch)[0], once)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_dropout_stands_where_it_should(form):
-    """With one probability on embeddings, feed-forward hidden and residual branches, another on attention weights."""
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_dropout_is_applied_where_it_should_be(implementation):
+    """hidden_dropout_prob: embeddings, hidden layers of the feed-forward networks and residual branches.
+
+    attention_dropout_prob: attention weights.
+    """
     model = dataclasses.replace(MODEL, hidden_dropout_prob=0.25, attention_dropout_prob=0.125)
-    cells = dict(Transformer(model, operators(form)).cells_and_names())
-    if form == "mindspore":
+    cells = dict(Transformer(model, operators(implementation)).cells_and_names())
+    if implementation == "mindspore":
         found = {name.removesuffix(".dropout"): cell.p for name, cell in cells.items() if isinstance(cell, nn.Dropout)}
     else:
         found = {name: float(cell.dropout.asnumpy()[0]) for name, cell in cells.items()
@@ -171,7 +177,7 @@ def test_dropout_stands_where_it_should(form):
 
 @pytest.fixture(scope="module")
 def gradients_of(compared):
-    """From a batch to the loss' gradients by name, through the compiled network."""
+    """A compiled function from a batch to the gradients of the loss by the names of the weights."""
     parameters = compared.network.trainable_params()
     differentiate = ms.value_and_grad(compared.network, None, ms.ParameterTuple(parameters), has_aux=True)
     names = [parameter.name.removeprefix("transformer.").removeprefix("loss.") for parameter in parameters]
@@ -199,8 +205,8 @@ def test_gradients_of_packed_rows_are_those_of_the_examples(gradients_of, kind):
         np.testing.assert_allclose(gradient, one[name] + other[name], atol=size, err_msg=name)
 
 
-def slope(weights: dict[str, np.ndarray], direction: dict[str, np.ndarray], batch: Batch) -> float:
-    """Central finite difference of the float64 loss along a direction."""
+def derivative(weights: dict[str, np.ndarray], direction: dict[str, np.ndarray], batch: Batch) -> float:
+    """Return the central finite difference of the float64 loss along a direction."""
     size = 1e-6
 
     def loss(step: float) -> float:
@@ -211,20 +217,20 @@ def slope(weights: dict[str, np.ndarray], direction: dict[str, np.ndarray], batc
 
 
 def test_gradient_of_each_parameter(compared, gradients):
-    """Along a random direction of each parameter alone, then of all together."""
+    """The derivative along a random direction of each parameter, then of all parameters together."""
     batch, found = gradients
     weights = named_arrays(compared.network)
     assert found.keys() == weights.keys()
     generator = np.random.default_rng(7)
     directions = {name: generator.normal(size=array.shape) for name, array in weights.items()}
-    expected = {name: slope(weights, {name: direction}, batch) for name, direction in directions.items()}
+    expected = {name: derivative(weights, {name: direction}, batch) for name, direction in directions.items()}
     for name, direction in directions.items():
-        spread = np.linalg.norm(found[name])  # the size of a random direction's slope
+        spread = np.linalg.norm(found[name])  # standard deviation of the derivative along a random direction
         along = np.sum(found[name] * direction)
         assert along == pytest.approx(expected[name], abs=1e-4 * spread + 1e-4), name
-        # A bias of the keys moves all scores of a query alike, and so nothing; all else must matter.
+        # The bias of the keys adds the same to all scores of a query, which changes nothing. All others must matter.
         assert (spread < 1e-4) == name.endswith("key.bias"), name
-    assert slope(weights, directions, batch) == pytest.approx(sum(expected.values()), rel=1e-5)
+    assert derivative(weights, directions, batch) == pytest.approx(sum(expected.values()), rel=1e-5)
 
 
 def test_gradient_of_single_entries(compared, gradients):
@@ -239,18 +245,19 @@ def test_gradient_of_single_entries(compared, gradients):
     for name, place in places:
         direction = np.zeros_like(weights[name], np.float64)
         direction[place] = 1.0
-        assert found[name][place] == pytest.approx(slope(weights, {name: direction}, batch), rel=1e-3, abs=1e-4), name
+        expected = derivative(weights, {name: direction}, batch)
+        assert found[name][place] == pytest.approx(expected, rel=1e-3, abs=1e-4), name
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
-def test_label_smoothed_loss_is_its_formula(form, smoothing):
+def test_label_smoothed_loss_computes_its_formula(implementation, smoothing):
     set_up_device(Config())
     generator = np.random.default_rng(8)
     states, labels = generator.normal(size=(20, 16)).astype(np.float32), generator.integers(0, 31, 20).astype(np.int32)
     labels[[0, 7, 19]] = 0
-    embedding = Embedding(MODEL, operators(form), init_seed=9)
-    loss, nll = LabelSmoothedLoss(embedding, 31, smoothing, operators(form))(Tensor(states), Tensor(labels))
+    embedding = Embedding(MODEL, operators(implementation), init_seed=9)
+    loss, nll = LabelSmoothedLoss(embedding, 31, smoothing, operators(implementation))(Tensor(states), Tensor(labels))
     logits = states.astype(np.float64) @ embedding.table.asnumpy().T.astype(np.float64)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     np.testing.assert_allclose(loss.asnumpy(), smoothed_losses(log_p, labels, smoothing).sum(), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Names, shapes and starting values of the network's weights, and the table of positions."""
+"""Names, shapes and initial values of the network's weights, and the table of position encodings."""
 import dataclasses
 import math
 
@@ -15,7 +15,7 @@ from tests.helpers.tiny_network import MODEL
 
 
 def expected_shapes(vocab_size: int, hidden: int, inner: int, layers: int) -> dict[str, tuple[int, ...]]:
-    """The contract of checkpoints: every weight's name and shape."""
+    """Return the name and the shape of every weight, which checkpoints rely on."""
     shapes = {"embedding.table": (vocab_size, hidden)}
     for side, attentions in (("encoder", ["self_attention"]), ("decoder", ["self_attention", "cross_attention"])):
         for layer in (f"{side}.layers.{i}." for i in range(layers)):
@@ -40,12 +40,12 @@ def test_names_and_shapes_of_weights(sizes):
 
 
 def test_weights_have_the_same_names_within_the_training_network():
-    """A checkpoint is written from within it, and must fit the bare network."""
+    """Checkpoints are written from the training network and must fit the bare network."""
     found = network_arrays(TransformerForTrain(MODEL, MindSporeOperators()).transformer)
     assert found.keys() == network_arrays(Transformer(MODEL, MindSporeOperators())).keys()
 
 
-def test_weights_start_as_designed():
+def test_initial_values():
     arrays = network_arrays(Transformer(MODEL, MindSporeOperators()))
     table = arrays.pop("embedding.table")
     assert not table[0].any() and table[1:].any(axis=1).all()
@@ -74,7 +74,7 @@ def test_embedding_deviation():
         assert table[1:].std() == pytest.approx(expected, rel=0.02) and abs(table[1:].mean()) < 0.02 * expected
 
 
-def test_weights_follow_from_the_seed_alone():
+def test_initial_values_depend_on_the_random_seed_alone():
     once, again = (network_arrays(Transformer(MODEL, MindSporeOperators())) for _ in range(2))
     model = dataclasses.replace(MODEL, random_seed=MODEL.random_seed + 1)
     other = network_arrays(Transformer(model, MindSporeOperators()))
@@ -83,8 +83,8 @@ def test_weights_follow_from_the_seed_alone():
         assert array.ndim == 1 or not np.isclose(array[1:], other[name][1:]).any(axis=1).all(), name
 
 
-def test_no_two_weights_start_alike():
-    """Not even but for their scale, as two of different shape from one seed would."""
+def test_no_two_weights_have_the_same_initial_values():
+    """They must differ even when scaled: weights of different shapes drawn with one seed would differ in scale only."""
     model = dataclasses.replace(MODEL, num_hidden_layers=6)
     arrays = network_arrays(Transformer(model, MindSporeOperators()))
     starts = {name: array.ravel()[:4] / np.abs(array.ravel()[:4]).max()

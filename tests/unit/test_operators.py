@@ -1,10 +1,11 @@
-"""The C kernels against MindSpore's operators: results, gradients, what is not finite, numbers of threads."""
+"""The C kernels against MindSpore's operators: results, gradients, non-finite numbers, numbers of threads."""
 import ctypes
 import hashlib
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,15 +14,16 @@ from mindspore import Tensor, mutable, nn
 from config.config import Config
 from src.runtime.device import set_up_device
 from src.transformer.kernels.build import build_kernels
+from src.transformer.operators.interface import Operators
 from tests.helpers.gradients import WithGradients
 from tests.helpers.paths import ROOT
-from tests.helpers.tiny_network import FORMS, operators, require_compiler
+from tests.helpers.tiny_network import IMPLEMENTATIONS, operators, require_compiler
 
 SEED = np.array([5, -7], np.int32)
 
 
 class First(nn.Cell):
-    """The first result of a cell that has several: the one with a gradient."""
+    """The first of several results of a cell: the one that has a gradient."""
 
     def __init__(self, cell: nn.Cell):
         super().__init__()
@@ -32,22 +34,31 @@ class First(nn.Cell):
 
 
 class Case:
-    """An operator's inputs at one size, and the gradient of its result."""
+    """An operator with inputs of one size and the gradient of its result.
 
-    def __init__(self, make, inputs: list[np.ndarray], slopes: np.ndarray, constants: tuple[int, ...] = ()):
-        self.make, self.inputs, self.slopes = make, inputs, slopes
+    Args:
+        make: makes the operator's cell from Operators.
+        inputs: of the cell.
+        output_gradient: of the shape of the result.
+        constants: places of the float inputs that have no gradient.
+    """
+
+    def __init__(self, make: Callable[[Operators], nn.Cell], inputs: list[np.ndarray], output_gradient: np.ndarray,
+                 constants: tuple[int, ...] = ()):
+        self.make, self.inputs, self.output_gradient = make, inputs, output_gradient
         self.floats = [place for place, array in enumerate(inputs) if array.dtype == np.float32]
-        self.differentiated = [place for place in self.floats if place not in constants]
+        self.with_gradient = [place for place in self.floats if place not in constants]
 
-    def cell(self, form: str) -> nn.Cell:
-        return WithGradients(self.make(operators(form))).set_train(False)
+    def cell(self, implementation: str) -> nn.Cell:
+        return WithGradients(self.make(operators(implementation))).set_train(False)
 
-    def run(self, cell: nn.Cell, inputs: list[np.ndarray] | None = None, slopes: np.ndarray | None = None,
-            ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The result and the gradients of the inputs that are learnt or computed."""
-        inputs, slopes = inputs or self.inputs, self.slopes if slopes is None else slopes
-        result, gradients = cell(mutable(tuple(map(Tensor, inputs))), Tensor(slopes))
-        return result.asnumpy(), [gradients[place].asnumpy() for place in self.differentiated]
+    def run(self, cell: nn.Cell, inputs: list[np.ndarray] | None = None,
+            output_gradient: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the result and the gradients of the inputs that have one."""
+        inputs = inputs or self.inputs
+        output_gradient = self.output_gradient if output_gradient is None else output_gradient
+        result, gradients = cell(mutable(tuple(map(Tensor, inputs))), Tensor(output_gradient))
+        return result.asnumpy(), [gradients[place].asnumpy() for place in self.with_gradient]
 
 
 def normal(generator: np.random.Generator, *shape: int) -> np.ndarray:
@@ -55,76 +66,80 @@ def normal(generator: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def matrix_case(name: str, rows: int, columns: int) -> Case:
-    """An operator that works row by row."""
+    """Return an operator that works row by row, with x [rows, columns]."""
     generator = np.random.default_rng((rows, columns))
-    x, y, slopes = (normal(generator, rows, columns) for _ in range(3))
+    x, y, output_gradient = (normal(generator, rows, columns) for _ in range(3))
     bias, gamma = normal(generator, columns), 1.0 + normal(generator, columns)
-    makes = {"layer_norm": (lambda own: own.layer_norm(1e-5), [3.0 * x + 1.0, gamma, bias]),
-             "residual": (lambda own: own.residual(0.5), [x, y, bias, SEED]),
-             "relu": (lambda own: own.activation("relu", 0.5), [x, bias, SEED]),
-             "gelu": (lambda own: own.activation("gelu", 0.5), [x, bias, SEED])}
-    return Case(*makes[name], slopes)
+    makes = {"layer_norm": (lambda factory: factory.layer_norm(1e-5), [3.0 * x + 1.0, gamma, bias]),
+             "residual": (lambda factory: factory.residual(0.5), [x, y, bias, SEED]),
+             "relu": (lambda factory: factory.activation("relu", 0.5), [x, bias, SEED]),
+             "gelu": (lambda factory: factory.activation("gelu", 0.5), [x, bias, SEED])}
+    return Case(*makes[name], output_gradient)
 
 
 def embedding_case(rows: int, columns: int) -> Case:
     generator = np.random.default_rng((rows, columns, 1))
-    ids = generator.integers(0, 9, rows, dtype=np.int32)  # most of them several times
+    ids = generator.integers(0, 9, rows, dtype=np.int32)  # most ids occur several times
     ids[0], ids[-1] = 0, 10
     inputs = [normal(generator, 11, columns), ids, generator.integers(0, 6, rows, dtype=np.int32),
               normal(generator, 6, columns), SEED]
-    return Case(lambda own: own.embedding(1.5, 0.5), inputs, normal(generator, rows, columns), constants=(3,))
+    return Case(lambda factory: factory.embedding(1.5, 0.5), inputs, normal(generator, rows, columns), constants=(3,))
 
 
-def loss_case(rows: int, hidden: int, symbols: int, smoothing: float) -> Case:
-    generator = np.random.default_rng((rows, symbols))
-    labels = generator.integers(1, symbols, rows, dtype=np.int32)
+def loss_case(rows: int, hidden: int, vocab_size: int, smoothing: float) -> Case:
+    generator = np.random.default_rng((rows, vocab_size))
+    labels = generator.integers(1, vocab_size, rows, dtype=np.int32)
     labels[::3] = 0
-    inputs = [normal(generator, rows, hidden), normal(generator, symbols, hidden), labels]
-    other = smoothing / (symbols - 1)
-    return Case(lambda own: First(own.cross_entropy(1.0 - smoothing - other, other)), inputs, normal(generator, rows))
+    inputs = [normal(generator, rows, hidden), normal(generator, vocab_size, hidden), labels]
+    other = smoothing / (vocab_size - 1)
+    return Case(lambda factory: First(factory.cross_entropy(1.0 - smoothing - other, other)), inputs,
+                normal(generator, rows))
 
 
-def product_case(rows: int, in_features: int, out_features: int) -> Case:
+def matmul_case(rows: int, in_features: int, out_features: int) -> Case:
     generator = np.random.default_rng((rows, in_features))
-    return Case(lambda own: own.matmul(), [normal(generator, rows, in_features),
-                                            normal(generator, out_features, in_features)],
-                normal(generator, rows, out_features))
+    inputs = [normal(generator, rows, in_features), normal(generator, out_features, in_features)]
+    return Case(lambda factory: factory.matmul(), inputs, normal(generator, rows, out_features))
 
 
 def segments(rows: list[list[int]], length: int) -> np.ndarray:
-    """[rows, length] int32: segments of these lengths one after the other, then padding."""
+    """Return [rows, length] int32: in each row, segments of the given lengths, then padding."""
     numbers = [np.repeat(np.arange(1, len(row) + 1), row) for row in rows]
     return np.stack([np.pad(row, (0, length - len(row))) for row in numbers]).astype(np.int32)
 
 
 def attention_case(heads: int, size: int, queries: list[list[int]], keys: list[list[int]] | None = None,
-                   hidden_share: float = 0.0, padding: int = 2) -> Case:
-    """Attention of segments to segments, causal if `keys` are not given: then they are the queries' own."""
+                   masked_share: float = 0.0, padding: int = 2) -> Case:
+    """Return attention within segments of the given lengths, one list a row.
+
+    Without `keys` it is causal self-attention. A share of the keys is masked, but never the first of a segment.
+    """
     generator = np.random.default_rng((heads, size))
     query_segments = segments(queries, max(map(sum, queries)) + padding)
     key_segments = segments(keys or queries, max(map(sum, keys or queries)) + padding)
-    first = np.diff(key_segments, axis=1, prepend=0) != 0  # is always to be seen
-    key_segments = np.where((generator.random(key_segments.shape) < hidden_share) & ~first, -key_segments, key_segments)
+    first = np.diff(key_segments, axis=1, prepend=0) != 0  # of each segment; never masked
+    key_segments = np.where((generator.random(key_segments.shape) < masked_share) & ~first, -key_segments, key_segments)
     (rows, query_len), key_len = query_segments.shape, key_segments.shape[1]
     inputs = [normal(generator, rows * length, heads * size) for length in (query_len, key_len, key_len)]
     inputs += [normal(generator, heads * size) for _ in range(3)]
-    slopes = normal(generator, rows * query_len, heads * size) * (query_segments.reshape(-1, 1) != 0)
+    output_gradient = normal(generator, rows * query_len, heads * size) * (query_segments.reshape(-1, 1) != 0)
     causal = keys is None
-    return Case(lambda own: own.attention(heads, 0.5, causal), [*inputs, query_segments, key_segments, SEED], slopes)
+    return Case(lambda factory: factory.attention(heads, 0.5, causal),
+                [*inputs, query_segments, key_segments, SEED], output_gradient)
 
 
 ATTENTIONS = {
-    "one symbol": attention_case(2, 4, [[1]], padding=0),
+    "one token": attention_case(2, 4, [[1]], padding=0),
     "causal": attention_case(2, 24, [[1, 17, 15], [33], [20, 3]]),
     "causal, wide heads": attention_case(1, 64, [[33], [16, 17]], padding=0),
-    "hidden keys": attention_case(3, 4, [[1, 17, 15], [33], [20, 3]], [[1, 17, 15], [33], [20, 3]], hidden_share=0.4),
-    "other keys": attention_case(2, 64, [[1, 9], [17, 1], [3]], [[17, 16], [1, 32], [5]], hidden_share=0.4),
+    "masked keys": attention_case(3, 4, [[1, 17, 15], [33], [20, 3]], [[1, 17, 15], [33], [20, 3]], masked_share=0.4),
+    "other keys": attention_case(2, 64, [[1, 9], [17, 1], [3]], [[17, 16], [1, 32], [5]], masked_share=0.4),
     "other keys, odd heads": attention_case(5, 7, [[4, 3, 2]], [[1, 2, 33]], padding=5),
 }
 CASES = {f"{name} {rows}x{columns}": matrix_case(name, rows, columns)
          for name in ("layer_norm", "residual", "relu", "gelu") for rows, columns in ((1, 2), (17, 19), (33, 130))}
 CASES |= {f"embedding {rows}x{columns}": embedding_case(rows, columns) for rows, columns in ((1, 2), (33, 70))}
-CASES |= {f"product {'x'.join(map(str, sizes))}": product_case(*sizes)
+CASES |= {f"matmul {'x'.join(map(str, sizes))}": matmul_case(*sizes)
           for sizes in ((1, 1, 1), (3, 19, 70), (130, 33, 7), (64, 256, 64))}
 CASES |= {"loss": loss_case(17, 5, 33, 0.1), "loss without smoothing": loss_case(7, 8, 16, 0.0)}
 CASES |= {f"attention, {name}": case for name, case in ATTENTIONS.items()}
@@ -136,66 +151,67 @@ def device():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_kernels_give_what_the_plain_operators_give(name):
+def test_kernels_compute_what_mindspore_operators_compute(name):
     case = CASES[name]
-    (found, found_slopes), (expected, expected_slopes) = (case.run(case.cell(form)) for form in ("c", "mindspore"))
-    if name.startswith("attention"):  # what stands at padding is of no meaning
-        there = case.inputs[6].reshape(-1) != 0
-        assert not found[~there].any()
-        found, expected = found[there], expected[there]
+    (found, found_gradients), (expected, expected_gradients) = (case.run(case.cell(implementation))
+                                                                for implementation in ("c", "mindspore"))
+    if name.startswith("attention"):  # MindSpore's context of padding is undefined
+        present = case.inputs[6].reshape(-1) != 0
+        assert not found[~present].any()
+        found, expected = found[present], expected[present]
     np.testing.assert_allclose(found, expected, atol=1e-5 * (1.0 + np.abs(expected).max()))
-    for slopes, expected_of in zip(found_slopes, expected_slopes, strict=True):
-        np.testing.assert_allclose(slopes, expected_of, atol=2e-5 * (1.0 + np.abs(expected_of).max()))
+    for gradient, expected in zip(found_gradients, expected_gradients, strict=True):
+        np.testing.assert_allclose(gradient, expected, atol=2e-5 * (1.0 + np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_gelu_is_its_formula(form):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_gelu_computes_its_formula(implementation):
     case = matrix_case("gelu", 5, 9)
     x = (case.inputs[0] + case.inputs[1]).astype(np.float64)
-    below = 0.5 * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0)))  # the standard normal's
-    found, (slopes, bias_slopes) = case.run(case.cell(form))
-    np.testing.assert_allclose(found, x * below, atol=1e-5)
-    expected = case.slopes * (below + x * np.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi))
-    np.testing.assert_allclose(slopes, expected, atol=1e-5)
-    np.testing.assert_allclose(bias_slopes, expected.sum(0), atol=1e-4)
+    cdf = 0.5 * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0)))  # of the standard normal distribution
+    found, (gradient, bias_gradient) = case.run(case.cell(implementation))
+    np.testing.assert_allclose(found, x * cdf, atol=1e-5)
+    expected = case.output_gradient * (cdf + x * np.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi))
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
+    np.testing.assert_allclose(bias_gradient, expected.sum(0), atol=1e-4)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_likelihood_beside_the_smoothed_loss(form):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_negative_log_likelihood(implementation):
     states, table, labels = loss_case(17, 5, 33, 0.1).inputs
-    found = operators(form).cross_entropy(0.85, 0.01)(*map(Tensor, (states, table, labels)))[1].asnumpy()
+    found = operators(implementation).cross_entropy(0.85, 0.01)(*map(Tensor, (states, table, labels)))[1].asnumpy()
     logits = states.astype(np.float64) @ table.T.astype(np.float64)
     expected = np.log(np.exp(logits).sum(1)) - logits[np.arange(17), labels]
     np.testing.assert_allclose(found, np.where(labels == 0, 0.0, expected), atol=1e-5)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("shape", [(1,), (5, 7), (3, 2, 4), (100003,)])
-def test_sum_of_squares(form, shape):
+def test_sum_of_squares(implementation, shape):
     x = normal(np.random.default_rng(1), *shape)
-    found = operators(form).sum_of_squares()(Tensor(x)).asnumpy()
+    found = operators(implementation).sum_of_squares()(Tensor(x)).asnumpy()
     assert found.shape == (1,)
     np.testing.assert_allclose(found, np.sum(x.astype(np.float64) ** 2), rtol=1e-5)
     x.reshape(-1)[-1] = np.nan
-    assert np.isnan(operators(form).sum_of_squares()(Tensor(x)).asnumpy())
+    assert np.isnan(operators(implementation).sum_of_squares()(Tensor(x)).asnumpy())
 
 
-def test_a_query_with_nothing_to_see_gets_zeros():
+def test_the_context_of_a_query_without_keys_is_zero():
     case = attention_case(2, 4, [[3, 2]], [[4, 2]])
-    inputs = [*case.inputs[:7], np.where(case.inputs[7] == 1, -1, case.inputs[7]), SEED]  # segment 1 is hidden
-    found, slopes = case.run(case.cell("c"), inputs)
+    inputs = [*case.inputs[:7], np.where(case.inputs[7] == 1, -1, case.inputs[7]), SEED]  # segment 1 is masked
+    found, gradients = case.run(case.cell("c"), inputs)
     assert not found[:3].any() and found[3:5].all()
-    for gradient, queries in zip(slopes[:3], (3, 4, 4), strict=True):
-        assert not gradient[:queries].any() and np.isfinite(gradient).all()
+    for gradient, rows in zip(gradients[:3], (3, 4, 4), strict=True):
+        assert not gradient[:rows].any() and np.isfinite(gradient).all()
 
 
-POISONED = ["product 3x19x70", "layer_norm 17x19", "residual 17x19", "relu 17x19", "gelu 17x19", "embedding 33x70",
-            "loss", "attention, causal", "attention, hidden keys"]
+NOT_FINITE = ["matmul 3x19x70", "layer_norm 17x19", "residual 17x19", "relu 17x19", "gelu 17x19", "embedding 33x70",
+              "loss", "attention, causal", "attention, masked keys"]
 
 
-@pytest.mark.parametrize("name", POISONED)
-def test_what_is_not_finite_is_not_hidden(name):
-    """The check for overflow looks at the gradients' norm alone: what enters must come out, forward and backward."""
+@pytest.mark.parametrize("name", NOT_FINITE)
+def test_numbers_that_are_not_finite_propagate(name):
+    """The check for overflow reads the norm of the gradients alone, so NaN and infinity must reach every result."""
     case = CASES[name]
     cell = case.cell("c")
     result, gradients = case.run(cell)
@@ -203,7 +219,7 @@ def test_what_is_not_finite_is_not_hidden(name):
     for place in case.floats:
         for value in (np.nan, np.inf):
             inputs = [array.copy() for array in case.inputs]
-            if name == "loss":  # a row that is predicted: elsewhere nothing is computed
+            if name == "loss":  # in a row with a label: nothing is computed in the others
                 inputs[place][1] = value
             elif place == 0 and name.startswith("embedding"):
                 inputs[0][inputs[1][5], 3] = value
@@ -213,27 +229,27 @@ def test_what_is_not_finite_is_not_hidden(name):
                 inputs[place].reshape(-1)[1] = value
             assert not np.isfinite(case.run(cell, inputs)[0]).all(), f"input {place} is {value}"
     for value in (np.nan, np.inf):
-        slopes = case.slopes.copy()
-        # Not where a ReLU is at rest, nor at rows that are not predicted, the results of which are 0.
-        slopes[tuple(np.argwhere((case.slopes != 0) & (result != 0))[1])] = value
-        for place, gradient in zip(case.differentiated, case.run(cell, None, slopes)[1], strict=True):
-            assert not np.isfinite(gradient).all(), f"gradient of input {place}, slope {value}"
+        output_gradient = case.output_gradient.copy()
+        # At a result that is not 0: the gradient is 0 where a ReLU is inactive and in rows without a label.
+        output_gradient[tuple(np.argwhere((output_gradient != 0) & (result != 0))[1])] = value
+        for place, gradient in zip(case.with_gradient, case.run(cell, None, output_gradient)[1], strict=True):
+            assert not np.isfinite(gradient).all(), f"gradient of input {place}, output gradient {value}"
 
 
-def test_scores_that_overflow_are_not_taken_for_hidden_ones():
+def test_scores_that_overflow_are_not_taken_for_masked_ones():
     case = attention_case(1, 4, [[1]], padding=0)
     inputs = [np.full_like(case.inputs[0], 3e38), np.full_like(case.inputs[1], -3e38), *case.inputs[2:]]
     assert np.isnan(case.run(case.cell("c"), inputs)[0]).all()
 
 
 def digest_of_results() -> str:
-    """All kernels with dropout, forward and backward: what the processes of the next test compare.
+    """Return a digest of the results and gradients of all kernels, with dropout; the next test compares it.
 
-    But for matrix products, the parts of which that threads share are rounded differently by oneDNN.
+    Matrix multiplication is left out: oneDNN rounds differently when the work is divided among more threads.
     """
     set_up_device(Config())
     generator, digest = np.random.default_rng(1), hashlib.sha256()
-    logits = Case(lambda own: First(own.cross_entropy(0.85, 0.01).of_logits),
+    logits = Case(lambda factory: First(factory.cross_entropy(0.85, 0.01).of_logits),
                   [normal(generator, 17, 131), np.arange(17, dtype=np.int32)], normal(generator, 17))
     names = ("layer_norm 33x130", "residual 33x130", "relu 33x130", "embedding 33x70", "attention, causal",
              "attention, other keys")
@@ -246,7 +262,7 @@ def digest_of_results() -> str:
 
 
 def python(code: str, folder: str, **environment: str) -> subprocess.CompletedProcess:
-    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}  # conftest.py set it
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}  # set by conftest.py
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=600,
                           env={**inherited, "PYTHONPATH": ROOT, **environment})
 
@@ -261,11 +277,11 @@ def test_results_do_not_depend_on_the_number_of_threads(tmp_path):
     (one_thread, one_digest), (three_threads, three_digest) = one.stdout.split(), three.stdout.split()
     assert (one_thread, three_threads) == ("1", "3")
     assert one_digest == three_digest
-    assert os.listdir(tmp_path) == []  # nor does MindSpore leave files where it runs custom operators
+    assert os.listdir(tmp_path) == []  # MindSpore writes no files to the folder in which it runs custom operators
 
 
 def call_kernel(name: str, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> int:
-    """Call a kernel as MindSpore does."""
+    """Call a kernel as MindSpore does and return its code."""
     arrays = inputs + outputs
     shapes = [(ctypes.c_int64 * max(array.ndim, 1))(*array.shape) for array in arrays]
     library = ctypes.CDLL(build_kernels().path)
@@ -282,7 +298,7 @@ def call_kernel(name: str, inputs: list[np.ndarray], outputs: list[np.ndarray]) 
     ((9, -2, 9), "position -2 in row 1 is out of range: allowed are 0 to 5"),
     ((9, 5, -1), "label -1 in row 1 is out of range: allowed are 0 to 9"),
     ((9, 5, 10), "label 10 in row 1 is out of range: allowed are 0 to 9")])
-def test_kernels_refuse_what_is_out_of_range(last, message, capfd):
+def test_kernels_check_ids_positions_and_labels(last, message, capfd):
     require_compiler()
     table, ids, positions, labels = np.ones((10, 4), np.float32), *(np.array([1, of], np.int32) for of in last)
     one, site, rows = np.ones(1, np.float32), np.zeros(1, np.int32), np.empty(2, np.float32)
@@ -294,7 +310,7 @@ def test_kernels_refuse_what_is_out_of_range(last, message, capfd):
     assert message in capfd.readouterr().err
 
 
-REFUSED = """
+OUT_OF_RANGE = """
 import src, numpy as np
 from mindspore import Tensor
 from config.config import Config
@@ -303,23 +319,23 @@ from src.runtime.device import set_up_device
 from tests.helpers.tiny_network import operators
 set_up_device(Config())
 embedding = operators("c").embedding(1.0, 0.0)
-for symbol in (9, 10):
-    inputs = [np.ones((10, 4), np.float32), np.array([1, symbol], np.int32), np.zeros(2, np.int32),
+for token in (9, 10):
+    inputs = [np.ones((10, 4), np.float32), np.array([1, token], np.int32), np.zeros(2, np.int32),
               np.ones((6, 4), np.float32), np.zeros(2, np.int32)]
     print(embedding(*map(Tensor, inputs)).asnumpy().shape)
 """
 
 
-def test_what_a_kernel_refuses_is_an_error_and_no_crash(tmp_path):
-    """In a process of its own: MindSpore runs no graph again after one has failed."""
+def test_an_id_out_of_range_is_an_error_and_no_crash(tmp_path):
+    """The test needs a process of its own because MindSpore runs no graph again after one has failed."""
     require_compiler()
-    found = python(REFUSED, str(tmp_path))
+    found = python(OUT_OF_RANGE, str(tmp_path))
     assert found.returncode == 1 and found.stdout == "(2, 4)\n", found.stderr
     for part in ("token id 10 in row 1", "RuntimeError", "embedding_forward"):
         assert part in found.stderr
 
 
-def test_openmp_is_told_to_sleep_before_it_is_loaded(tmp_path):
+def test_openmp_threads_wait_passively_by_default(tmp_path):
     code = "import src, os\nprint(os.environ['OMP_WAIT_POLICY'])"
     assert python(code, str(tmp_path)).stdout == "passive\n"
     assert python(code, str(tmp_path), OMP_WAIT_POLICY="active").stdout == "active\n"

@@ -11,7 +11,7 @@ from src.transformer.transformer import Transformer
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX
 from tests.helpers.reference import log_probs
-from tests.helpers.tiny_network import FORMS, MODEL, named_arrays, operators, scramble, sentences
+from tests.helpers.tiny_network import IMPLEMENTATIONS, MODEL, named_arrays, operators, scramble, sentences
 
 BATCH, BEAM_WIDTH, MAX_LENGTH = 3, 3, 6
 OPTIONS = SearchOptions(MAX_LENGTH, BEAM_WIDTH, n_best=BEAM_WIDTH, attention=True)
@@ -19,7 +19,7 @@ CANDIDATES = 2 * BEAM_WIDTH + 3  # what a search ranks, and <pad>, <s>, <mask>
 ROUNDING = 2e-5
 
 
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
 def network(request):
     set_up_device(Config())
     network = Transformer(MODEL, operators(request.param))
