@@ -14,11 +14,11 @@ import pytest
 from tests.helpers.documents import Document, all_documents, read_document
 from tests.helpers.example_project import make_project
 from tests.helpers.paths import ROOT
+from tests.helpers.scripts import SHELL, TIMEOUT
 
 FRONT_PAGE = read_document(ROOT / "README.md")
 OTHER_PAGES = [page for page in map(read_document, all_documents()) if page.path != FRONT_PAGE.path
-               and any(block.marker == "run" or block.language == "python" for block in page.blocks)]
-SHELL = shutil.which("dash") or "sh"
+               and any(block.is_run for block in page.blocks)]
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
@@ -27,14 +27,9 @@ def run_page(page: Document, folder: Path) -> None:
     printed = ""
     for block in page.blocks:
         where = f"{page.name}, line {block.line}"
-        if block.marker.startswith("file: "):
-            path = folder / block.marker.removeprefix("file: ")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text)
-        elif block.is_shell and block.marker == "run":
-            printed = run([SHELL, "-e", "-c", block.text], folder, where)
-        elif block.language == "python" and block.marker in ("", "run"):
-            printed = run([sys.executable, "-c", block.text], folder, where)
+        if block.is_run:
+            program = [SHELL, "-e"] if block.is_shell else [sys.executable]
+            printed = run([*program, "-c", block.text], folder, where)
         elif block.marker == "prints":
             missing = [line for line in block.text.splitlines() if not is_printed(line, printed)]
             assert not missing, f"{where}: not printed: {missing}\n{printed}"
@@ -43,7 +38,7 @@ def run_page(page: Document, folder: Path) -> None:
 def run(command: list[str], folder: Path, where: str) -> str:
     """What a block prints; it must succeed."""
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": PATH, "PYTHON": sys.executable}, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT)
     assert done.returncode == 0, f"{where}: exit code {done.returncode}\n{done.stdout}"
     return done.stdout
 

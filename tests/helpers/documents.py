@@ -5,9 +5,9 @@ A code block is fenced and names its language. An HTML comment on the line befor
     <!-- run -->                 run it (shell blocks; Python blocks are run without being marked)
     <!-- not run: the reason --> do not run it, and allow programs that are not of this repository
     <!-- prints -->              the block that was run last printed these lines (numbers may differ)
-    <!-- file: path -->          write it to this file before what follows is run
 
-The commands of an unmarked shell block are checked, not run: their scripts exist and know the flags.
+The commands of an unmarked shell block are checked, not run: their scripts exist and know the flags. A block that
+follows a line beginning with "Create `path`" is the content of a file that the reader makes.
 """
 import re
 import shlex
@@ -23,6 +23,7 @@ FILE_ENDINGS = (".py", ".sh", ".c", ".h")  # a name with one of these is a file 
 
 _FENCE = re.compile(r"^(\s*)```(\S*)\s*$")
 _COMMENT = re.compile(r"^\s*<!-- (.*?) -->\s*$")
+_CREATE = re.compile(r"^Create `([^`]+)`")
 _INLINE_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"")
 _PATH = re.compile(r"^[\w.*?{},<>/-]+$")
@@ -30,16 +31,27 @@ _PATH = re.compile(r"^[\w.*?{},<>/-]+$")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced code block; `line` is the number of its opening fence, `marker` the comment before it or ''."""
+    """A fenced code block.
+
+    `line` is the number of its opening fence, `marker` the comment before it and `file` the path of the file that it is
+    the content of; the last two are empty if there is none.
+    """
 
     line: int
     language: str
     marker: str
+    file: str
     text: str
 
     @property
     def is_shell(self) -> bool:
         return self.language in SHELL_LANGUAGES
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the tests run it."""
+        return not self.file and (self.is_shell and self.marker == "run" or
+                                  self.language == "python" and not self.marker.startswith("not run"))
 
 
 @dataclass(frozen=True)
@@ -81,19 +93,21 @@ def read_document(path: Path) -> Document:
     Raises:
         ValueError: a fence is not closed.
     """
-    blocks, prose, opened, marker = [], [], None, ""
+    blocks, prose, opened, marker, file = [], [], None, "", ""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         fence = _FENCE.match(line)
         if opened is None and fence:
-            opened, lines, indent = (number, fence[2], marker), [], len(fence[1])
+            opened, lines, indent = (number, fence[2], marker, file), [], len(fence[1])
         elif opened is not None and fence:
             blocks.append(Block(*opened, "\n".join(lines) + "\n"))
-            opened, marker = None, ""
+            opened, marker, file = None, "", ""
         elif opened is not None:
             lines.append(line[min(indent, len(line) - len(line.lstrip())):])
         else:
             comment = _COMMENT.match(line)
             marker = comment[1] if comment else marker if not line.strip() else ""
+            create = _CREATE.match(line)
+            file = create[1] if create else "" if line.startswith("#") else file
             prose.append("" if comment else line)
     if opened is not None:
         raise ValueError(f"{path}, line {opened[0]}: this code block does not end")
