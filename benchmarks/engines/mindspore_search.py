@@ -9,10 +9,10 @@ from mindspore import dtype as mstype
 
 from benchmarks.engines.search_workload import Sources
 from config.config import ModelConfig
-from src.inference.generation import answer
+from src.inference.generation import generate_batch
 from src.transformer.beam_search import beam_search
+from src.transformer.decoding.interface import StepResult
 from src.transformer.decoding.options import SearchOptions
-from src.transformer.decoding.step import StepResult
 from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer import NO_DROPOUT_SEED, Transformer, mask_segments
 from src.transformer.transformer_for_infer import TransformerForInfer
@@ -49,7 +49,7 @@ class CachedSearch(_Engine):
         if key not in self._made:
             self._made.clear()  # one at a time, for the memory that it takes is measured
             self._made[key] = TransformerForInfer(self._transformer, len(sources.ids), options)
-        return _mean_length(answer(self._made[key], *_arrays(sources.ids)))
+        return _mean_length(generate_batch(self._made[key], *_arrays(sources.ids)))
 
 
 class PrefixSearch(_Engine):

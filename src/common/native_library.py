@@ -19,6 +19,8 @@ from src.common.files import atomic_output
 
 _TIME_LIMIT = 300.0  # seconds; a few are enough on an idle machine
 
+_REMEDY = "remove the file, so that it is compiled again"
+
 Loaded = TypeVar("Loaded")
 
 
@@ -77,25 +79,32 @@ def build_library(
 def check_struct_sizes(library: ctypes.CDLL, module: str) -> None:
     """Compare the ctypes structures that a module defines with those of the C library that it mirrors.
 
-    The library exports `int64_t struct_size(const char *name)`; the name of a structure is that of its class without a
-    leading underscore.
+    The library exports `int64_t struct_size(const char *name)`, which returns -1 for a name that it does not know. The
+    name of a structure is that of its class without a leading underscore.
 
     Args:
+        library: the library that was loaded.
         module: the name of the module, which must have been imported.
 
     Raises:
-        MassError: a structure has another size in the library, or is not there.
+        MassError: a structure has another size in the library, or does not exist there.
     """
-    library.struct_size.restype, library.struct_size.argtypes = ctypes.c_int64, [ctypes.c_char_p]
+    try:
+        struct_size = library.struct_size
+    except AttributeError:
+        raise MassError(f"the C library {library._name!r} does not belong to this program: it does not export the "
+                        f"sizes of its structures; {_REMEDY}") from None
+    struct_size.restype, struct_size.argtypes = ctypes.c_int64, [ctypes.c_char_p]
     for structure in vars(sys.modules[module]).values():
         if not (isinstance(structure, type) and issubclass(structure, ctypes.Structure)
                 and structure.__module__ == module):
             continue
         name = structure.__name__.lstrip("_")
-        expected, found = ctypes.sizeof(structure), library.struct_size(name.encode())
+        expected, found = ctypes.sizeof(structure), struct_size(name.encode())
         if found != expected:
-            raise MassError(f"the C library {library._name!r} does not fit this program: its structure {name} has "
-                            f"{found} bytes, {expected} are expected; remove the library, so that it is compiled again")
+            size = f"has {found} bytes" if found >= 0 else "does not exist"
+            raise MassError(f"the C library {library._name!r} does not belong to this program: its structure {name} "
+                            f"{size}, but {expected} bytes are expected; {_REMEDY}")
 
 
 def _default_folder() -> str:

@@ -1,4 +1,4 @@
-"""Answers of the search, for a batch or a whole data set."""
+"""Predictions for a batch of sentences or a whole data set."""
 import numpy as np
 
 from src.common.errors import MassError
@@ -11,14 +11,16 @@ from src.transformer.decoding.sampling import sample, sentence_keys
 from src.transformer.transformer_for_infer import TransformerForInfer
 
 
-def answer(infer: TransformerForInfer, source_ids: np.ndarray, source_positions: np.ndarray,
-           source_segments: np.ndarray, source_mask: np.ndarray) -> list[list[Hypothesis]]:
-    """The n best hypotheses of each sentence of a batch, by the options that `infer` was made with.
+def generate_batch(infer: TransformerForInfer, source_ids: np.ndarray, source_positions: np.ndarray,
+                   source_segments: np.ndarray, source_mask: np.ndarray) -> list[list[Hypothesis]]:
+    """Return the n best hypotheses of each sentence of a batch, best first, by the options of `infer`.
 
-    Arrays [sentences, source_len] int32 as in Batch, one sentence a row, of at most infer.batch rows.
+    Args:
+        source_ids, source_positions, source_segments, source_mask: [sentences, source_len] int32 as in Batch, with one
+            sentence in a row and at most infer.batch rows.
 
     Raises:
-        MassError: the constraints leave a sentence no answer.
+        MassError: the constraints forbid every prediction of a sentence, or outputs of the network are not finite.
     """
     infer.start(source_ids, source_positions, source_segments, source_mask)
     if infer.options.sampling:
@@ -26,25 +28,25 @@ def answer(infer: TransformerForInfer, source_ids: np.ndarray, source_positions:
     else:
         found = beam_search(infer.step, len(source_ids), infer.options)
     if not all(found):
-        raise MassError(f"no answer of at least {infer.options.min_length} symbols is left to some sentence: lower "
-                        f"model_config.min_decode_length or raise no_repeat_ngram_size")
+        raise MassError(f"a sentence has no prediction of at least {infer.options.min_length} tokens that the "
+                        f"constraints allow: lower model_config.min_decode_length or raise no_repeat_ngram_size")
     return found
 
 
 def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False) -> list[list[Hypothesis]]:
-    """The n best hypotheses of each example, in the order of the records; none for those of other ranks.
+    """Return the n best hypotheses of each example, in the order of the records; none for examples of other ranks.
 
-    The source has one example a row (dataset_config.pack_sentences off).
+    The source must have one example in a row (dataset_config.pack_sentences off). Errors are those of generate_batch.
     """
     infer.refresh()
-    answers: list[list[Hypothesis]] = [[] for _ in range(len(source))]
+    predictions: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     with Progress("search", len(source), "sentences", quiet) as progress:
         for indices, batch in source.in_order():
             present = indices >= 0
             sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)
-            found = answer(infer, *(array[present] for array in sources)) if present.any() else []
+            found = generate_batch(infer, *(array[present] for array in sources)) if present.any() else []
             for index, hypotheses in zip(indices[present], found, strict=True):
-                answers[index] = hypotheses
+                predictions[index] = hypotheses
             progress.update(int(np.count_nonzero(present)))
             restore_interrupts()
-    return answers
+    return predictions

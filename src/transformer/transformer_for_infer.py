@@ -1,49 +1,41 @@
-"""The network as the search runs it: the encoder once, then cached single steps for all hypotheses of a batch."""
+"""The network as the search runs it, made for one batch size and the options of a search."""
 import numpy as np
 
-from src.transformer.decoding.c_steps import CSteps
 from src.transformer.decoding.constraints import candidates_needed
-from src.transformer.decoding.graph_steps import GraphSteps
+from src.transformer.decoding.interface import StepResult, StepSizes
 from src.transformer.decoding.options import SearchOptions
-from src.transformer.decoding.step import StepResult
+from src.transformer.decoding.selection import make_steps
 from src.transformer.transformer import Transformer
 
 
 class TransformerForInfer:
-    """Encodes a batch, then answers the search step by step.
+    """Runs the encoder once for a batch, then cached single steps of the decoder for all hypotheses of the batch.
 
     Args:
         transformer: the network with its weights.
-        batch: sentences a batch, at most.
-        options: of the search.
+        batch: the largest number of sentences in a batch.
+        options: the options of the search.
     """
 
     def __init__(self, transformer: Transformer, batch: int, options: SearchOptions):
         self.batch, self.options = batch, options
-        self._steps = _make_steps(transformer, batch, options)
+        candidates = candidates_needed(options, transformer.embedding.table.shape[0])
+        sizes = StepSizes(batch, options.width, options.max_length, candidates, options.attention)
+        self._steps = make_steps(transformer, sizes)
 
     def refresh(self) -> None:
-        """Take up the network's weights, which may have changed since this was made."""
+        """See CachedSteps."""
         self._steps.refresh()
 
     def start(self, source_ids: np.ndarray, source_positions: np.ndarray, source_segments: np.ndarray,
               source_mask: np.ndarray) -> None:
-        """Encode sentences, each [sentences, source_len] int32, one a row; the steps that follow are about them."""
+        """See CachedSteps; raises ValueError for more sentences than `batch`."""
         if len(source_ids) > self.batch:
-            raise ValueError(f"{len(source_ids)} sentences for steps made for {self.batch}")
+            raise ValueError(f"there are {len(source_ids)} sentences, but memory for {self.batch}")
         self._steps.start(source_ids, source_positions, source_segments, source_mask)
 
     def step(self, position: int, sentences: np.ndarray, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
-        """See Step."""
+        """See StepFunction; raises ValueError for a position beyond the maximum length."""
         if position >= self.options.max_length:
-            raise ValueError(f"position {position}: steps are made for {self.options.max_length} symbols")
+            raise ValueError(f"position {position} is beyond the maximum length of {self.options.max_length} tokens")
         return self._steps.step(position, sentences, last_ids, ancestors)
-
-
-def _make_steps(transformer: Transformer, batch: int, options: SearchOptions) -> GraphSteps | CSteps:
-    """The steps that go with the network's operators: in C if those are C kernels, else as MindSpore graphs."""
-    sizes = (batch, options.width, options.max_length,
-             candidates_needed(options, transformer.embedding.table.shape[0]), options.attention)
-    if transformer.operators.kernel_library:
-        return CSteps(transformer.operators.kernel_library, transformer, *sizes)
-    return GraphSteps(transformer, *sizes)

@@ -1,40 +1,41 @@
-"""Languages without a network, for tests of the search by itself."""
+"""Distributions of token sequences in place of a network, for tests of the search alone."""
 import numpy as np
 
-from src.transformer.decoding.constraints import NEVER_ANSWERED
-from src.transformer.decoding.step import StepResult
+from src.transformer.decoding.constraints import NEVER_PREDICTED
+from src.transformer.decoding.interface import StepResult
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX
 
-VOCAB = 7  # <unk> and two words may be answered beside </s>
-WORDS = [symbol for symbol in range(VOCAB) if symbol not in (*NEVER_ANSWERED, EOS_INDEX)]
+VOCAB = 7  # <unk> and two ordinary tokens may be predicted besides </s>
+TOKENS = [token for token in range(VOCAB) if token not in (*NEVER_PREDICTED, EOS_INDEX)]
 
 
 class ToyLanguage:
-    """Random log-probabilities of the next symbol that depend on the whole prefix."""
+    """Random log-probabilities of the next token that depend on the whole prefix."""
 
     def __init__(self, seed: int, eos_bonus: float = 0.0, spread: float = 1.5):
         self.seed, self.eos_bonus, self.spread = seed, eos_bonus, spread
 
     def next(self, prefix: tuple[int, ...]) -> np.ndarray:
-        """[VOCAB] log-probabilities, as a network would give them: <pad>, <s> and <mask> have some as well."""
+        """Return log-probabilities [VOCAB] of the next token; as in a network, <pad>, <s> and <mask> have some, too."""
         logits = self.spread * np.random.default_rng([self.seed, *prefix]).normal(size=VOCAB)
         logits[EOS_INDEX] += self.eos_bonus
         return logits - np.log(np.exp(logits).sum())
 
     def log_prob(self, ids: tuple[int, ...]) -> float:
-        return sum(self.next(ids[:i])[symbol] for i, symbol in enumerate(ids))
+        """Return the log-probability of a whole sequence."""
+        return sum(self.next(ids[:i])[token] for i, token in enumerate(ids))
 
 
 class ToyStep:
-    """A batch of languages as the search's `step`: knows of each prefix only what was given to it, as a cache does.
+    """A batch of languages as the search's `step`. Like a cache, it knows a prefix only from the tokens it was given.
 
-    It returns the `candidates` most probable symbols. What it calls attention is the distribution of the next symbol,
-    which tells prefixes apart.
+    It returns the `candidates` most probable tokens. In place of attention weights it returns the distribution of the
+    next token, which is different for each prefix.
     """
 
     def __init__(self, languages: list[ToyLanguage], candidates: int = VOCAB, attention: bool = False):
         self.languages, self.candidates, self.attention = languages, candidates, attention
-        self.given: list[dict[int, np.ndarray]] = []  # for each position, the symbols [beam_width] of each sentence
+        self.given: list[dict[int, np.ndarray]] = []  # for each position, the tokens [beam_width] of each sentence
 
     def __call__(self, position: int, sentences: np.ndarray, last_ids: np.ndarray,
                  ancestors: np.ndarray) -> StepResult:
@@ -52,5 +53,5 @@ class ToyStep:
                           log_probs[..., EOS_INDEX], np.exp(log_probs) if self.attention else None)
 
     def steps_of(self, sentence: int) -> int:
-        """How many steps were taken for it."""
+        """Return the number of steps that were run for a sentence."""
         return sum(sentence in given for given in self.given)

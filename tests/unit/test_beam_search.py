@@ -1,18 +1,17 @@
-"""The search by itself, over toy languages in numpy: against enumeration, greedy decoding and a plain second search."""
+"""Beam search over toy languages in numpy: against enumeration, greedy decoding and a plain second implementation."""
 import itertools
 import math
 
 import numpy as np
 import pytest
 
-from src.transformer import beam_search as searching
-from src.transformer.beam_search import beam_search
-from src.transformer.decoding.constraints import NEVER_ANSWERED
+from src.transformer.beam_search import beam_search, rank_candidates
+from src.transformer.decoding.constraints import NEVER_PREDICTED
 from src.transformer.decoding.hypotheses import FinishedHypotheses, Hypothesis, LiveHypotheses, length_penalty
+from src.transformer.decoding.interface import StepResult
 from src.transformer.decoding.options import SearchOptions
-from src.transformer.decoding.step import StepResult
 from src.utils.dictionary import EOS_INDEX
-from tests.helpers.toy_language import WORDS, ToyLanguage, ToyStep
+from tests.helpers.toy_language import TOKENS, ToyLanguage, ToyStep
 
 WEIGHTS = [0.0, 0.6, 1.0, 2.0]
 
@@ -27,18 +26,18 @@ def score(log_prob: float, length: int, weight: float) -> float:
     return log_prob / ((5 + length) / 6) ** weight
 
 
-def every_answer(language: ToyLanguage, max_length: int, weight: float) -> list[tuple[float, tuple[int, ...]]]:
-    """All sequences of at most `max_length` symbols with </s> last, best first."""
-    answers = [(*words, EOS_INDEX) for count in range(max_length) for words in itertools.product(WORDS, repeat=count)]
-    return sorted(((score(language.log_prob(ids), len(ids), weight), ids) for ids in answers), reverse=True)
+def all_sequences(language: ToyLanguage, max_length: int, weight: float) -> list[tuple[float, tuple[int, ...]]]:
+    """Return all sequences of at most `max_length` tokens with </s> at the end, by descending score."""
+    sequences = [(*ids, EOS_INDEX) for count in range(max_length) for ids in itertools.product(TOKENS, repeat=count)]
+    return sorted(((score(language.log_prob(ids), len(ids), weight), ids) for ids in sequences), reverse=True)
 
 
 def plain_search(language: ToyLanguage, beam_width: int, max_length: int, weight: float) -> list[tuple]:
-    """Beam search as its docstring tells it, with lists, for one sentence, and never ending early."""
+    """Beam search as its docstring describes it, with lists, for one sentence, without stopping early."""
     live, finished = [(0.0, ())], []
     for _ in range(1, max_length):
-        ranked = sorted(((log_prob + language.next(ids)[symbol], (*ids, symbol))
-                         for log_prob, ids in live for symbol in (*WORDS, EOS_INDEX)), reverse=True)[: 2 * beam_width]
+        ranked = sorted(((log_prob + language.next(ids)[token], (*ids, token))
+                         for log_prob, ids in live for token in (*TOKENS, EOS_INDEX)), reverse=True)[: 2 * beam_width]
         finished += [entry for entry in ranked[:beam_width] if entry[1][-1] == EOS_INDEX]
         live = [entry for entry in ranked if entry[1][-1] != EOS_INDEX][:beam_width]
     finished += [(log_prob + language.next(ids)[EOS_INDEX], (*ids, EOS_INDEX)) for log_prob, ids in live]
@@ -51,16 +50,16 @@ def assert_same(found: list[Hypothesis], expected: list[tuple[float, tuple[int, 
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-def test_wide_beam_finds_what_enumeration_finds(weight):
+def test_wide_beam_equals_enumeration(weight):
     languages = [ToyLanguage(seed) for seed in range(4)]
     found = search(languages, 60, 4, weight, n_best=5)  # of 3^3 prefixes with 4 continuations none is pruned
     for language, hypotheses in zip(languages, found, strict=True):
-        assert_same(hypotheses, every_answer(language, 4, weight)[:5])
+        assert_same(hypotheses, all_sequences(language, 4, weight)[:5])
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("beam_width", [1, 2, 3, 5])
-def test_narrow_beam_prunes_as_a_plain_search_does(beam_width, weight):
+def test_narrow_beam_equals_a_plain_search(beam_width, weight):
     languages = [ToyLanguage(seed) for seed in range(20, 32)]
     found = search(languages, beam_width, 6, weight, n_best=2)
     for language, hypotheses in zip(languages, found, strict=True):
@@ -73,16 +72,16 @@ def test_beam_of_one_without_length_penalty_is_greedy_decoding():
     for language, (hypothesis,) in zip(languages, search(languages, 1, 8, 0.0), strict=True):
         ids = ()
         while not ids or ids[-1] != EOS_INDEX:
-            allowed = (*WORDS, EOS_INDEX) if len(ids) < 7 else (EOS_INDEX,)
+            allowed = (*TOKENS, EOS_INDEX) if len(ids) < 7 else (EOS_INDEX,)
             ids += (max(allowed, key=language.next(ids).__getitem__),)
         assert hypothesis.ids == ids
         lengths.add(len(ids))
-    assert len(lengths) > 4  # short and long answers occur
+    assert len(lengths) > 4  # short and long hypotheses occur
 
 
 @pytest.mark.parametrize("n_best", [1, 3])
 @pytest.mark.parametrize("weight", WEIGHTS)
-def test_ending_early_changes_nothing(monkeypatch, weight, n_best):
+def test_stopping_early_changes_nothing(monkeypatch, weight, n_best):
     languages = [ToyLanguage(seed, eos_bonus=1.0, spread=2.5) for seed in range(40, 56)]
     for beam_width in (1, 2, 4):
         step, whole = ToyStep(languages), ToyStep(languages)
@@ -93,7 +92,7 @@ def test_ending_early_changes_nothing(monkeypatch, weight, n_best):
             assert found == search(languages, beam_width, 7, weight, n_best, whole)
         steps = [step.steps_of(sentence) for sentence in range(len(languages))]
         assert len(whole.given) == 7
-        assert n_best > beam_width or min(steps) < max(steps)  # some leave the batch before others
+        assert n_best > beam_width or min(steps) < max(steps)  # some stop before others
         for sentence, language in enumerate(languages):
             alone = ToyStep([language])
             search([language], beam_width, 7, weight, n_best, alone)
@@ -117,16 +116,16 @@ def test_hypotheses_are_ordered_and_consistent():
             assert len({hypothesis.ids for hypothesis in hypotheses}) == len(hypotheses)
             for hypothesis in hypotheses:
                 assert hypothesis.ids.index(EOS_INDEX) == len(hypothesis.ids) - 1 < 5
-                assert not set(hypothesis.ids) & set(NEVER_ANSWERED)
+                assert not set(hypothesis.ids) & set(NEVER_PREDICTED)
                 assert hypothesis.log_prob == pytest.approx(language.log_prob(hypothesis.ids))
                 assert hypothesis.score == pytest.approx(score(hypothesis.log_prob, len(hypothesis.ids), weight))
 
 
 @pytest.mark.parametrize("max_length", [1, 2, 5])
-def test_unending_answers_are_closed_at_the_maximum(max_length):
+def test_hypotheses_are_finished_at_the_maximum_length(max_length):
     languages = [ToyLanguage(seed, eos_bonus=-20.0) for seed in range(5)]
     for hypotheses in search(languages, 3, max_length, 1.0, n_best=3):
-        assert len(hypotheses) == (1 if max_length == 1 else 3)  # after <s> alone there is but one hypothesis to close
+        assert len(hypotheses) == (1 if max_length == 1 else 3)  # after <s> alone there is only one hypothesis
         for hypothesis in hypotheses:
             assert len(hypothesis.ids) == max_length
             assert hypothesis.ids.index(EOS_INDEX) == max_length - 1
@@ -140,19 +139,19 @@ def test_length_penalty():
     np.testing.assert_allclose(length_penalty(np.arange(1, 9), 0.7), ((5 + np.arange(1, 9)) / 6) ** 0.7)
 
 
-def test_live_hypotheses_remember_their_ancestors():
-    """Followed backwards, ancestors name the beams in which a hypothesis' symbols were given."""
+def test_ancestors_of_live_hypotheses():
+    """The ancestors of a hypothesis are the beams in which its tokens were given to the step."""
     generator = np.random.default_rng(70)
     batch, beam_width = 3, 4
     live = LiveHypotheses(batch, beam_width, 7, first=1)
     given = [live.last_ids]
     for _ in range(6):
-        parents, symbols = generator.integers(0, beam_width, (2, batch, beam_width))
+        parents, tokens = generator.integers(0, beam_width, (2, batch, beam_width))
         before = live.ids.copy()
-        live.advance(parents, symbols.astype(np.int32), np.zeros((batch, beam_width)))
+        live.advance(parents, tokens.astype(np.int32), np.zeros((batch, beam_width)))
         given.append(live.last_ids)
         for row, beam in np.ndindex(batch, beam_width):
-            assert live.ids[row, beam].tolist() == [*before[row, parents[row, beam]], symbols[row, beam]]
+            assert live.ids[row, beam].tolist() == [*before[row, parents[row, beam]], tokens[row, beam]]
             assert live.ancestors[row, beam, -1] == beam
             followed = zip(given, live.ancestors[row, beam], strict=True)
             assert [entry[row, ancestor] for entry, ancestor in followed] == live.ids[row, beam].tolist()
@@ -161,6 +160,6 @@ def test_live_hypotheses_remember_their_ancestors():
 def test_ranking_goes_over_all_beams():
     log_probs = np.array([[[-1.0, -2.0], [-0.5, -9.0]]])
     result = StepResult(log_probs, np.array([[[5, 6], [6, 2]]]), np.zeros((1, 2)), None)
-    totals, parents, symbols = searching.rank_candidates(np.array([[-1.0, -2.0]]), result, 3)
+    totals, parents, tokens = rank_candidates(np.array([[-1.0, -2.0]]), result, 3)
     assert totals.tolist() == [[-2.0, -2.5, -3.0]]
-    assert parents.tolist() == [[0, 1, 0]] and symbols.tolist() == [[5, 6, 6]]
+    assert parents.tolist() == [[0, 1, 0]] and tokens.tolist() == [[5, 6, 6]]

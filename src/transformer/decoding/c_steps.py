@@ -1,4 +1,4 @@
-"""Cached single steps in C (kernels/decode_step.c), for the CPU. See graph_steps.py for the other form."""
+"""Cached decoding steps in C (src/transformer/kernels/encode.c and decode_step.c), for the CPU."""
 import ctypes
 from ctypes import POINTER, Structure, c_int, c_int64
 
@@ -7,8 +7,8 @@ import numpy as np
 from src.common.errors import MassError
 from src.common.native_library import check_struct_sizes
 from src.transformer.decoding import packed_weights
+from src.transformer.decoding.interface import NOT_FINITE, CachedSteps, StepResult, StepSizes
 from src.transformer.decoding.packed_weights import Floats, Ints, Longs, Network, PackedWeights, address, aligned_floats
-from src.transformer.decoding.step import NOT_FINITE, StepResult
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 
@@ -16,6 +16,7 @@ _FAILURES = {1: "there is not enough memory", 2: "a token id or position is out 
              4: NOT_FINITE}
 
 
+# The structures Source and Step of network.h; `check_struct_sizes` compares their sizes with those in C.
 class _Source(Structure):
     _fields_ = [("batch", c_int64), ("tokens", c_int64), ("longest", c_int64), ("starts", Longs), ("ids", Ints),
                 ("positions", Ints), ("mask", Ints), ("keys_values", Floats)]
@@ -27,74 +28,71 @@ class _Step(Structure):
                 ("log_probs", Floats), ("ids", Ints), ("eos_log_probs", Floats), ("attention", Floats)]
 
 
-class CSteps:
-    """Encodes a batch, then answers the search step by step. Nothing is compiled for shapes, nothing is padded.
+class CSteps(CachedSteps):
+    """Cached steps in C. Nothing is compiled for shapes, and neither padding nor finished sentences are computed.
 
     Args:
-        library: path of the compiled kernels.
-        batch: sentences a batch, at most; those that are done cost nothing.
-        candidates: symbols returned for each hypothesis.
-        attention: whether steps return it.
+        library: path of the compiled C code; see `build_kernels`.
+        transformer: the network, whose weights are copied.
+        sizes: see StepSizes.
+
+    Raises:
+        MassError: the library was compiled from other sources than this program expects.
     """
 
-    def __init__(self, library: str, transformer: Transformer, batch: int, width: int, max_length: int,
-                 candidates: int, attention: bool):
-        self._library = _load(library)
-        self._width, self._max_length, self._candidates = width, max_length, candidates
-        self._attention = attention
+    def __init__(self, library: str, transformer: Transformer, sizes: StepSizes):
+        self._library, self._sizes = _load(library), sizes
         self._weights = PackedWeights(self._library, transformer)
-        layers = self._weights.network.decoder_layers
-        # Memory that is never touched is never taken: most answers are shorter than max_length.
-        entry = 2 * self._weights.network.hidden
-        self._cache = aligned_floats(layers * batch * max_length * width * entry)
-        self._work = aligned_floats(self._work_size(batch * width, True))
+        # The system provides memory when it is first written to, and most hypotheses are shorter than max_length.
+        network = self._weights.network
+        entries = network.decoder_layers * sizes.batch * sizes.max_length * sizes.width
+        self._cache = aligned_floats(entries * 2 * network.hidden)
+        self._work = aligned_floats(self._work_size(sizes.batch * sizes.width, True))
         self._keys_values = aligned_floats(0)
         self._source, self._held = _Source(), ()
         self._present = self._lengths = np.zeros(0)
 
     def refresh(self) -> None:
-        """See TransformerForInfer."""
+        """See CachedSteps."""
         self._weights.refresh()
 
     def start(self, source_ids: np.ndarray, source_positions: np.ndarray, source_segments: np.ndarray,
               source_mask: np.ndarray) -> None:
-        """See TransformerForInfer."""
+        """See CachedSteps."""
         present = source_segments > 0
         lengths = np.count_nonzero(present, axis=1)
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         ids, positions, mask = (np.ascontiguousarray(array[present], np.int32)
-                                   for array in (source_ids, source_positions, source_mask))
+                                for array in (source_ids, source_positions, source_mask))
         network = self._weights.network
         self._keys_values = _at_least(self._keys_values, network.decoder_layers * len(ids) * 2 * network.hidden)
-        self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), address(starts),
-                               address(ids), address(positions), address(mask),
-                               address(self._keys_values))
-        self._held = (starts, ids, positions, mask)
+        self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), address(starts), address(ids),
+                               address(positions), address(mask), address(self._keys_values))
+        self._held = (starts, ids, positions, mask)  # what the structure points to
         self._present, self._lengths = present, lengths
         self._work = _at_least(self._work, self._work_size(len(ids), False))
         self._check(self._library.encode(ctypes.byref(network), ctypes.byref(self._source), address(self._work)))
 
     def step(self, position: int, sentences: np.ndarray, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
-        """See Step."""
-        count, width, candidates = len(sentences), self._width, self._candidates
+        """See StepFunction."""
+        count, width, candidates = len(sentences), self._sizes.width, self._sizes.candidates
         inputs = [np.ascontiguousarray(array, np.int32) for array in (sentences, last_ids, ancestors)]
         log_probs, ids = (np.empty((count, width, candidates), kind) for kind in (np.float32, np.int32))
         eos_log_probs = np.empty((count, width), np.float32)
-        attention = np.zeros((count, width, self._source.longest), np.float32) if self._attention else None
-        step = _Step(count, width, position, self._max_length, candidates, EOS_INDEX,
-                     *(address(array) for array in inputs), address(self._cache), address(log_probs),
-                     address(ids), address(eos_log_probs),
-                     None if attention is None else address(attention))
+        attention = np.zeros((count, width, self._source.longest), np.float32) if self._sizes.attention else None
+        step = _Step(count, width, position, self._sizes.max_length, candidates, EOS_INDEX,
+                     *(address(array) for array in inputs), address(self._cache), address(log_probs), address(ids),
+                     address(eos_log_probs), None if attention is None else address(attention))
         self._check(self._library.decode_step(ctypes.byref(self._weights.network), ctypes.byref(self._source),
                                               ctypes.byref(step), address(self._work)))
-        return StepResult(log_probs, ids, eos_log_probs, self._with_padding(sentences, attention))
+        return StepResult(log_probs, ids, eos_log_probs, self._padded(sentences, attention))
 
-    def _with_padding(self, sentences: np.ndarray, attention: np.ndarray | None) -> np.ndarray | None:
-        """Attention to the symbols of a sentence [sentences, width, longest] -> to their places in its row."""
+    def _padded(self, sentences: np.ndarray, attention: np.ndarray | None) -> np.ndarray | None:
+        """Insert columns of 0 for padding: [sentences, width, longest] -> [sentences, width, source_len]."""
         if attention is None:
             return None
         present = self._present[sentences]
-        padded = np.zeros((len(sentences), self._width, present.shape[1]), np.float32)
+        padded = np.zeros((len(sentences), self._sizes.width, present.shape[1]), np.float32)
         rows, places = np.nonzero(present)
         columns = np.arange(self._source.longest) < self._lengths[sentences][:, None]
         padded[rows, :, places] = attention.transpose(0, 2, 1)[columns]
@@ -105,16 +103,18 @@ class CSteps:
 
     def _check(self, code: int) -> None:
         if code:
-            raise MassError(f"search: {_FAILURES.get(code, f'a C kernel has failed with code {code}')}")
+            raise MassError(f"search: {_FAILURES.get(code, f'a C function failed with code {code}')}")
 
 
 def _at_least(array: np.ndarray, count: int) -> np.ndarray:
-    """The array if it is large enough, else a new one: memory that has been used before is faster."""
+    """Return the array if it is large enough, else a new one: memory that has been used before is faster."""
     return array if array.size >= count else aligned_floats(count)
 
 
 def _load(path: str) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
+    check_struct_sizes(library, packed_weights.__name__)
+    check_struct_sizes(library, __name__)
     network, source, step = POINTER(Network), POINTER(_Source), POINTER(_Step)
     for name, result, arguments in (("packed_size", c_int64, (c_int64, c_int64)),
                                     ("pack_weight", None, (Floats, c_int64, c_int64, Floats)),
@@ -123,6 +123,4 @@ def _load(path: str) -> ctypes.CDLL:
                                     ("decode_step", c_int, (network, source, step, Floats))):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
-    check_struct_sizes(library, packed_weights.__name__)
-    check_struct_sizes(library, __name__)
     return library

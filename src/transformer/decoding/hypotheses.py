@@ -8,52 +8,57 @@ from src.utils.dictionary import BOS_INDEX, EOS_INDEX
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A finished answer."""
+    """A finished hypothesis: a prediction."""
 
-    ids: tuple[int, ...]  # with </s>
-    log_prob: float  # sum over the ids
+    ids: tuple[int, ...]  # with </s>, without <s>
+    log_prob: float  # the sum over the ids
     score: float  # log_prob divided by the length penalty
-    # [ids, source_len]: what the last layer looked at in the source when it predicted each of the ids, mean over its
-    # heads; None unless asked for.
+    # [ids, source_len], the weights of the last layer's cross-attention, averaged over the heads, in the step that
+    # predicted each of the ids; None unless SearchOptions.attention.
     attention: np.ndarray | None = field(default=None, compare=False)
 
 
 def length_penalty(length: int | np.ndarray, weight: float) -> float | np.ndarray:
-    """((5 + length) / 6)^weight (Wu et al., 2016, 7); `length` counts </s>."""
+    """Return ((5 + length) / 6)^weight (Wu et al., 2016, 7); `length` includes </s>."""
     return ((5.0 + length) / 6.0) ** weight
 
 
 class FinishedHypotheses:
-    """The best finished hypotheses of each sentence of a batch, best first, `capacity` at most."""
+    """The best finished hypotheses of each sentence of a batch, best first, at most `capacity`."""
 
     def __init__(self, batch: int, capacity: int):
-        self.kept: list[list[Hypothesis]] = [[] for _ in range(batch)]
+        self.best: list[list[Hypothesis]] = [[] for _ in range(batch)]
         self._capacity = capacity
-        self._least = np.full(batch, -np.inf)  # what a score must exceed to be kept
+        self._threshold = np.full(batch, -np.inf)  # a score must exceed it to be among the best
 
     def add(self, sentence: int, hypothesis: Hypothesis) -> None:
-        kept = self.kept[sentence]
-        kept.append(hypothesis)
-        kept.sort(key=lambda one: -one.score)
-        del kept[self._capacity :]
-        if len(kept) == self._capacity:
-            self._least[sentence] = kept[-1].score
+        """Add a hypothesis of a sentence, unless `capacity` others are better."""
+        best = self.best[sentence]
+        best.append(hypothesis)
+        best.sort(key=lambda one: -one.score)
+        del best[self._capacity :]
+        if len(best) == self._capacity:
+            self._threshold[sentence] = best[-1].score
 
-    def cannot_improve(self, sentences: np.ndarray | int, best_scores: np.ndarray | float) -> np.ndarray:
-        """Whether hypotheses of at most these scores, -inf for none, would change nothing; both [sentences]."""
-        return best_scores <= self._least[sentences]
+    def cannot_improve(self, sentences: np.ndarray | int, scores: np.ndarray | float) -> np.ndarray:
+        """Return whether hypotheses with at most these scores would change nothing, for each of `sentences`.
+
+        A score of -inf stands for no hypothesis. Arguments and result are [sentences], or scalars.
+        """
+        return scores <= self._threshold[sentences]
 
 
 class LiveHypotheses:
-    """The unfinished hypotheses of those sentences of a batch that are still searched, `width` each.
+    """The unfinished hypotheses of the sentences of a batch that are still searched, `width` for each sentence.
 
-    A log-probability of -inf marks a place without one. At first, `first` places of each sentence hold <s> alone.
+    A log-probability of -inf marks an empty place. At the start, the first `first` places of each sentence hold <s>.
     """
 
     def __init__(self, batch: int, width: int, max_length: int, first: int):
         self.sentences = np.arange(batch)  # indices into the batch
         self.log_probs = np.full((batch, width), -np.inf)  # [sentences, width]
         self.log_probs[:, :first] = 0.0
+        self._batch = batch
         self._places = np.arange(width, dtype=np.int32)
         self._ids = np.full((batch, width, max_length), BOS_INDEX, np.int32)
         self._ancestors = np.broadcast_to(self._places[:, None], self._ids.shape).copy()
@@ -62,49 +67,52 @@ class LiveHypotheses:
 
     @property
     def ids(self) -> np.ndarray:
-        """[sentences, width, position + 1], <s> first."""
+        """[sentences, width, position + 1] int32, beginning with <s>."""
         return self._ids[:, :, : self._length]
 
     @property
     def last_ids(self) -> np.ndarray:
-        """[sentences, width]"""
+        """[sentences, width] int32, the newest tokens."""
         return np.ascontiguousarray(self._ids[:, :, self._length - 1])
 
     @property
     def ancestors(self) -> np.ndarray:
-        """[sentences, width, position + 1]; see Step."""
+        """[sentences, width, position + 1] int32; see StepFunction."""
         return self._ancestors[:, :, : self._length]
 
-    def advance(self, parents: np.ndarray, symbols: np.ndarray, log_probs: np.ndarray) -> None:
-        """Replace all by continuations: symbol `symbols` of place `parents`, each [sentences, width]."""
+    def advance(self, parents: np.ndarray, tokens: np.ndarray, log_probs: np.ndarray) -> None:
+        """Replace the hypotheses by continuations: those at places `parents` with `tokens` appended.
+
+        All arguments are [sentences, width]; `log_probs` are those of the continuations.
+        """
         rows, length = np.arange(len(parents))[:, None], self._length
         self._ids[:, :, :length] = self._ids[rows, parents, :length]
-        self._ids[:, :, length] = symbols
+        self._ids[:, :, length] = tokens
         self._ancestors[:, :, :length] = self._ancestors[rows, parents, :length]
         self._ancestors[:, :, length] = self._places
         self.log_probs = log_probs
         self._length += 1
 
-    def keep(self, wanted: np.ndarray) -> None:
-        """Leave out the sentences where `wanted` [sentences] is false."""
-        if not wanted.all():
-            self.sentences, self.log_probs = self.sentences[wanted], self.log_probs[wanted]
-            self._ids, self._ancestors = self._ids[wanted], self._ancestors[wanted]
+    def keep(self, kept: np.ndarray) -> None:
+        """Remove the sentences for which `kept` [sentences] is false."""
+        if not kept.all():
+            self.sentences, self.log_probs = self.sentences[kept], self.log_probs[kept]
+            self._ids, self._ancestors = self._ids[kept], self._ancestors[kept]
 
-    def remember_attention(self, attention: np.ndarray | None, batch: int) -> None:
-        """Take up the attention [sentences, width, source_len] of the newest symbols, if there is any."""
+    def record_attention(self, attention: np.ndarray | None) -> None:
+        """Store the attention [sentences, width, source_len] of the newest tokens; None stores nothing."""
         if attention is not None:
-            whole = np.zeros((batch, *attention.shape[1:]), np.float32)
-            whole[self.sentences] = attention
-            self._attention.append(whole)
+            of_batch = np.zeros((self._batch, *attention.shape[1:]), np.float32)
+            of_batch[self.sentences] = attention
+            self._attention.append(of_batch)
 
-    def close(self, finished: FinishedHypotheses, log_probs: np.ndarray, weight: float) -> None:
-        """Add </s> to some of them, which are finished then.
+    def finish(self, finished: FinishedHypotheses, log_probs: np.ndarray, weight: float) -> None:
+        """Add copies of some hypotheses, with </s> appended, to the finished ones.
 
         Args:
-            finished: takes them up.
-            log_probs: [sentences, width], with </s>; -inf for those that are not closed.
-            weight: of the length penalty.
+            finished: to which they are added.
+            log_probs: [sentences, width], including </s>; -inf for hypotheses that are not finished.
+            weight: exponent of the length penalty.
         """
         penalty = length_penalty(self._length, weight)
         for row, place in zip(*np.nonzero(log_probs > -np.inf), strict=True):

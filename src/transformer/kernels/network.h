@@ -1,6 +1,6 @@
 /* The network as the search runs it: encode() once for a batch, then decode_step() for each further token, with keys
    and values cached. Python calls these functions through ctypes; src/transformer/decoding/packed_weights.py and
-   c_decoder.py mirror the structures below. No graph is compiled and no shape is fixed. All matrices are float32 and
+   c_steps.py mirror the structures below. No graph is compiled and no shape is fixed. All matrices are float32 and
    flat, [rows, columns]. */
 #ifndef MASS_NETWORK_H
 #define MASS_NETWORK_H
