@@ -14,16 +14,16 @@ def main() -> int:
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                         help="override one key; may be repeated")
     parser.add_argument("--run_folder", metavar="DIR",
-                        help="where checkpoints and metrics go if checkpoint_options.ckpt_path is empty "
+                        help="folder for checkpoints and metrics if checkpoint_options.ckpt_path is empty "
                              "(default: train_mass_cpu, train_mass_gpu0, ... in this folder)")
     parser.add_argument("--resume", nargs="?", const="", metavar="PATH",
-                        help="continue a run where it stopped: from the newest whole checkpoint of the run folder (a "
-                             "new run begins if there is none yet), or from the checkpoint or folder PATH. Weights to "
-                             "start a new run from are named in checkpoint_options.existed_ckpt")
+                        help="resume a run: from the newest complete checkpoint of the run folder (or start a new run "
+                             "if there is none yet), or from the checkpoint or folder PATH. To start a new run from "
+                             "weights, use checkpoint_options.existed_ckpt")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
 
-    with importing_mindspore():  # which takes seconds: not before the configuration is good
+    with importing_mindspore():  # takes seconds, so the configuration is checked first
         from src.training.trainer import train
 
     device = config.training_config
@@ -31,9 +31,9 @@ def main() -> int:
     result = train(config, args.run_folder or f"train_mass_{device.device_target.lower()}{number}", args.resume)
     best = f", best at step {result.best_step}" if result.best_step else ""
     reason = f" ({result.reason})" if result.reason else ""
-    if result.checkpoint:  # all ranks but the main one have none to tell of
+    if result.checkpoint:  # only the main rank has one
         print(f"{'stopped' if result.exit_code else 'done'} after {result.steps} steps{reason}{best}: "
-              f"{result.checkpoint}{'; go on with --resume' if result.exit_code else ''}")
+              f"{result.checkpoint}{'; continue with --resume' if result.exit_code else ''}")
     return result.exit_code
 
 

@@ -2,7 +2,7 @@
 import argparse
 import os
 
-from src.checkpoints.average import Candidate, average_weights, best, find_checkpoints, newest
+from src.checkpoints.average import Candidate, average_weights, best, find_candidates, newest
 from src.common.arguments import HelpFormatter
 from src.common.errors import UsageError, run
 
@@ -29,7 +29,7 @@ def main() -> None:
                          f"another name")
     if args.input_files and (args.newest is not None or args.best is not None):
         raise UsageError("--newest and --best choose from a folder: use them with --input_folder, not --input_files")
-    chosen = args.input_files or _choose(find_checkpoints(args.input_folder), args.newest, args.best)
+    chosen = args.input_files or _choose(find_candidates(args.input_folder), args.newest, args.best)
     paths = args.input_files or [candidate.path for candidate in chosen]
     average_weights(paths, args.output_file)
     print(f"{args.output_file}: mean of {len(chosen)} checkpoints:")

@@ -1,4 +1,4 @@
-"""The typed configuration: what keys there are (config.py), how a file becomes one (loading.py)."""
+"""The typed configuration: its keys (config.py), reading and writing it (loading.py), its reference (reference.py)."""
 from config.config import Config
 from config.loading import load_config
 

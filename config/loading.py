@@ -17,17 +17,17 @@ NODES = {node.name: node.default_factory for node in dataclasses.fields(Config)}
 def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
     """Read a configuration file and apply overrides of the form `node.key=value`.
 
-    Keys that the file leaves out have their defaults. Values of overrides are read as JSON where they
-    are JSON (`3`, `true`), and as plain text otherwise.
+    Keys that the file does not set have their default values. The value of an override is parsed as JSON if
+    possible (`3`, `true`), and is plain text otherwise.
 
     Raises:
-        UsageError: the file is not JSON, a key is unknown (the nearest known one is named), a value has
-            a wrong type or is impossible.
+        UsageError: the file is not JSON, a key is unknown (the message names the nearest known key), or a value has
+            the wrong type or is not allowed.
     """
     require_file(path, "configuration file")
     try:
         with open(path, encoding="utf-8") as stream:
-            nodes = json.load(stream, object_pairs_hook=lambda pairs: _refuse_twins(path, pairs))
+            nodes = json.load(stream, object_pairs_hook=lambda pairs: _refuse_duplicates(path, pairs))
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
     except UnicodeDecodeError as error:
@@ -39,7 +39,12 @@ def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
 
 
 def config_from_dict(nodes: Mapping[str, Any], overrides: Iterable[str] = ()) -> Config:
-    """A checked Config from what `dataclasses.asdict` made of one, and overrides as `load_config` takes them."""
+    """Return a checked Config.
+
+    Args:
+        nodes: dictionaries of keys by node, as `dataclasses.asdict` makes them of a Config; keys may be missing.
+        overrides: as in `load_config`.
+    """
     checked = _checked_nodes(nodes)
     for override in overrides:
         node, name, value = _parse_override(override)
@@ -48,17 +53,17 @@ def config_from_dict(nodes: Mapping[str, Any], overrides: Iterable[str] = ()) ->
 
 
 def save_config(config: Config, path: str) -> None:
-    """Write a configuration as JSON that `load_config` reads back."""
+    """Write a configuration as JSON, which `load_config` can read."""
     with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         json.dump(dataclasses.asdict(config), stream, indent=2)
         stream.write("\n")
 
 
-def _refuse_twins(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"{path}: key {name!r} stands twice")
+            raise UsageError(f"{path}: the key {name!r} occurs twice")
     return dict(pairs)
 
 

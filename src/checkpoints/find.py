@@ -1,4 +1,4 @@
-"""The files of a trained model: found, described and checked before MindSpore is imported."""
+"""Finding a trained model: its weights, configuration, vocabulary and text processing, before MindSpore is imported."""
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -7,45 +7,50 @@ from typing import Any
 
 from config.config import Config
 from config.loading import config_from_dict
-from src.text.text_processing import TextProcessing
-from src.utils.dictionary import Dictionary
+from src.checkpoints.compatibility import VocabularyUse, with_vocabulary_size
+from src.checkpoints.files import BEST, LATEST, is_weights_file
 from src.common.errors import MassError, UsageError
 from src.common.files import require_file
-from src.utils.load_weights import READERS, read_metadata, vocabulary_path
-
-BEST_FIRST = ("best.safetensors", "latest.safetensors")
-"""Which weights stand for a folder: the best by validation, or else the latest."""
+from src.text.text_processing import TextProcessing
+from src.utils.dictionary import Dictionary
+from src.utils.load_weights import read_metadata, stored_vocabulary_path
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Weights, and what is needed to run them."""
+    """The weights of a model, and what is needed to run it."""
 
     checkpoint: str
-    step: Any  # of the training, or those that were averaged; None if the file does not say
+    step: Any  # of the training; of averaged weights a list; None if the file does not say
     config: Config  # vocab_size is that of the vocabulary
     vocabulary: Dictionary
     vocabulary_path: str
 
     @property
     def vocabulary_description(self) -> dict[str, str | int]:
-        """As records and checkpoints describe it."""
+        """The vocabulary as records and checkpoints describe it."""
         return {"file": os.path.basename(self.vocabulary_path), "size": len(self.vocabulary),
                 "fingerprint": self.vocabulary.fingerprint}
+
+    @property
+    def vocabulary_use(self) -> VocabularyUse:
+        """The vocabulary, for comparison with that of other files."""
+        return VocabularyUse(f"the model {self.checkpoint!r}", self.vocabulary_path, len(self.vocabulary),
+                             self.vocabulary.fingerprint)
 
 
 def find_model(config: Config | None = None, checkpoint: str | None = None, vocabulary: str | None = None,
                overrides: Sequence[str] = ()) -> ModelFiles:
-    """Put together what the flags of eval.py name; what they leave out is taken from beside the checkpoint.
+    """Find the files of a model; what is not named is taken from the checkpoint.
 
     Args:
-        config: None takes the configuration that the checkpoint was trained with, with `overrides` (`node.key=value`).
-        checkpoint: a weights file or a folder of checkpoints; None takes checkpoint_options.existed_ckpt.
-        vocabulary: path; None takes the vocabulary that the checkpoint names.
+        config: None uses the configuration that the checkpoint was trained with, with `overrides` (`node.key=value`).
+        checkpoint: a weights file or a folder of checkpoints; None uses checkpoint_options.existed_ckpt.
+        vocabulary: the path of a vocabulary; None uses the vocabulary that the checkpoint names.
 
     Raises:
-        UsageError: one of them is not named anywhere, or the configuration is impossible.
-        MassError: one of them is missing or damaged.
+        UsageError: one of them is named nowhere, or the configuration is not valid.
+        MassError: one of the files is missing or damaged.
     """
     if vocabulary:
         require_file(vocabulary, "vocabulary")
@@ -57,38 +62,43 @@ def find_model(config: Config | None = None, checkpoint: str | None = None, voca
     metadata = read_metadata(path)
     config = config or _trained_config(path, metadata, overrides)
     vocabulary = vocabulary or _trained_vocabulary(path, metadata)
-    symbols = Dictionary.load_from_persisted_dict(vocabulary)
+    dictionary = Dictionary.load_from_persisted_dict(vocabulary)
     options = dataclasses.replace(config.checkpoint_options, existed_ckpt=path)
-    return ModelFiles(path, metadata.get("step"),
-                      _with_vocabulary(dataclasses.replace(config, checkpoint_options=options), symbols, vocabulary),
-                      symbols, vocabulary)
+    config = with_vocabulary_size(dataclasses.replace(config, checkpoint_options=options), len(dictionary),
+                                  f"the vocabulary {vocabulary!r}")
+    return ModelFiles(path, metadata.get("step"), config, dictionary, vocabulary)
 
 
 def find_checkpoint(path: str) -> str:
-    """A weights file, or that of a folder which stands for it.
+    """Return `path` if it is a file; of a folder, the path of its `best` weights or else of its `latest`.
 
     Raises:
-        MassError: there is none.
+        MassError: the file does not exist, or the folder has neither.
     """
     if not os.path.isdir(path):
         return require_file(path, "checkpoint")
-    for name in BEST_FIRST:
+    for name in (BEST, LATEST):
         if os.path.isfile(os.path.join(path, name)):
             return os.path.join(path, name)
-    others = sorted(name for name in os.listdir(path)
-                    if os.path.splitext(name)[1] in READERS and ".state." not in name)
-    hint = f"name one of its files: {', '.join(others[:5])}" if others else "it holds no weights at all; name the " \
-                                                                         "checkpoint_options.ckpt_path of a training"
-    raise MassError(f"checkpoint folder {path!r} holds neither {' nor '.join(BEST_FIRST)}: {hint}")
+    others = sorted(filter(is_weights_file, os.listdir(path)))
+    hint = (f"name one of its files: {', '.join(others[:5])}" if others else
+            "it holds no weights at all; name the checkpoint_options.ckpt_path of a training run")
+    raise MassError(f"checkpoint folder {path!r} holds neither {BEST} nor {LATEST}: {hint}")
 
 
 def find_text_processing(checkpoint: str) -> TextProcessing | None:
-    """What stands beside a checkpoint; or, for an average in a folder of its own, beside its vocabulary.
+    """Find the text processing of a model: beside its checkpoint, or else beside the vocabulary that it names.
 
-    None if there is nothing. Raises MassError as `TextProcessing.load` and `read_metadata` do.
+    (An averaged checkpoint may be in another folder than the run.)
+
+    Returns:
+        None if there is none.
+
+    Raises:
+        MassError: the description or the checkpoint is damaged.
     """
     found = TextProcessing.load(os.path.dirname(checkpoint))
-    vocabulary = vocabulary_path(checkpoint, read_metadata(checkpoint))
+    vocabulary = stored_vocabulary_path(checkpoint, read_metadata(checkpoint))
     return found or (TextProcessing.load(os.path.dirname(vocabulary)) if vocabulary else None)
 
 
@@ -104,18 +114,10 @@ def _trained_config(path: str, metadata: dict[str, Any], overrides: Sequence[str
 
 
 def _trained_vocabulary(path: str, metadata: dict[str, Any]) -> str:
-    found = vocabulary_path(path, metadata)
+    found = stored_vocabulary_path(path, metadata)
     if not found:
         raise UsageError(f"checkpoint {path!r} does not say which vocabulary it was trained with: give --vocab")
     if not os.path.isfile(found):
-        raise MassError(f"the vocabulary {found!r} of checkpoint {path!r} is missing: put it back, or name it with "
+        raise MassError(f"the vocabulary {found!r} of checkpoint {path!r} is missing: restore it, or name it with "
                         f"--vocab")
     return found
-
-
-def _with_vocabulary(config: Config, vocabulary: Dictionary, path: str) -> Config:
-    model = config.model_config
-    if model.vocab_size not in (0, len(vocabulary)):
-        raise UsageError(f"model_config.vocab_size is {model.vocab_size}, but the vocabulary {path!r} has "
-                         f"{len(vocabulary)} symbols: set it to {len(vocabulary)}, or to 0, or name another vocabulary")
-    return dataclasses.replace(config, model_config=dataclasses.replace(model, vocab_size=len(vocabulary)))

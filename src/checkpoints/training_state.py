@@ -1,4 +1,4 @@
-"""What training needs besides the weights to go on as if it had never stopped, and its form as JSON."""
+"""What training needs, besides the weights and the optimizer state, to continue as if it had never stopped."""
 import dataclasses
 import hashlib
 import json
@@ -7,63 +7,63 @@ from typing import Any
 
 from config.config import Config
 from config.loading import config_from_dict
-from src.checkpoints.score import Score
+from src.checkpoints.validation_history import ValidationHistory
 from src.common.errors import MassError
 
-FORMAT = 1
+FORMAT = 2  # 1 had other names of fields
 
 
 @dataclass(frozen=True)
 class DataIdentity:
-    """By what data is recognized, wherever its files stand."""
+    """What identifies the data of a run, wherever its files are."""
 
-    kind: str  # sentences or pairs
+    kind: str  # "sentences" or "pairs"
     examples: int
-    symbols: int  # source and target, without padding
+    tokens: int  # source and target, without padding
     steps_per_epoch: int
     batches_per_step: int  # over all ranks
     valid_examples: int
-    valid_symbols: int
+    valid_tokens: int
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state after an optimizer step, but for weights and optimizer."""
+    """The state of a run after an optimizer step, without the weights and the optimizer state."""
 
     step: int
-    epoch: int  # whole epochs that are done
-    step_in_epoch: int  # steps done of the next one
+    epoch: int  # number of completed epochs
+    step_in_epoch: int  # number of completed steps of the next epoch
     loss_scale: float
     good_steps: int  # since the loss scale last changed
-    score: Score
-    unreported: dict[str, float]  # sums of steps that no line of the log covers yet
+    validation: ValidationHistory
+    unreported: dict[str, float]  # sums over the steps since the last report of the loss monitor
     data: DataIdentity
     vocabulary: dict[str, Any]  # file, size, fingerprint
     config: Config
 
     def to_json(self, **more: Any) -> str:
-        """One object, `more` included, with a checksum of itself."""
+        """Return the state and the entries `more` as a JSON object that holds a checksum of itself."""
         content = {"format": FORMAT, **dataclasses.asdict(self), **more}
         return json.dumps({**content, "sha256": _digest(content)}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> tuple["TrainingState", dict[str, Any]]:
-        """The state and what else the object holds.
+        """Return the state and the other entries of an object that `to_json` wrote.
 
         Raises:
-            MassError: it is damaged, or of a format this version does not know. The caller adds which file it is.
+            MassError: the text is damaged, or was written by another version. The caller adds the name of the file.
         """
         try:
             content = json.loads(text)
             intact = content.pop("sha256") == _digest(content)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise MassError("it is damaged (not a state of training)") from error
+            raise MassError("it is damaged (not a training state)") from error
         if not intact:
-            raise MassError("it is damaged (its checksum is another)")
+            raise MassError("it is damaged (its checksum differs)")
         if content.pop("format") != FORMAT:
             raise MassError("it was written by another version of this program")
         own = {field.name: content.pop(field.name) for field in dataclasses.fields(cls)}
-        parts = {"score": Score(**own["score"]), "data": DataIdentity(**own["data"]),
+        parts = {"validation": ValidationHistory(**own["validation"]), "data": DataIdentity(**own["data"]),
                  "config": config_from_dict(own["config"])}
         return cls(**{**own, **parts}), content
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from config.config import Config
+from src.checkpoints.compatibility import VocabularyUse, require_same_vocabulary
 from src.checkpoints.find import ModelFiles
-from src.common.errors import MassError, UsageError
+from src.common.errors import UsageError
 from src.common.ragged import RaggedArray
 from src.dataset.batching.assembly import batch_source
 from src.dataset.batching.batch import Shape
@@ -78,12 +79,9 @@ def load_test_set(files: ModelFiles) -> ExampleSet:
     if not files.config.dataset_config.test_dataset:
         raise UsageError("dataset_config.test_dataset is empty: set it to the records to evaluate on, or give --input")
     records = load_records(files.config.dataset_config.test_dataset, "dataset_config.test_dataset")
-    vocabulary = files.vocabulary
-    if records.info.vocabulary["fingerprint"] != vocabulary.fingerprint:
-        own = Dictionary.load_from_persisted_dict(records.vocabulary_path)
-        raise MassError(f"{records.paths[0]!r} was made with the vocabulary {records.vocabulary_path!r}, not with "
-                        f"the model's {files.vocabulary_path!r}: {own.describe_difference(vocabulary)}")
-    return examples_of_records(records, vocabulary)
+    require_same_vocabulary(VocabularyUse.of_records(records), files.vocabulary_use,
+                            "prepare the data with the model's vocabulary")
+    return examples_of_records(records, files.vocabulary)
 
 
 def examples_of_text(files: ModelFiles, names: tuple[str, ...], source: ProcessedLines, source_ids: RaggedArray,

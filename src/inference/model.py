@@ -29,6 +29,6 @@ def load_model(files: ModelFiles) -> Model:
                               config.model_config.compute_type)
     print(f"model: {files.checkpoint}; operators: {choice.reason}", file=sys.stderr, flush=True)
     network = TransformerForTrain(config.model_config, choice.operators)
-    load_into(network, files.checkpoint, config.model_config, files.vocabulary_description, files.vocabulary_path)
+    load_into(network, files.checkpoint, config.model_config, files.vocabulary_use)
     network.set_train(False)
     return Model(files, network)

@@ -1,4 +1,4 @@
-"""MindSpore set up for a device."""
+"""Setting up MindSpore for a device."""
 import os
 import signal
 from collections.abc import Iterator
@@ -10,22 +10,25 @@ from config.config import Config
 from src.common.errors import MassError, UsageError
 
 
-def started_together() -> bool:
-    """Whether msrun, or the launcher of a rank table, has started this process beside others."""
+def is_distributed() -> bool:
+    """Return whether msrun, or the launcher of a rank table, has started this process together with others."""
     return "MS_ROLE" in os.environ or os.environ.get("RANK_SIZE", "1") != "1"
 
 
 def set_up_device(config: Config) -> None:
-    """Choose graph mode, device and seed; a device that MindSpore does not find here is a MassError.
+    """Select graph mode, the device and MindSpore's seed.
 
-    Several processes that were started together choose their devices by their places on the machine (DEVICE_ID, which
-    msrun and the rank table's launcher set), not by training_config.device_id.
+    A process of a distributed run uses the device DEVICE_ID, which msrun or the launcher of a rank table has set in its
+    environment, instead of training_config.device_id.
+
+    Raises:
+        MassError: MindSpore cannot use the device on this machine.
     """
     import mindspore
 
     model, training = config.model_config, config.training_config
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
-    device_id = int(os.environ.get("DEVICE_ID", training.device_id)) if started_together() else training.device_id
+    device_id = int(os.environ.get("DEVICE_ID", training.device_id)) if is_distributed() else training.device_id
     try:
         mindspore.set_device(training.device_target, 0 if training.device_target == "CPU" else device_id)
     except (RuntimeError, ValueError) as error:
@@ -39,10 +42,10 @@ def set_up_device(config: Config) -> None:
 
 @contextmanager
 def importing_mindspore() -> Iterator[None]:
-    """To import modules in that import MindSpore: SIGTERM and Ctrl-C end the process at once.
+    """A context for importing modules that import MindSpore, in which SIGTERM and Ctrl-C end the process at once.
 
-    An exception that a signal raises in the middle of that import crashes the interpreter. There is nothing to clean up
-    yet.
+    A signal handler that raises an exception during that import crashes the interpreter. There is nothing to clean up
+    at that time.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number, handler in before.items():
@@ -56,18 +59,18 @@ def importing_mindspore() -> Iterator[None]:
 
 
 def restore_interrupts() -> None:
-    """Let Ctrl-C be what it was for Python: a KeyboardInterrupt, a handler of ours, or ignored.
+    """Restore Python's handling of Ctrl-C: a KeyboardInterrupt, a handler of this program, or ignored.
 
-    When MindSpore compiles a graph, it puts its own handler in that place, which ends the process as SIGTERM does. To
-    be called between two pieces of work, in the main thread.
+    MindSpore installs its own handler when it compiles a graph, which ends the process as SIGTERM does. Call this
+    function between two pieces of work, in the main thread.
     """
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
 
 
 def seed_dropout(random_seed: int, rank: int, first_step: int) -> None:
-    """Seed the random numbers of the network that is built next.
+    """Seed MindSpore's own dropout for the network that is built next.
 
-    They differ between ranks, and from those of the process that a resumed run goes on from.
+    The seed differs between ranks, and between a resumed run and the process that it continues.
     """
     import mindspore
 
@@ -75,7 +78,7 @@ def seed_dropout(random_seed: int, rank: int, first_step: int) -> None:
 
 
 def require_compute_type(config: Config) -> None:
-    """Raise a UsageError unless the device, which is set up, multiplies matrices in model_config.compute_type."""
+    """Raise a UsageError if the device, which must be set up, cannot multiply matrices in compute_type."""
     from mindspore import Tensor, nn, ops
     from mindspore import dtype as mstype
 
@@ -84,7 +87,7 @@ def require_compute_type(config: Config) -> None:
         return
 
     class Probe(nn.Cell):
-        """One matrix product of each kind the network has."""
+        """One matrix product of each kind that the network uses."""
 
         def __init__(self):
             super().__init__()

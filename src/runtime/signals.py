@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish to stop after the present step."""
+"""SIGTERM and Ctrl-C as a request to stop after the present step."""
 import os
 import select
 import signal
@@ -7,22 +7,23 @@ import time
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-SAME_WISH = 1.0
-"""Seconds in which a further signal is the first one once more: Slurm and systemd send it to the launcher, which hands
-it on, and to each process."""
+SAME_REQUEST = 1.0
+"""Seconds within which a further signal is a copy of the first: Slurm and systemd send a signal to the launcher, which
+forwards it, and to each process."""
 
 
 class StopSignals:
-    """A context in which the first SIGTERM or SIGINT is only noted, in `received`; a later one ends the process.
+    """A context in which the first SIGTERM or SIGINT is only recorded, in `received`; a later one ends the process.
 
-    Python runs signal handlers between two of its own instructions, so a process that waits inside MindSpore would not
-    hear of the second signal. Therefore a thread reads the signals' numbers from a pipe (`signal.set_wakeup_fd`) and
-    ends the process. A signal that was ignored before (a shell's background process ignores SIGINT) stays ignored.
+    Python runs signal handlers between two of its own instructions, so that a process which waits inside MindSpore
+    would not react to the second signal. Therefore a thread reads the numbers of the signals from a pipe
+    (`signal.set_wakeup_fd`) and ends the process. A signal that was ignored before (a shell's background process
+    ignores SIGINT) stays ignored.
 
     Args:
-        grace: seconds after which the first signal, too, ends a process that has not come back from MindSpore; None
-            waits for it. MindSpore itself sends SIGTERM to a rank whose companions are gone, for which it may wait in
-            vain.
+        grace: the number of seconds after which the first signal also ends the process if it has not returned from
+            MindSpore; None waits indefinitely. MindSpore itself sends SIGTERM to a rank if other ranks are dead, and
+            the rank may be waiting for one of them.
     """
 
     def __init__(self, grace: float | None = None) -> None:
@@ -38,7 +39,7 @@ class StopSignals:
         self._wakeup = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                self._handlers[number] = signal.signal(number, self._note)
+                self._handlers[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,7 +49,7 @@ class StopSignals:
         os.close(self._write_end)  # ends the watcher
         self._watcher.join()
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    def _record(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or signal.Signals(number)
 
     def _watch(self, read_end: int) -> None:
@@ -65,5 +66,5 @@ class StopSignals:
                 return
             if numbers and first is None:
                 first, since = numbers[0], time.monotonic()
-            elif numbers and time.monotonic() - since > SAME_WISH:
+            elif numbers and time.monotonic() - since > SAME_REQUEST:
                 os._exit(128 + numbers[-1])

@@ -1,33 +1,29 @@
-"""The optimizers by name. Each is called with the gradients' buffers and updates the parameters in place.
+"""The optimizers. Each is called with the gradient buffers and updates the parameters in place.
 
-nn.Adam and nn.Momentum compute the same, but MindSpore took 16 s to compile their step for a network of 3+3 layers, of
-which there are less than 2 left: it is slow with a tuple of all scaled gradients, with a call for each parameter, and
-with `*` and `+`, for which it has to find out each time what they stand for. nn.Lamb has no CPU kernel.
+nn.Adam and nn.Momentum compute the same, but MindSpore took 16 s to compile their step for a network of 3+3 layers; the
+step here takes less than 2. Compilation is slow with a tuple of all scaled gradients, with a method call for each
+parameter, and with `*` and `+`, which MindSpore has to resolve each time. nn.Lamb has no CPU kernel.
 """
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from config.config import LearnRateConfig
+from config.registry import registry
 
 BETA1, BETA2 = 0.9, 0.98
 
 
-def make_optimizer(config: LearnRateConfig, parameters: list[Parameter]) -> "Optimizer":
-    """The optimizer of the configuration."""
-    return {"adam": Adam, "momentum": Momentum, "lamb": Lamb}[config.optimizer](parameters, config.lr)
-
-
 def optimizer_state(optimizer: nn.Cell, network: nn.Cell) -> list[Parameter]:
-    """What an optimizer remembers from step to step: all its parameters but the weights."""
+    """Return the state of an optimizer: all its parameters except the weights of the network."""
     weights = {id(parameter) for parameter in network.get_parameters()}
     return [parameter for parameter in optimizer.get_parameters() if id(parameter) not in weights]
 
 
 class Optimizer(nn.Cell):
-    """What all have in common.
+    """The base class of the optimizers.
 
     `construct(gradients, factor)` updates each parameter by its entry of `gradients` times `factor` and returns the
-    factor. `learning_rate` is a Parameter that the trainer sets before each step.
+    factor. `learning_rate` is a Parameter that is set before each step.
     """
 
     def __init__(self, parameters: list[Parameter], learning_rate: float):
@@ -37,7 +33,7 @@ class Optimizer(nn.Cell):
 
 
 class Momentum(Optimizer):
-    """v = 0.9 v + gradient; weight -= learning rate * v (Sutskever et al., 2013, with Polyak's form of v)."""
+    """v = 0.9 v + gradient; weight -= learning rate * v (Polyak, 1964; Sutskever et al., 2013)."""
 
     def __init__(self, parameters: list[Parameter], learning_rate: float):
         super().__init__(parameters, learning_rate)
@@ -52,7 +48,7 @@ class Momentum(Optimizer):
 
 
 class _WithMoments(Optimizer):
-    """Running means of the gradient and of its square, and beta^step, by which they are corrected for their start."""
+    """Keeps running means of the gradient and of its square, and the powers beta^step for their bias correction."""
 
     def __init__(self, parameters: list[Parameter], learning_rate: float):
         super().__init__(parameters, learning_rate)
@@ -62,6 +58,7 @@ class _WithMoments(Optimizer):
         self.beta2_power = _scalar("beta2_power", 1.0)
 
     def next_powers(self) -> tuple[Tensor, Tensor]:
+        """Advance beta1^step and beta2^step by one step and return them."""
         beta1_power, beta2_power = self.beta1_power * BETA1, self.beta2_power * BETA2
         ops.assign(self.beta1_power, beta1_power)
         ops.assign(self.beta2_power, beta2_power)
@@ -69,7 +66,7 @@ class _WithMoments(Optimizer):
 
 
 class Adam(_WithMoments):
-    """Adam (Kingma and Ba, 2015) in the form at the end of its section 2, epsilon 1e-8."""
+    """Adam (Kingma and Ba, 2015) in the form at the end of section 2, where epsilon (1e-8) is not bias-corrected."""
 
     def __init__(self, parameters: list[Parameter], learning_rate: float):
         super().__init__(parameters, learning_rate)
@@ -86,7 +83,7 @@ class Adam(_WithMoments):
 class Lamb(_WithMoments):
     """LAMB (You et al., 2020): Adam's step, rescaled for each parameter to the parameter's norm.
 
-    Weight decay 0.01 spares norms and biases.
+    Weight decay is 0.01, except on norms and biases.
     """
 
     def __init__(self, parameters: list[Parameter], learning_rate: float, weight_decay: float = 0.01,
@@ -111,6 +108,18 @@ class Lamb(_WithMoments):
             trust = ops.select(either_is_zero, ops.ones_like(weight_norm), ops.div(weight_norm, step_norm))
             ops.assign_sub(weight, ops.mul(ops.mul(trust, self.learning_rate), step))
         return factor
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = registry(LearnRateConfig, "optimizer", {
+    "adam": Adam,
+    "lamb": Lamb,
+    "momentum": Momentum,
+})
+
+
+def make_optimizer(config: LearnRateConfig, parameters: list[Parameter]) -> Optimizer:
+    """Return the optimizer that the configuration names, for these parameters."""
+    return OPTIMIZERS[config.optimizer](parameters, config.lr)
 
 
 def _running_mean(mean: Parameter, value: Tensor, beta: float) -> Tensor:

@@ -1,24 +1,27 @@
-"""What a training tells before its first step."""
+"""The summary that is printed before the first step of a run."""
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from config.config import ModelConfig
+from config.config import Config, ModelConfig
 from src.dataset.batching.batch import Shape
+from src.training.assembly import TrainableNetwork
+from src.training.data import TrainingData
+from src.training.loop import planned_steps
 
 
 @dataclass(frozen=True)
 class StartSummary:
-    """All that is known when a training starts."""
+    """The facts about a run that are known before its first step."""
 
     task: str  # "pre-training" or "fine-tuning"
     device: str  # "CPU", "GPU 3"
     precision: str  # of the matrix products: "float32"
-    operators: str  # which form of them, and why
+    operators: str  # which ones, and why
     world_size: int
-    accumulate: int  # batches that each device gathers for one step
+    accumulate: int  # batches that each device accumulates for one step
     model: ModelConfig
-    sizes: Mapping[str, int]  # elements of each weight
+    sizes: Mapping[str, int]  # number of elements of each weight
     weights_from: str  # "new, seed 100", "PATH, ..." or "resumed from PATH, step 7"
     vocabulary_path: str
     train_paths: Sequence[str]
@@ -26,22 +29,46 @@ class StartSummary:
     valid_paths: Sequence[str]  # may be empty
     valid_examples: int
     shapes: Sequence[Shape]
-    padding: float  # share of all positions
+    padding: float  # as a share of all positions
     steps_per_epoch: int
     first_step: int
     total_steps: int
     folder: str
 
 
+def summarize(config: Config, trainable: TrainableNetwork, data: TrainingData, first_step: int, weights_from: str,
+              folder: str) -> StartSummary:
+    """Collect the facts about a run.
+
+    Args:
+        first_step: the number of steps already done, if the run is resumed.
+        weights_from: a description of where the weights come from.
+        folder: the run folder.
+    """
+    training, source, valid = config.training_config, data.source, data.valid_records
+    device = training.device_target
+    return StartSummary(
+        task="pre-training" if data.records.info.kind == "sentences" else "fine-tuning",
+        device=device if device == "CPU" else f"{device} {training.device_id}",
+        precision=config.model_config.compute_type, operators=trainable.operators, world_size=source.world_size,
+        accumulate=source.accumulate, model=config.model_config,
+        sizes={weight.name: weight.size for weight in trainable.network.trainable_params()},
+        weights_from=weights_from, vocabulary_path=data.records.vocabulary_path, train_paths=data.records.paths,
+        train_examples=len(data.records), valid_paths=valid.paths if valid else (),
+        valid_examples=len(valid) if valid else 0, shapes=source.plan.shapes, padding=source.padding(),
+        steps_per_epoch=source.steps_per_epoch, first_step=first_step + 1,
+        total_steps=planned_steps(config, source.steps_per_epoch), folder=folder)
+
+
 def start_text(summary: StartSummary) -> str:
-    """The summary in lines, each with its subject first."""
+    """Return the summary as lines that begin with their subject."""
     lines = {
         "task": f"{summary.task} on {_devices(summary)}, {summary.precision}",
         "operators": summary.operators,
         "model": _model(summary.model),
         "size": _size(summary.sizes),
         "weights": summary.weights_from,
-        "vocabulary": f"{summary.vocabulary_path}, {summary.model.vocab_size:,} symbols",
+        "vocabulary": f"{summary.vocabulary_path}, {summary.model.vocab_size:,} tokens",
         "training": f"{summary.train_examples:,} {_examples(summary)} of {_some(summary.train_paths)}",
         "validation": (f"{summary.valid_examples:,} {_examples(summary)} of {_some(summary.valid_paths)}"
                        if summary.valid_paths else "none (dataset_config.valid_dataset is empty)"),
@@ -53,7 +80,7 @@ def start_text(summary: StartSummary) -> str:
 
 
 def sizes_by_part(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Elements of the weights of each part of the network; a weight's name begins with that of its part."""
+    """Return the number of weights in each part of the network; the name of a weight begins with that of its part."""
     parts: Counter[str] = Counter()
     for name, size in sizes.items():
         parts[name.split(".", 1)[0]] += size
@@ -88,11 +115,11 @@ def _batches(summary: StartSummary) -> str:
 
 def _steps(summary: StartSummary) -> str:
     batches = summary.world_size * summary.accumulate
-    gathered = (f", each of {batches} batches ({summary.accumulate} on each of {summary.world_size} devices)"
+    per_step = (f", each of {batches} batches ({summary.accumulate} on each of {summary.world_size} devices)"
                 if batches > 1 else "")
     first = f", from step {summary.first_step:,} on" if summary.first_step > 1 else ""
     return (f"{summary.total_steps:,} ({summary.total_steps / summary.steps_per_epoch:.2f} epochs of "
-            f"{summary.steps_per_epoch:,}){first}{gathered}")
+            f"{summary.steps_per_epoch:,}){first}{per_step}")
 
 
 def _some(paths: Sequence[str]) -> str:

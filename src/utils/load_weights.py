@@ -1,4 +1,4 @@
-"""Weights in files: read `.safetensors`, averaged `.npz` and MindSpore's `.ckpt`, write the first two."""
+"""Files of weights: reads `.safetensors`, averaged `.npz` and MindSpore's `.ckpt`, writes the first two."""
 import json
 import os
 import zipfile
@@ -12,15 +12,14 @@ from src.common.files import atomic_output, require_file
 
 METADATA_ENTRY = "__metadata__"
 VOCABULARY_KEYS = {"file", "size", "fingerprint"}
-SHAPELESS_KEYS = ("num_attention_heads", "hidden_act")  # of model_config: they change the network, but no shape in it
 
 
 @dataclass
 class Weights:
-    """Named arrays and what is known of them.
+    """The content of a weights file: arrays by name, and metadata.
 
-    `metadata` of our own files holds `step`, `vocabulary` (file, size, fingerprint) and `config`; it is empty for a
-    `.ckpt`, which has no room for it.
+    In files of this program, `metadata` holds `step`, `vocabulary` (file, size, fingerprint) and `config`; it is empty
+    for a `.ckpt`, which cannot store it.
     """
 
     path: str
@@ -29,47 +28,47 @@ class Weights:
 
 
 def load_weights(path: str) -> Weights:
-    """Read a weights file by its ending.
+    """Read a weights file; its ending says which format it has.
 
     Raises:
-        MassError: missing, damaged or not a weights file.
-        UsageError: an ending that is none of the three.
+        MassError: the file is missing, damaged or not a weights file.
+        UsageError: the name has none of the three endings.
     """
     return READERS[_ending(path)](path)
 
 
 def read_metadata(path: str) -> dict[str, Any]:
-    """The metadata of a weights file, without its arrays; empty for a `.ckpt`.
+    """Read the metadata of a weights file without its arrays; empty for a `.ckpt`.
 
     Raises:
-        MassError: missing, damaged or not a weights file.
-        UsageError: an ending that is none of the three.
+        MassError: the file is missing, damaged or not a weights file.
+        UsageError: the name has none of the three endings.
     """
     reader = METADATA_READERS[_ending(path)]
     return reader(path) if reader else {}
 
 
-def vocabulary_path(path: str, metadata: dict[str, Any]) -> str | None:
-    """Where the vocabulary of a weights file should stand; None if its metadata names none."""
+def stored_vocabulary_path(path: str, metadata: dict[str, Any]) -> str | None:
+    """Return the path of the vocabulary that a weights file names; None if its metadata names none."""
     vocabulary = metadata.get("vocabulary")
     return os.path.join(os.path.dirname(path), vocabulary["file"]) if vocabulary else None
 
 
 def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-    """Write `.safetensors` or `.npz`, whole or not at all."""
+    """Write a `.safetensors` or `.npz` file, completely or not at all."""
     with atomic_output(path) as temporary:
         if path.endswith(".npz"):
             np.savez(temporary, **arrays, **{METADATA_ENTRY: np.array(json.dumps(metadata))})
         else:
             from safetensors.numpy import save_file
 
-            # Not np.ascontiguousarray, which makes vectors of scalars.
+            # np.ascontiguousarray would turn scalars into vectors.
             save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary,
                       metadata={METADATA_ENTRY: json.dumps(metadata)})
 
 
 def _ending(path: str) -> str:
-    """The ending of a weights file that exists, one of READERS."""
+    """Return the ending of a weights file that exists, one of READERS."""
     require_file(path, "checkpoint")
     ending = os.path.splitext(path)[1]
     if ending not in READERS:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.checkpoints.average import average_weights, best, find_checkpoints, newest
+from src.checkpoints.average import average_weights, best, find_candidates, newest
 from src.common.errors import MassError, UsageError
 from src.utils.load_weights import load_weights, save_weights
 from tests.helpers.scripts import run_script
@@ -44,7 +44,7 @@ class TestChoice:
         for other in ("best.safetensors", "latest.safetensors", "model.npz", "ckpt-1000.state.safetensors",
                       "ckpt-1000.state.json", "ckpt-1000.safetensors.tmp", "loss_curve.png"):
             (tmp_path / other).write_bytes(b"")
-        found = find_checkpoints(folder)
+        found = find_candidates(folder)
         assert [os.path.basename(candidate.path) for candidate in found] == [
             "ckpt-20.safetensors", "ckpt-300.safetensors", "ckpt-1000.safetensors"]
         assert [candidate.ppl for candidate in found] == [9.5, None, 8.0]
@@ -52,7 +52,7 @@ class TestChoice:
     def test_without_metrics(self, tmp_path):
         folder = make_run(tmp_path, {1: None, 2: None})
         (tmp_path / "metrics.jsonl").unlink()
-        candidates = find_checkpoints(folder)
+        candidates = find_candidates(folder)
         assert steps(newest(candidates, 1)) == [2]
         with pytest.raises(MassError, match="asked for 1, but there are only 0 checkpoints with a validation"):
             best(candidates, 1)
@@ -78,33 +78,33 @@ class TestChoice:
         folder = make_run(tmp_path, {1: 5.0, 2: None})
         with open(tmp_path / "metrics.jsonl", "a") as stream:
             stream.write(json.dumps({"event": "valid", "step": 2, "nll": None, "ppl": None, "seconds": 3}) + "\n")
-        assert [candidate.ppl for candidate in find_checkpoints(folder)] == [5.0, None]
+        assert [candidate.ppl for candidate in find_candidates(folder)] == [5.0, None]
 
     @pytest.mark.parametrize("count", [0, -1])
     def test_none(self, tmp_path, count):
         for choose in (newest, best):
             with pytest.raises(UsageError, match="at least 1"):
-                choose(find_checkpoints(make_run(tmp_path, {1: 2.0})), count)
+                choose(find_candidates(make_run(tmp_path, {1: 2.0})), count)
 
     def test_several_runs_in_one_folder(self, tmp_path):
         make_run(tmp_path, {1: None}, prefix="small")
         with pytest.raises(MassError, match="more than one run.*ckpt-5.*input_files|more than one run.*small-1"):
-            find_checkpoints(make_run(tmp_path, {5: None}))
+            find_candidates(make_run(tmp_path, {5: None}))
 
     def test_one_step_in_two_files(self, tmp_path):
         folder = make_run(tmp_path, {1: None, 2: None})
         save_weights(str(tmp_path / "ckpt-2.npz"), arrays(2, a=(3, 4), b=(5,)), {})
         with pytest.raises(MassError, match=r"ckpt-2\.npz"):
-            find_checkpoints(folder)
+            find_candidates(folder)
 
     def test_an_empty_folder(self, tmp_path):
         with pytest.raises(MassError, match="holds no checkpoint"):
-            find_checkpoints(str(tmp_path))
+            find_candidates(str(tmp_path))
 
 
 class TestMean:
     def test_is_that_of_what_was_read(self, tmp_path):
-        paths = [candidate.path for candidate in find_checkpoints(make_run(tmp_path, dict.fromkeys(range(4))))]
+        paths = [candidate.path for candidate in find_candidates(make_run(tmp_path, dict.fromkeys(range(4))))]
         output = str(tmp_path / "mean" / "model.npz")
         average_weights(paths, output)
         mean = load_weights(output)
@@ -162,7 +162,7 @@ class TestRefusal:
         (arrays(1, a=(3, 4)), {}, "lacks b"),
         (arrays(1, a=(3, 4), b=(5,), c=(1,)), {}, "lacks c"),
         (arrays(1, a=(3, 4), b=(6,)), {}, r"\[5\].*\[6\]"),
-        (arrays(1, a=(3, 4), b=(5,)), {"vocabulary": {**VOCABULARY, "fingerprint": "cd" * 32}}, "vocabularies"),
+        (arrays(1, a=(3, 4), b=(5,)), {"vocabulary": {**VOCABULARY, "fingerprint": "cd" * 32}}, "different vocab"),
         (arrays(1, a=(3, 4), b=(5,)), {"config": {"model_config": {"num_attention_heads": 4}}}, "heads is 2 .* 4 "),
         (arrays(1, a=(3, 4), b=(5,)), {"config": {"model_config": {"hidden_act": "gelu"}}}, "hidden_act"),
         ({"a": np.full((3, 4), np.nan), "b": np.ones(5)}, {}, "two.npz.*not finite"),
@@ -178,7 +178,7 @@ class TestRefusal:
         assert not (tmp_path / "mean.npz").exists()
 
     def test_a_file_given_twice_or_as_output_too(self, tmp_path):
-        paths = [candidate.path for candidate in find_checkpoints(make_run(tmp_path, {1: None, 2: None}))]
+        paths = [candidate.path for candidate in find_candidates(make_run(tmp_path, {1: None, 2: None}))]
         with pytest.raises(UsageError, match="twice"):
             average_weights([*paths, os.path.relpath(paths[0])], str(tmp_path / "mean.npz"))
         average_weights(paths, str(tmp_path / "mean.npz"))

@@ -52,7 +52,7 @@ def test_stopped_killed_and_damaged_the_run_comes_to_the_same_end(place):
     wait_for_step(run, 40)
     process.send_signal(signal.SIGTERM)
     printed = finish(process, 128 + signal.SIGTERM)
-    assert "holds no checkpoint yet: a new run begins" in printed and "go on with --resume" in printed
+    assert "holds no checkpoint yet: a new run begins" in printed and "continue with --resume" in printed
     stopped = newest(run)
     assert stopped >= 40 and f"stopped after {stopped} steps" in printed
 
@@ -66,7 +66,7 @@ def test_stopped_killed_and_damaged_the_run_comes_to_the_same_end(place):
     damaged = run / f"ckpt-{killed}.state.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-100])
     printed = finish(start(place, "parts", "--resume"))
-    assert f"ckpt-{killed} is passed over" in printed and damaged.name in printed
+    assert f"ckpt-{killed} is skipped" in printed and damaged.name in printed
     assert (run / "set_aside" / damaged.name).exists()
 
     assert events_of(run) == events_of(whole)
@@ -87,7 +87,7 @@ def events_of_whole_lines(folder):
 # -- folders; these runs are at their end already, so that nothing is compiled ---------------------------------------
 
 
-def going_on(place, folder, resume=None, **changes):
+def resume_run(place, folder, resume=None, **changes):
     """train() in a folder, with some nodes of the configuration changed."""
     from src.training.trainer import train
 
@@ -98,39 +98,39 @@ def going_on(place, folder, resume=None, **changes):
 
 def test_a_finished_run_is_left_as_it_is(place):
     before = events_of(place / "whole")
-    result = going_on(place, place / "whole", resume="")
+    result = resume_run(place, place / "whole", resume="")
     assert result.steps == STEPS and result.checkpoint.endswith(f"ckpt-{STEPS}.safetensors")
     assert events_of(place / "whole") == before
     with pytest.raises(UsageError, match="earlier run.*--resume"):
-        going_on(place, place / "whole")
+        resume_run(place, place / "whole")
 
 
 def test_weights_to_start_from_are_not_read_by_a_run_that_is_resumed(place, capsys):
-    going_on(place, place / "whole", resume="", checkpoint_options={"existed_ckpt": "none.safetensors"})
+    resume_run(place, place / "whole", resume="", checkpoint_options={"existed_ckpt": "none.safetensors"})
     assert "existed_ckpt 'none.safetensors' is not read" in capsys.readouterr().out
 
 
 def test_another_model_is_refused_by_name(place):
     with pytest.raises(UsageError, match="model_config.hidden_size was 8 and is 16.*existed_ckpt"):
-        going_on(place, place / "whole", resume="", model_config={"hidden_size": 16})
-    with pytest.raises(UsageError, match="batches a step .* was 1 and is 2"):
-        going_on(place, place / "whole", resume="", dataset_config={"accumulate_batches": 2})
+        resume_run(place, place / "whole", resume="", model_config={"hidden_size": 16})
+    with pytest.raises(UsageError, match="batches per step .* was 1 and is 2"):
+        resume_run(place, place / "whole", resume="", dataset_config={"accumulate_batches": 2})
 
 
 def test_going_back_sets_later_checkpoints_aside(place, tmp_path):
     run = tmp_path / "back"
     shutil.copytree(place / "whole", run)
     earlier = newest(run, -2)
-    result = going_on(place, run, resume=str(run / f"ckpt-{earlier}.safetensors"),
+    result = resume_run(place, run, resume=str(run / f"ckpt-{earlier}.safetensors"),
                       training_config={"max_steps": earlier})
     assert result.steps == newest(run) == earlier and newest(run / "set_aside") == STEPS
     assert max(event["step"] for event in events_of(run)) == earlier
     assert load_weights(str(run / "latest.safetensors")).metadata["step"] == earlier
 
 
-def test_a_checkpoint_of_another_folder_is_gone_on_with_in_the_run_folder(place, tmp_path):
-    result = going_on(place, tmp_path / "new", resume=str(place / "whole"))
+def test_a_checkpoint_of_another_folder_is_resumed_in_the_run_folder(place, tmp_path):
+    result = resume_run(place, tmp_path / "new", resume=str(place / "whole"))
     assert result.steps == STEPS
     assert events_of(tmp_path / "new") == events_of(place / "whole")  # so that the curves are whole
     with pytest.raises(UsageError, match="earlier run"):
-        going_on(place, tmp_path / "new", resume=str(place / "whole"))
+        resume_run(place, tmp_path / "new", resume=str(place / "whole"))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: the first is a wish, a later one an order, also while the program is deep in compiled code."""
+"""SIGTERM and Ctrl-C: the first requests to stop, a later one ends the process, even in compiled code."""
 import os
 import signal
 import subprocess
@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from src.runtime.signals import SAME_WISH, StopSignals
+from src.runtime.signals import SAME_REQUEST, StopSignals
 from tests.helpers.paths import ROOT
 
-# Stands for MindSpore: compiled code that lets other threads run, but no signal handler.
+# Acts like MindSpore: compiled code during which other threads run, but no signal handler.
 BUSY = """
 import hashlib, sys, threading
 from src.runtime.signals import StopSignals
@@ -21,7 +21,7 @@ with StopSignals(*map(float, sys.argv[1:])):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_is_noted_and_the_handlers_come_back(number):
+def test_the_first_signal_is_recorded_and_the_handlers_are_restored(number):
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     with StopSignals() as signals:
         assert signals.received is None
@@ -30,7 +30,7 @@ def test_the_first_signal_is_noted_and_the_handlers_come_back(number):
     assert {each: signal.getsignal(each) for each in before} == before
 
 
-def test_what_was_ignored_stays_ignored():
+def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
     try:
         with StopSignals() as signals:
@@ -52,7 +52,7 @@ def busy(*arguments: str) -> subprocess.Popen:
 def test_a_later_signal_ends_a_process_in_compiled_code(second, code):
     process = busy()
     process.send_signal(signal.SIGTERM)
-    time.sleep(SAME_WISH + 0.5)
+    time.sleep(SAME_REQUEST + 0.5)
     assert process.poll() is None
     process.send_signal(second)
     assert process.wait(timeout=60) == code
@@ -69,7 +69,7 @@ def test_a_signal_sent_to_the_launcher_and_to_each_process_counts_once():
     process.wait()
 
 
-def test_after_the_grace_one_signal_is_enough_for_a_rank_that_waits_in_vain():
+def test_after_the_grace_period_one_signal_ends_a_rank_that_waits_for_a_dead_one():
     process = busy("0.5")
     process.send_signal(signal.SIGTERM)
     try:

@@ -84,7 +84,7 @@ def test_validation_data_of_another_vocabulary(tmp_path, data):
 def test_sizes_that_do_not_fit_the_data(tmp_path, data):
     dataset = {"fine_tune_dataset": data["pairs"]}
     message = refused_training(tmp_path, UsageError, dataset, model_config={**TINY, "vocab_size": 100})
-    assert "vocab_size is 100" in message and "9 symbols" in message
+    assert "vocab_size is 100" in message and "9 tokens" in message
     message = refused_training(tmp_path, UsageError, dataset, model_config={**TINY, "seq_length": 4})
     assert "seq_length is 4" in message and "5 symbols" in message
 

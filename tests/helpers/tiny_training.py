@@ -1,4 +1,4 @@
-"""What the tests of training share: tiny records, and a configuration that trains on them in milliseconds a step."""
+"""Tiny records, a configuration that trains on them in milliseconds per step, and runs that share a compiled step."""
 import json
 from pathlib import Path
 
@@ -7,20 +7,15 @@ from mindspore import Tensor
 
 from config.config import Config
 from config.loading import config_from_dict
-from src.checkpoints.load import load_into
-from src.checkpoints.resume import find_resumed, load_optimizer
-from src.checkpoints.write import Checkpoints
-from src.dataset.batching.assembly import with_vocabulary_size
+from src.checkpoints.compatibility import with_vocabulary_of
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records.record_set import load_records, write_records
 from src.runtime.device import set_up_device
 from src.runtime.distributed import Ranks
-from src.training.data import identify, training_source, validation_source
-from src.training.loop import TrainingData, TrainingLoop, TrainingResult, planned_steps
-from src.training.optimizer import make_optimizer, optimizer_state
-from src.training.train_step import TrainStep
-from src.transformer.operators.mindspore_operators import MindSporeOperators
-from src.transformer.transformer_for_train import TransformerForTrain
+from src.training.assembly import assemble_network, run_training
+from src.training.data import load_training_data
+from src.training.loop import TrainingResult
+from src.training.start import choose_resume_point, load_start, prepare_folder
 from src.utils.dictionary import Dictionary
 from src.utils.loss_monitor import LossMonitor
 
@@ -31,7 +26,7 @@ MODEL = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attenti
 
 
 def write_pairs(folder: Path, name: str, count: int, words: str = WORDS, seed: int = 0) -> str:
-    """Records of `count` pairs of random words; returns their path."""
+    """Write records of `count` pairs of random words and return their path."""
     generator = np.random.default_rng(seed)
     texts = []
     for side in ("source", "target"):
@@ -45,12 +40,12 @@ def write_pairs(folder: Path, name: str, count: int, words: str = WORDS, seed: i
 
 
 def training_config(train: str, valid: str = "", **changes: dict) -> Config:
-    """A configuration; `changes` name nodes and what is different in them."""
+    """Return a configuration; `changes` are keys by node that differ from the usual ones."""
     return config_from_dict(training_nodes(train, valid, **changes))
 
 
 def training_nodes(train: str, valid: str = "", **changes: dict) -> dict:
-    """The same as plain dictionaries, as a configuration file holds them."""
+    """Return the same as dictionaries, as in a configuration file."""
     nodes = {
         "dataset_config": {"epochs": 1000, "batch_size": 4, "pack_sentences": False, "num_buckets": 1,
                            "fine_tune_dataset": train, "valid_dataset": valid},
@@ -66,7 +61,7 @@ def training_nodes(train: str, valid: str = "", **changes: dict) -> dict:
 
 
 def events_of(folder: Path) -> list[dict]:
-    """The entries of metrics.jsonl, without what is about time."""
+    """Return the entries of metrics.jsonl without those figures that depend on time."""
     events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in event.items() if key not in ("seconds", "tokens_per_second")}
             for event in events]
@@ -77,48 +72,33 @@ def losses_of(folder: Path) -> list[float]:
 
 
 class Workbench:
-    """A network and its training step, compiled once, for many short runs; what train() puts together, without it."""
+    """A network and its training step, compiled once, for many short runs."""
 
     def __init__(self, train: str, valid: str = "", **changes: dict):
         self._paths, self._changes = (train, valid), changes
         self.records = load_records(train)
-        self._valid = load_records(valid) if valid else None
-        config = with_vocabulary_size(training_config(train, valid, **changes), self.records)
+        config = with_vocabulary_of(training_config(train, valid, **changes), self.records)
         set_up_device(config)
-        operators = MindSporeOperators(config.model_config.compute_type)
-        self.network = TransformerForTrain(config.model_config, operators)
-        optimizer = make_optimizer(config.learn_rate_config, self.network.trainable_params())
-        self.memory = optimizer_state(optimizer, self.network)
-        self._step = TrainStep(self.network, optimizer, config.learn_rate_config.clip_norm, Ranks(), operators)
-        self._start = [(entry, entry.asnumpy().copy()) for entry in (*self.network.get_parameters(), *self.memory)]
+        self._trainable = assemble_network(config, Ranks())
+        self.network = self._trainable.network
+        parameters = (*self.network.get_parameters(), *self._trainable.optimizer_state)
+        self._start = [(parameter, parameter.asnumpy().copy()) for parameter in parameters]
 
     def run(self, folder: Path, resume: bool = False, monitor: type[LossMonitor] = LossMonitor,
             **changes: dict) -> TrainingResult:
-        """Train in `folder` from the beginning, or from its newest checkpoint; `changes` leave the network as it is."""
+        """Train in `folder` from the beginning, or from its newest checkpoint; `changes` must not be of the network."""
         nodes = {**self._changes, **{node: {**self._changes.get(node, {}), **keys} for node, keys in changes.items()}}
-        config = with_vocabulary_size(training_config(*self._paths, **nodes), self.records)
-        ranks, vocabulary = Ranks(), self.records.info.vocabulary
-        source = training_source(self.records, config, ranks)
-        valid_source = validation_source(self._valid, config, ranks, source.plan.shapes)
-        data = TrainingData(source, valid_source, None, identify("pairs", source, valid_source), vocabulary,
-                            self.records.vocabulary_path)
-        checkpoints = Checkpoints(str(folder), config, vocabulary, self.records.vocabulary_path)
-        state, path = None, ""
-        self.reset()
-        if resume:
-            resumed = find_resumed("", str(folder), config.checkpoint_options.ckpt_prefix)
-            state, path = resumed.state, resumed.files.weights
-            load_into(self.network, path, config.model_config, vocabulary, self.records.vocabulary_path)
-            load_optimizer(resumed.files, self.memory)
-        told = monitor(str(folder), config.training_config.log_steps, planned_steps(config, source.steps_per_epoch),
-                       resumed_step=state.step if state else 0, unreported=state.unreported if state else None)
-        try:
-            return TrainingLoop(config, self._step, data, checkpoints, told, ranks, state, path).run()
-        finally:
-            told.close()
+        config = with_vocabulary_of(training_config(*self._paths, **nodes), self.records)
+        ranks = Ranks()
+        data = load_training_data(config, ranks)
+        resumed = choose_resume_point("" if resume else None, str(folder), config, ranks)
+        self._reset()
+        load_start(config, self._trainable, resumed, data.records, ranks)
+        writer = prepare_folder(str(folder), config, data.records, None, resumed)
+        return run_training(config, self._trainable, data, writer, str(folder), ranks, resumed, monitor)
 
-    def reset(self) -> None:
-        """Weights and optimizer as they were at the start."""
-        self._step.clear()
+    def _reset(self) -> None:
+        """Set weights and optimizer state to what they were at the start."""
+        self._trainable.step.clear()
         for parameter, value in self._start:
             parameter.set_data(Tensor(value))

@@ -1,4 +1,4 @@
-"""One large batch in parts: gathered one after the other (accumulation), or on several ranks through msrun."""
+"""One large batch in parts: accumulated one after the other, or on several ranks started by msrun."""
 import json
 import os
 import socket
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
+from src.checkpoints.compatibility import VocabularyUse, with_vocabulary_of
 from src.checkpoints.load import load_into
-from src.dataset.batching.assembly import with_vocabulary_size
 from src.dataset.records.record_set import load_records
-from src.runtime.distributed import Ranks, _groups
+from src.runtime.distributed import MAX_MESSAGE, Ranks, plan_messages
 from src.training.validation import RougeSample
 from src.utils.load_weights import load_weights
 from tests.helpers.paths import ROOT
@@ -22,8 +22,8 @@ from tests.helpers.tiny_training import Workbench, events_of, training_config, t
 # Not Adam: it makes steps of full size from gradients that are nothing but rounding, as those of the keys' biases are.
 SETTINGS = {"training_config": {"max_steps": 6, "valid_steps": 3}, "checkpoint_options": {"save_ckpt_steps": 6},
             "learn_rate_config": {"optimizer": "momentum", "lr": 0.3, "warmup_steps": 2}}
-# What has learnt nothing yet must at least say something, or its ROUGE is 0.
-LONG_ANSWERS = {"model_config": {"min_decode_length": 6}}
+# An untrained network must generate some words, or its ROUGE is 0.
+LONG_PREDICTIONS = {"model_config": {"min_decode_length": 6}}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def whole(records, tmp_path_factory):
 def two_ranks(records, tmp_path_factory):
     """The folder of a run of two processes whose batches hold 4 pairs each; and what msrun printed."""
     place = tmp_path_factory.mktemp("ranks")
-    nodes = training_nodes(*records, **SETTINGS, **LONG_ANSWERS)
+    nodes = training_nodes(*records, **SETTINGS, **LONG_PREDICTIONS)
     nodes["training_config"]["valid_rouge_sentences"] = 5  # an odd number: one rank has more of them
     (place / "config.json").write_text(json.dumps(nodes))
     # The folder of this Python first on the path: msrun calls plain `python`.
@@ -91,10 +91,9 @@ def test_rouge_of_two_ranks_is_that_of_one(two_ranks, records):
     folder, _ = two_ranks
     valid = load_records(records[1])
     bench = Workbench(*records, **SETTINGS)
-    sample = {"training_config": {"valid_rouge_sentences": 5}, **LONG_ANSWERS}
-    config = with_vocabulary_size(training_config(*records, **sample), valid)
-    load_into(bench.network, str(folder / "latest.safetensors"), config.model_config, valid.info.vocabulary,
-              valid.vocabulary_path)
+    sample = {"training_config": {"valid_rouge_sentences": 5}, **LONG_PREDICTIONS}
+    config = with_vocabulary_of(training_config(*records, **sample), valid)
+    load_into(bench.network, str(folder / "latest.safetensors"), config.model_config, VocabularyUse.of_records(valid))
     [*_, last] = [event for event in events_of(folder) if event["event"] == "valid"]
     assert last["step"] == 6
     scores = RougeSample(bench.network, valid, config, Ranks()).measure()
@@ -103,7 +102,7 @@ def test_rouge_of_two_ranks_is_that_of_one(two_ranks, records):
         assert last[name] == pytest.approx(score), name
 
 
-def test_only_the_main_rank_tells_and_writes(two_ranks):
+def test_only_the_main_rank_reports_and_writes(two_ranks):
     folder, logs = two_ranks
     assert "step 6/6: loss" in logs["worker_0.log"] and "done after 6 steps" in logs["worker_0.log"]
     assert "step" not in logs["worker_1.log"] and "done" not in logs["worker_1.log"]
@@ -111,7 +110,7 @@ def test_only_the_main_rank_tells_and_writes(two_ranks):
     assert json.loads((folder / "ckpt-6.state.json").read_text())["data"]["batches_per_step"] == 2
 
 
-# -- what ranks tell each other, with threads in the place of processes ----------------------------------------------
+# -- communication between ranks, with threads in place of processes -------------------------------------------------
 
 
 def on_ranks(world_size, work):
@@ -140,20 +139,20 @@ def on_ranks(world_size, work):
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_sums_are_exact_though_the_messages_are_float32(world_size):
     own = [[2**40 + rank, 0.1 * (rank + 1), -1e-30, 3.0] for rank in range(world_size)]
-    results = on_ranks(world_size, lambda ranks: ranks.sums(own[ranks.rank]))
+    results = on_ranks(world_size, lambda ranks: ranks.sum(own[ranks.rank]))
     assert all(result == results[0] for result in results)
     assert results[0] == pytest.approx(np.sum(own, axis=0).tolist(), rel=1e-13)
     assert results[0][0] == sum(values[0] for values in own)
 
 
 def test_a_sum_with_what_is_no_number_is_none():
-    results = on_ranks(2, lambda ranks: ranks.sums([float("nan") if ranks.main else 1.0, 2.0]))
+    results = on_ranks(2, lambda ranks: ranks.sum([float("nan") if ranks.main else 1.0, 2.0]))
     assert all(np.isnan(result[0]) and result[1] == 4.0 for result in results)
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", bytes(range(256)) * 5])
-def test_the_main_rank_tells_the_others(data):
-    assert on_ranks(3, lambda ranks: ranks.from_main(data if ranks.main else b"something else")) == [data] * 3
+def test_the_main_rank_broadcasts_data(data):
+    assert on_ranks(3, lambda ranks: ranks.broadcast(data if ranks.main else b"something else")) == [data] * 3
 
 
 def test_parameters_are_copied_from_the_main_rank():
@@ -161,7 +160,7 @@ def test_parameters_are_copied_from_the_main_rank():
         values = [np.full((2, 3), 0.1 + ranks.rank, np.float32), np.float32(7 - ranks.rank), np.array([9], np.int32)]
         values[1] = np.float32("nan") if ranks.rank == 1 else values[1]  # whatever stood there before
         parameters = [Parameter(Tensor(value), name=f"p{i}") for i, value in enumerate(values)]
-        ranks.copy_from_main(parameters)
+        ranks.broadcast_parameters(parameters)
         return [parameter.asnumpy() for parameter in parameters]
 
     main, *others = on_ranks(3, work)
@@ -171,11 +170,11 @@ def test_parameters_are_copied_from_the_main_rank():
     assert (main[0] == np.float32(0.1)).all()
 
 
-def test_messages_hold_all_parameters_end_to_end():
-    sizes = [3, 5, 2**24 - 8, 1, 2**25, 4, 4]
-    groups = _groups(sizes)
-    assert [number for group in groups for number, _, _ in group] == list(range(len(sizes)))
-    for group in groups:
-        assert [start for _, start, _ in group] == np.cumsum([0, *(size for _, _, size in group[:-1])]).tolist()
-        assert len(group) == 1 or sum(size for _, _, size in group) <= 2**24
-    assert [len(group) for group in groups] == [3, 1, 1, 2]
+def test_messages_hold_all_parameters_without_gaps():
+    sizes = [3, 5, MAX_MESSAGE - 8, 1, 2 * MAX_MESSAGE, 4, 4]
+    messages = plan_messages(sizes)
+    assert [number for message in messages for number, _, _ in message] == list(range(len(sizes)))
+    for message in messages:
+        assert [start for _, start, _ in message] == np.cumsum([0, *(size for _, _, size in message[:-1])]).tolist()
+        assert len(message) == 1 or sum(size for _, _, size in message) <= MAX_MESSAGE
+    assert [len(message) for message in messages] == [3, 1, 1, 2]

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: complete or none, the newest kept, damage noticed, the right one resumed."""
+"""Checkpoints on disk: written completely or not at all, damage detected, the right one resumed."""
 import dataclasses
 import os
 
@@ -8,15 +8,11 @@ from mindspore import Parameter, Tensor, nn
 
 from config.config import CheckpointOptions, Config
 from src.checkpoints import write as module
-from src.checkpoints.resume import Resumed, find_resumed, load_optimizer, require_same_run
-from src.checkpoints.write import (
-    CheckpointFiles,
-    Checkpoints,
-    checkpoints_of,
-    link_or_copy,
-    require_no_run,
-    set_aside,
-)
+from src.checkpoints.compatibility import require_same_run
+from src.checkpoints.files import CheckpointFiles, list_checkpoints, require_no_run
+from src.checkpoints.load import load_optimizer_state
+from src.checkpoints.resume import find_resume_point, read_training_state
+from src.checkpoints.write import CheckpointWriter, link_or_copy, set_aside
 from src.common.errors import MassError, UsageError
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights
@@ -41,20 +37,20 @@ class Run:
         options = CheckpointOptions(keep_ckpt_max=keep, ckpt_prefix=prefix)
         self.config = dataclasses.replace(Config(), checkpoint_options=options)
         self.info = {"file": "v.bin", "size": 6, "fingerprint": vocabulary.fingerprint}
-        self.checkpoints = Checkpoints(self.folder, self.config, self.info, str(folder / "v.bin"))
+        self.writer = CheckpointWriter(self.folder, self.config, self.info, str(folder / "v.bin"))
         self.network = Weights()
-        self.memory = [Parameter(Tensor(np.zeros((3, 2), np.float32)), name="moment"),
+        self.optimizer_state = [Parameter(Tensor(np.zeros((3, 2), np.float32)), name="moment"),
                        Parameter(Tensor(np.float32(0)), name="power"),
                        Parameter(Tensor(np.zeros(1, np.int32)), name="count")]
 
     def save(self, step, best=False):
         self.set(step)
         if best:
-            self.checkpoints.save_best(self.network, step)
-        return self.checkpoints.save(self.network, self.memory, dataclasses.replace(STATE, step=step))
+            self.writer.save_best(self.network, step)
+        return self.writer.save(self.network, self.optimizer_state, dataclasses.replace(STATE, step=step))
 
     def set(self, step):
-        for parameter in (self.network.matrix, *self.memory):
+        for parameter in (self.network.matrix, *self.optimizer_state):
             parameter.set_data(Tensor(np.full(parameter.shape, step), parameter.dtype))
 
     def path(self, name):
@@ -64,7 +60,7 @@ class Run:
         return load_weights(self.path(name)).arrays["matrix"][0, 0]
 
     def resumed(self, where=""):
-        return find_resumed(where, self.folder, self.config.checkpoint_options.ckpt_prefix)
+        return find_resume_point(where, self.folder, self.config.checkpoint_options.ckpt_prefix)
 
 
 @pytest.fixture
@@ -81,7 +77,7 @@ def damage(path):
         stream.write(bytes([byte[0] ^ 1]))
 
 
-def cut(path):
+def truncate(path):
     os.truncate(path, os.path.getsize(path) - 2)
 
 
@@ -91,8 +87,8 @@ def test_weights_state_and_optimizer_come_back(run):
     assert resumed.state == dataclasses.replace(STATE, step=5)
     assert resumed.files.weights == run.path("ckpt-5.safetensors")
     run.set(9)
-    load_optimizer(resumed.files, run.memory)
-    for parameter in run.memory:
+    load_optimizer_state(resumed.files.optimizer_state, run.optimizer_state)
+    for parameter in run.optimizer_state:
         assert (parameter.asnumpy() == 5).all() and parameter.asnumpy().shape == tuple(parameter.shape)
     weights = load_weights(resumed.files.weights)
     assert weights.arrays.keys() == {"matrix"} and weights.metadata["step"] == 5
@@ -102,13 +98,13 @@ def test_weights_state_and_optimizer_come_back(run):
 def test_optimizer_of_another_kind_is_refused(run):
     run.save(5)
     with pytest.raises(MassError, match="count has shape"):
-        load_optimizer(run.resumed().files, run.memory[:2])
+        load_optimizer_state(run.resumed().files.optimizer_state, run.optimizer_state[:2])
 
 
 def test_the_newest_are_kept_beside_best_and_latest(run):
     for step in (2, 4, 10, 20):
         run.save(step, best=step == 4)
-    assert [files.step for files in checkpoints_of(run.folder, "ckpt")] == [4, 10, 20]
+    assert [files.step for files in list_checkpoints(run.folder, "ckpt")] == [4, 10, 20]
     assert (run.step_in("best.safetensors"), run.step_in("latest.safetensors")) == (4, 20)
     for step in (30, 40, 50):
         run.save(step)
@@ -154,16 +150,16 @@ def test_a_run_killed_while_it_saves_leaves_the_checkpoint_before(run, monkeypat
     assert run.resumed().state.step == 5 and run.step_in("latest.safetensors") == 5
 
 
-@pytest.mark.parametrize("harm", [damage, cut, os.remove])
+@pytest.mark.parametrize("harm", [damage, truncate, os.remove])
 @pytest.mark.parametrize("ending", [".safetensors", ".state.safetensors", ".state.json"])
-def test_a_damaged_newest_is_reported_and_the_one_before_is_used(run, capsys, ending, harm):
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(run, capsys, ending, harm):
     for step in (5, 6):
         run.save(step)
     harm(run.path(f"ckpt-6{ending}"))
     assert run.resumed().state.step == 5
     reported = capsys.readouterr().out
-    if (ending, harm) != (".state.json", os.remove):  # that is how a checkpoint looks that was never completed
-        assert "warning: checkpoint ckpt-6 is passed over" in reported and f"ckpt-6{ending}" in reported
+    if (ending, harm) != (".state.json", os.remove):  # which looks like a checkpoint that was not completed
+        assert "warning: checkpoint ckpt-6 is skipped" in reported and f"ckpt-6{ending}" in reported
 
 
 def test_if_all_are_damaged_no_new_run_begins_over_them(run):
@@ -200,7 +196,7 @@ def test_there_is_nothing_to_resume(run, tmp_path):
     run.save(5, best=True)
     for ending in (".state.json", ".state.safetensors", ".safetensors"):
         os.remove(run.path(f"ckpt-5{ending}"))
-    with pytest.raises(UsageError, match="weights without a state.*existed_ckpt"):
+    with pytest.raises(UsageError, match="weights without a training state.*existed_ckpt"):
         run.resumed(run.path("best.safetensors"))
 
 
@@ -211,19 +207,19 @@ def test_steps_are_numbers_and_other_files_are_left_alone(tmp_path):
         open(run.path(name), "w").close()
     for step in (9, 10):
         run.save(step)
-    assert [files.step for files in checkpoints_of(run.folder, "my-run.1")] == [10]
+    assert [files.step for files in list_checkpoints(run.folder, "my-run.1")] == [10]
     assert all(os.path.exists(run.path(name)) for name in others)
 
 
 def test_checkpoints_of_later_steps_are_set_aside(run):
     for step in (5, 6, 7):
         run.save(step)
-    set_aside([files for files in checkpoints_of(run.folder, "ckpt") if files.step > 5])
+    set_aside([files for files in list_checkpoints(run.folder, "ckpt") if files.step > 5])
     assert run.resumed().state.step == 5
-    assert CheckpointFiles(os.path.join(run.folder, "set_aside", "ckpt-7")).read_state().step == 7
+    assert read_training_state(CheckpointFiles(os.path.join(run.folder, "set_aside", "ckpt-7"))).step == 7
 
 
-def test_a_folder_with_a_run_is_refused_with_a_word_on_resuming(run):
+def test_a_folder_with_a_run_is_refused_and_the_error_mentions_resuming(run):
     require_no_run(run.folder)
     open(run.path("metrics.jsonl"), "w").close()
     with pytest.raises(UsageError, match="earlier run.*--resume"):
@@ -239,7 +235,7 @@ def changed(node, **keys):
     return dataclasses.replace(STATE.config, **{node: dataclasses.replace(getattr(STATE.config, node), **keys)})
 
 
-RESUMED = Resumed(CheckpointFiles("run/ckpt-17"), STATE)
+CHECKPOINT = "run/ckpt-17.safetensors"
 
 
 @pytest.mark.parametrize(("node", "keys"), [
@@ -251,7 +247,7 @@ RESUMED = Resumed(CheckpointFiles("run/ckpt-17"), STATE)
 ])
 def test_another_model_batch_or_optimizer_is_refused_by_name(node, keys):
     with pytest.raises(UsageError) as caught:
-        require_same_run(RESUMED, changed(node, **keys), STATE.data)
+        require_same_run(CHECKPOINT, STATE, changed(node, **keys), STATE.data)
     for name, value in keys.items():
         assert f"{node}.{name} was {getattr(getattr(STATE.config, node), name)!r} and is {value!r}" in str(caught.value)
 
@@ -264,16 +260,16 @@ def test_another_model_batch_or_optimizer_is_refused_by_name(node, keys):
                          "patience": 4, "native_kernels": "off"}),
 ])
 def test_what_does_not_matter_may_change(node, keys):
-    require_same_run(RESUMED, changed(node, **keys), STATE.data)
+    require_same_run(CHECKPOINT, STATE, changed(node, **keys), STATE.data)
 
 
 @pytest.mark.parametrize(("name", "value", "words"), [
-    ("kind", "sentences", "kind"), ("examples", 23, "training examples was 22 and is 23"), ("symbols", 171, "symbols"),
-    ("batches_per_step", 4, "accumulate_batches times devices"), ("steps_per_epoch", 8, "steps an epoch")])
+    ("kind", "sentences", "kind"), ("examples", 23, "training examples was 22 and is 23"), ("tokens", 171, "tokens"),
+    ("batches_per_step", 4, "accumulate_batches times devices"), ("steps_per_epoch", 8, "steps per epoch")])
 def test_other_data_are_refused(name, value, words):
     with pytest.raises(UsageError, match=words):
-        require_same_run(RESUMED, STATE.config, dataclasses.replace(STATE.data, **{name: value}))
+        require_same_run(CHECKPOINT, STATE, STATE.config, dataclasses.replace(STATE.data, **{name: value}))
 
 
 def test_other_validation_data_are_allowed():
-    require_same_run(RESUMED, STATE.config, dataclasses.replace(STATE.data, valid_examples=0, valid_symbols=0))
+    require_same_run(CHECKPOINT, STATE, STATE.config, dataclasses.replace(STATE.data, valid_examples=0, valid_tokens=0))

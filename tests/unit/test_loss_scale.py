@@ -1,14 +1,14 @@
-"""How the loss scale follows good and overflowing steps."""
+"""How steps with and without overflow change the loss scale."""
 import pytest
 
 from config.config import LossScaleConfig
 from src.common.errors import MassError
-from src.training.loss_scale import SMALLEST_SCALE, LossScale
+from src.training.loss_scale import SMALLEST_SCALE, make_loss_scale
 
 
 def test_dynamic_scale_rises_after_good_steps_in_a_row_and_falls_at_overflow():
-    scale = LossScale(LossScaleConfig(loss_scale_mode="dynamic", init_loss_scale=64.0, loss_scale_factor=4.0,
-                                      scale_window=3))
+    scale = make_loss_scale(LossScaleConfig(loss_scale_mode="dynamic", init_loss_scale=64.0, loss_scale_factor=4.0,
+                                            scale_window=3))
     course = []
     for step, event in enumerate("gggggg" "gg" "o" "gg" "o" "ggg"):
         scale.good() if event == "g" else scale.overflow(step)
@@ -17,7 +17,7 @@ def test_dynamic_scale_rises_after_good_steps_in_a_row_and_falls_at_overflow():
 
 
 def test_a_run_that_only_overflows_ends_with_an_error():
-    scale = LossScale(LossScaleConfig(loss_scale_mode="dynamic", init_loss_scale=65536.0))
+    scale = make_loss_scale(LossScaleConfig(loss_scale_mode="dynamic", init_loss_scale=65536.0))
     with pytest.raises(MassError, match=r"step \d+: .* not finite.*diverged.*learn_rate_config\.lr"):
         for step in range(1, 200):
             scale.overflow(step)
@@ -26,7 +26,7 @@ def test_a_run_that_only_overflows_ends_with_an_error():
 
 
 def test_static_scale_stays_and_does_not_suffer_overflow():
-    scale = LossScale(LossScaleConfig(loss_scale_mode="static", init_loss_scale=128.0, scale_window=2))
+    scale = make_loss_scale(LossScaleConfig(loss_scale_mode="static", init_loss_scale=128.0, scale_window=2))
     for _ in range(10):
         scale.good()
     assert scale.scale == 128.0

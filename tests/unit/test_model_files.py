@@ -53,7 +53,7 @@ def test_flags_come_before_what_stands_in_the_folder(folder, tmp_path):
     VOCABULARY.merge_dict(Dictionary.from_counts({"e": 1})).persistence(other)
     files = find_model(config, vocabulary=other)
     assert files.config.model_config.seq_length == 7 and files.config.model_config.vocab_size == 10
-    with pytest.raises(UsageError, match="vocab_size is 9.*10 symbols"):
+    with pytest.raises(UsageError, match="vocab_size is 9.*10 tokens"):
         find_model(checkpoint=str(folder), vocabulary=other)
 
 
@@ -177,7 +177,7 @@ def test_outputs_that_exist_are_not_replaced_unasked(tmp_path):
 
 def test_training_says_how_its_text_was_made(tmp_path):
     """As the configuration says, or else what stands beside the weights to start from."""
-    from src.training.data import text_processing
+    from src.training.data import find_run_text_processing
 
     (tmp_path / "codes").write_text("#version: 0.2\na t\n")
     vocabulary = Dictionary.from_counts({"c@@": 1, "at": 1})
@@ -185,7 +185,7 @@ def test_training_says_how_its_text_was_made(tmp_path):
     records = types.SimpleNamespace(vocabulary_path=str(tmp_path / "words.bin"))
 
     def said(existed="", **data):
-        return text_processing(config_from_dict({"dataset_config": data}), records, existed)
+        return find_run_text_processing(config_from_dict({"dataset_config": data}), records, existed)
 
     codes = str(tmp_path / "codes")
     assert said() is None

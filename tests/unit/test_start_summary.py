@@ -1,4 +1,4 @@
-"""What a training tells before its first step."""
+"""The summary before the first step of a run."""
 import dataclasses
 
 import pytest
@@ -19,39 +19,39 @@ SUMMARY = StartSummary(
 
 
 def lines(**changes):
-    """The lines of the summary by their subjects."""
+    """Return the lines of the summary by subject."""
     text = start_text(dataclasses.replace(SUMMARY, **changes))
     return {subject: rest.strip() for subject, rest in (line.split(maxsplit=1) for line in text.splitlines())}
 
 
-def test_everything_a_user_checks_before_leaving_it_alone_is_there():
-    told = lines()
-    assert told["task"] == "pre-training on CPU, float32"
-    assert "2+2 layers, hidden 16, feed-forward 24, 4 heads" in told["model"]
-    assert told["size"] == "20,272 weights (embedding 19,744, encoder 512, decoder 16), 0.1 MiB in float32"
-    assert told["weights"] == "new, seed 100"
-    assert told["vocabulary"] == "vocab/all_en.dict.bin, 1,234 symbols"
-    assert told["training"] == "271,389 sentences of records/news.tfrecord"
-    assert told["validation"].startswith("none")
-    assert "96 x (32 + 16), 48 x (64 + 32)" in told["batches"] and "3.5% padding" in told["batches"]
-    assert told["steps"] == "1,000 (2.50 epochs of 400)"
-    assert told["output"] == "train_mass_cpu"
+def test_it_holds_everything_a_user_checks_at_the_start_of_a_run():
+    found = lines()
+    assert found["task"] == "pre-training on CPU, float32"
+    assert "2+2 layers, hidden 16, feed-forward 24, 4 heads" in found["model"]
+    assert found["size"] == "20,272 weights (embedding 19,744, encoder 512, decoder 16), 0.1 MiB in float32"
+    assert found["weights"] == "new, seed 100"
+    assert found["vocabulary"] == "vocab/all_en.dict.bin, 1,234 tokens"
+    assert found["training"] == "271,389 sentences of records/news.tfrecord"
+    assert found["validation"].startswith("none")
+    assert "96 x (32 + 16), 48 x (64 + 32)" in found["batches"] and "3.5% padding" in found["batches"]
+    assert found["steps"] == "1,000 (2.50 epochs of 400)"
+    assert found["output"] == "train_mass_cpu"
 
 
 def test_fine_tuning_from_weights_with_validation_data():
-    told = lines(task="fine-tuning", weights_from="pretrain/best.safetensors, step 40", valid_examples=12,
+    found = lines(task="fine-tuning", weights_from="pretrain/best.safetensors, step 40", valid_examples=12,
                  valid_paths=["a", "b"], train_paths=["c", "d", "e"])
-    assert told["weights"] == "pretrain/best.safetensors, step 40"
-    assert told["validation"] == "12 pairs of a and b"
-    assert told["training"] == "271,389 pairs of c and 2 more files"
+    assert found["weights"] == "pretrain/best.safetensors, step 40"
+    assert found["validation"] == "12 pairs of a and b"
+    assert found["training"] == "271,389 pairs of c and 2 more files"
 
 
 @pytest.mark.parametrize(("world_size", "accumulate", "batches"), [(2, 1, 2), (1, 4, 4), (8, 4, 32)])
 def test_steps_of_several_batches_and_after_resuming(world_size, accumulate, batches):
-    told = lines(world_size=world_size, accumulate=accumulate, first_step=301)
-    assert told["steps"] == (f"1,000 (2.50 epochs of 400), from step 301 on, each of {batches} batches "
+    found = lines(world_size=world_size, accumulate=accumulate, first_step=301)
+    assert found["steps"] == (f"1,000 (2.50 epochs of 400), from step 301 on, each of {batches} batches "
                              f"({accumulate} on each of {world_size} devices)")
-    assert told["task"] == ("pre-training on CPU, float32" if world_size == 1
+    assert found["task"] == ("pre-training on CPU, float32" if world_size == 1
                             else f"pre-training on CPU and {world_size - 1} more, float32")
 
 

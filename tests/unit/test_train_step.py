@@ -1,4 +1,4 @@
-"""The pieces of a training step: gathered gradients, clipping, scaling, and the optimizers by their formulas."""
+"""The pieces of a training step: accumulated gradients, clipping, scaling, and the optimizers by their formulas."""
 import functools
 import math
 
@@ -11,13 +11,13 @@ from src.dataset.batching.batch import Batch, Shape
 from src.runtime.device import set_up_device
 from src.runtime.distributed import Ranks
 from src.training.optimizer import make_optimizer
-from src.training.train_step import TrainStep, dropout_seed, read_sums
+from src.training.train_step import TrainStep, derive_dropout_seed, read_sums
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.transformer_for_train import TransformerForTrain
 from tests.helpers.tiny_network import MODEL, fine_tuning_batch, named_arrays, scramble
 
 RATE = 0.125
-SEED = dropout_seed(1, 2, 3, 4)
+SEED = derive_dropout_seed(1, 2, 3, 4)
 
 
 class GivenGradients(nn.Cell):
@@ -30,13 +30,13 @@ class GivenGradients(nn.Cell):
         self.gamma = Parameter(Tensor(generator.normal(size=5).astype(np.float32)))
         self.bias = Parameter(Tensor(np.zeros(6, np.float32)))
 
-    def construct(self, weight, gamma, bias, seed):
+    def construct(self, weight, gamma, bias, dropout_seed):
         loss = ops.sum(self.weight * weight) + ops.sum(self.gamma * gamma) + ops.sum(self.bias * bias)
         return loss, 2.0 * loss
 
 
 class GivenBatch(list):
-    """Gradients in the place of a batch, with the counts a batch has."""
+    """Gradients in place of a batch, with the counts of a batch."""
 
     def __init__(self, gradients: list[np.ndarray], target_tokens: int):
         super().__init__(gradients)
@@ -58,7 +58,7 @@ def values(network: nn.Cell) -> list[np.ndarray]:
 
 @functools.cache
 def compiled_step(optimizer: str, clip_norm: float) -> tuple[TrainStep, list[tuple[Parameter, np.ndarray]]]:
-    """A training step, and what its weights and its optimizer's state were at the start."""
+    """Return a training step, and the initial values of its weights and its optimizer state."""
     set_up_device(Config())
     network = GivenGradients()
     cell = make_optimizer(LearnRateConfig(optimizer=optimizer), network.trainable_params())
@@ -68,7 +68,7 @@ def compiled_step(optimizer: str, clip_norm: float) -> tuple[TrainStep, list[tup
 
 
 def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:
-    """A training step as if it were the first; what was compiled for an earlier test serves again."""
+    """Return a training step with its initial values; it is compiled only once for all tests."""
     step, start = compiled_step(optimizer, clip_norm)
     for parameter, value in start:
         parameter.set_data(Tensor(value))
@@ -77,28 +77,28 @@ def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:
 
 
 def update(step: TrainStep, batches: list[list[np.ndarray]], targets: int = 1, loss_scale: float = 1.0) -> None:
-    """One step of the training loop: the sum of the batches' gradients over their `targets` target symbols."""
+    """Run a step as the training loop does, with `targets` target tokens in all batches together."""
     for number, batch in enumerate(batches):
-        gather(step, batch, loss_scale, targets if number == 0 else 0)
-    step.apply(RATE, step.total(), loss_scale)
+        accumulate(step, batch, loss_scale, targets if number == 0 else 0)
+    step.apply(RATE, step.all_reduce(), loss_scale)
     step.clear()
 
 
-def gather(step: TrainStep, gradients: list[np.ndarray], loss_scale: float, targets: int = 1) -> list[float]:
-    """Gather given gradients; returns loss and negative log-likelihood."""
-    return sums(step.gather(GivenBatch(gradients, targets), loss_scale, SEED))
+def accumulate(step: TrainStep, gradients: list[np.ndarray], loss_scale: float, targets: int = 1) -> list[float]:
+    """Accumulate given gradients; return loss and negative log-likelihood."""
+    return sums(step.accumulate(GivenBatch(gradients, targets), loss_scale, SEED))
 
 
 def norm(step: TrainStep) -> float:
-    return read_sums(step.total()).norm
+    return read_sums(step.all_reduce()).norm
 
 
-# -- gathering, by the whole network ---------------------------------------------------------------------------------
+# -- accumulation, with the whole network ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def network_step():
-    """A training step of the tiny network, its dropout at rest."""
+    """A training step of the tiny network, without dropout."""
     set_up_device(Config())
     network = TransformerForTrain(MODEL, MindSporeOperators())
     scramble(network)
@@ -111,8 +111,8 @@ def sums(results: tuple[Tensor, Tensor]) -> list[float]:
     return [float(value.asnumpy()) for value in results]
 
 
-def gathered(step: TrainStep) -> dict[str, np.ndarray]:
-    """What stands in the buffers, by parameter; they have no public name, for nothing else needs them."""
+def accumulated(step: TrainStep) -> dict[str, np.ndarray]:
+    """Return the content of the buffers by name."""
     return {buffer.name: buffer.asnumpy().copy() for buffer in step.buffers}
 
 
@@ -121,17 +121,17 @@ def test_gradients_of_two_batches_add_up_to_those_of_both_in_one(network_step):
     whole = Batch(*map(np.concatenate, zip(*halves, strict=True)))
     separately = []
     for half in halves:
-        separately.append((sums(network_step.gather(half, 1.0, SEED)), gathered(network_step)))
+        separately.append((sums(network_step.accumulate(half, 1.0, SEED)), accumulated(network_step)))
         network_step.clear()
     for half in halves:
-        network_step.gather(half, 1.0, SEED)
-    both, totals = gathered(network_step), read_sums(network_step.total())
+        network_step.accumulate(half, 1.0, SEED)
+    both, totals = accumulated(network_step), read_sums(network_step.all_reduce())
     np.testing.assert_allclose(totals.norm, norm_of(list(both.values())), rtol=1e-5)
     np.testing.assert_allclose([totals.loss, totals.nll], np.sum([pair for pair, _ in separately], axis=0), rtol=1e-5)
     assert (totals.targets, totals.tokens, totals.stop) == (whole.target_tokens, whole.tokens, 0)
     network_step.clear()
-    whole_sums = sums(network_step.gather(whole, 1.0, SEED))
-    at_once = gathered(network_step)
+    whole_sums = sums(network_step.accumulate(whole, 1.0, SEED))
+    at_once = accumulated(network_step)
     network_step.clear()
     np.testing.assert_allclose(np.sum([half_sums for half_sums, _ in separately], axis=0), whole_sums, rtol=1e-5)
     assert len(both) == len(named_arrays(network_step.network))
@@ -146,38 +146,38 @@ def test_gradients_of_two_batches_add_up_to_those_of_both_in_one(network_step):
 
 def test_loss_scale_multiplies_gradients_only(network_step):
     batch = fine_tuning_batch(3, Shape(2, 8, 4))
-    plain_sums, plain = sums(network_step.gather(batch, 1.0, SEED)), gathered(network_step)
+    plain_sums, plain = sums(network_step.accumulate(batch, 1.0, SEED)), accumulated(network_step)
     network_step.clear()
-    scaled_sums, scaled = sums(network_step.gather(batch, 1024.0, SEED)), gathered(network_step)
+    scaled_sums, scaled = sums(network_step.accumulate(batch, 1024.0, SEED)), accumulated(network_step)
     network_step.clear()
     assert scaled_sums == plain_sums
     for name, gradient in plain.items():
         np.testing.assert_allclose(scaled[name], 1024.0 * gradient, rtol=1e-5, atol=1e-3, err_msg=name)
 
 
-# -- norm, clipping, clearing, by given gradients --------------------------------------------------------------------
+# -- norm, clipping, clearing, with given gradients ------------------------------------------------------------------
 
 
-def test_gather_returns_loss_and_likelihood():
+def test_accumulate_returns_loss_and_likelihood():
     step, gradients = new_step("momentum"), given_gradients(1)
-    loss, nll = gather(step, gradients, 16.0)
+    loss, nll = accumulate(step, gradients, 16.0)
     expected = sum(np.sum(value * gradient) for value, gradient in zip(values(step.network), gradients, strict=True))
     assert loss == pytest.approx(expected, rel=1e-5) and nll == pytest.approx(2.0 * expected, rel=1e-5)
 
 
-def test_norm_is_that_of_all_that_was_gathered():
+def test_the_norm_is_that_of_the_accumulated_gradients():
     step, first, second = new_step("momentum"), given_gradients(2), given_gradients(3)
-    gather(step, first, 8.0)
+    accumulate(step, first, 8.0)
     assert norm(step) == pytest.approx(8.0 * norm_of(first), rel=1e-6)
-    gather(step, second, 8.0)
+    accumulate(step, second, 8.0)
     assert norm(step) == pytest.approx(8.0 * norm_of([a + b for a, b in zip(first, second, strict=True)]), rel=1e-6)
 
 
-def test_a_wish_to_stop_is_counted():
+def test_requests_to_stop_are_counted():
     step = new_step("momentum")
     for stop in (False, True, True):
-        step.gather(GivenBatch(given_gradients(1), 1), 1.0, SEED, stop)
-    assert read_sums(step.total()).stop == 2
+        step.accumulate(GivenBatch(given_gradients(1), 1), 1.0, SEED, stop)
+    assert read_sums(step.all_reduce()).stop == 2
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5, 1e3])
@@ -194,12 +194,12 @@ def test_gradients_are_clipped_by_their_global_norm(clip_norm):
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
-def test_clear_forgets_whatever_was_gathered(bad):
+def test_clear_discards_accumulated_gradients(bad):
     step, gradients = new_step("momentum"), given_gradients(6)
     before = values(step.network)
     broken = given_gradients(7)
     broken[1][2] = bad
-    gather(step, broken, 1.0)
+    accumulate(step, broken, 1.0)
     assert not np.isfinite(norm(step))
     step.clear()
     update(step, [gradients])
@@ -207,7 +207,7 @@ def test_clear_forgets_whatever_was_gathered(bad):
         np.testing.assert_allclose(new, old - RATE * gradient, rtol=1e-5, atol=1e-6)
 
 
-def test_no_gradient_at_all_moves_nothing_though_clipping_divides_by_the_norm():
+def test_gradients_of_zero_change_nothing_though_clipping_divides_by_the_norm():
     step = new_step("momentum", clip_norm=0.5)
     before = values(step.network)
     update(step, [[0.0 * gradient for gradient in given_gradients(8)]])
@@ -301,6 +301,6 @@ def test_loss_scale_does_not_change_the_update(optimizer):
 def test_each_batch_of_each_step_and_rank_has_a_dropout_seed_of_its_own():
     grid = [(seed, step, number, rank) for seed in (1, 2) for step in (1, 2, 70000) for number in (0, 1)
             for rank in (0, 1)]
-    seeds = {dropout_seed(*place).tobytes() for place in grid}
+    seeds = {derive_dropout_seed(*place).tobytes() for place in grid}
     assert len(seeds) == len(grid)
-    assert dropout_seed(*grid[0]).tobytes() in seeds and dropout_seed(*grid[0]).dtype == np.int32
+    assert derive_dropout_seed(*grid[0]).tobytes() in seeds and derive_dropout_seed(*grid[0]).dtype == np.int32

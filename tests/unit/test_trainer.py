@@ -1,4 +1,4 @@
-"""The training loop: what is reported, validated, saved, repeated and gone on with."""
+"""The training loop: reports, validation, checkpoints, reproducibility and resuming."""
 import json
 import os
 import signal
@@ -27,7 +27,7 @@ def bench(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(bench, tmp_path_factory):
-    """A run to its end: its result and folder."""
+    """The result and the folder of a complete run."""
     folder = tmp_path_factory.mktemp("mindspore")
     return bench.run(folder), folder
 
@@ -42,7 +42,7 @@ def of_kind(folder, kind):
 
 
 def stops_at(step, when="step"):
-    """A monitor that sends this process a SIGTERM, as soon as it is told of a step or pauses for its validation."""
+    """Return a monitor class that sends this process a SIGTERM at a step or at the validation after it."""
 
     class Stopping(LossMonitor):
         now = 0
@@ -83,7 +83,7 @@ def test_every_step_is_reported_with_its_rate(plain):
     assert [event["lr"] for event in events[:4]] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
     metadata = load_weights(plain[0].checkpoint).metadata
     assert metadata["step"] == STEPS
-    assert metadata["config"]["model_config"]["vocab_size"] == 13  # 0 was replaced by the records' own
+    assert metadata["config"]["model_config"]["vocab_size"] == 13  # 0 was replaced by the size stored in the records
 
 
 def test_validation_comes_every_valid_steps_and_at_the_end_of_each_epoch(plain):
@@ -127,7 +127,7 @@ def test_epochs_end_a_run(bench, tmp_path):
 
 
 @pytest.mark.parametrize("sink", [False, True])
-def test_a_loss_that_is_no_number_ends_the_run_with_all_that_is_known(bench, tmp_path, sink):
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_explained(bench, tmp_path, sink):
     with pytest.raises(MassError) as caught:
         bench.run(tmp_path, learn_rate_config={"lr": 1e30, "clip_norm": 0.0, "warmup_steps": 0},
                   dataset_config={"dataset_sink_mode": sink, "dataset_sink_step": 4})
@@ -143,7 +143,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_all_that_is_known(bench, tmp
     assert not [name for name in os.listdir(tmp_path) if name.startswith("ckpt")]
 
 
-# -- going on --------------------------------------------------------------------------------------------------------
+# -- resuming --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("log_steps", [1, 5])
@@ -160,14 +160,14 @@ def test_a_resumed_run_is_the_uninterrupted_one(bench, tmp_path, stop, log_steps
         assert same_weights(*(tmp_path / part / f"{name}.safetensors" for part in ("parts", "whole")))
 
 
-def test_a_validation_that_a_signal_cut_short_is_made_up_for(bench, plain, tmp_path):
+def test_a_validation_that_a_signal_interrupted_is_repeated(bench, plain, tmp_path):
     first = bench.run(tmp_path, monitor=stops_at(6, when="paused"))
     assert first.steps == 6 and [event["step"] for event in of_kind(tmp_path, "valid")] == [4]
     bench.run(tmp_path, resume=True)
     assert events_of(tmp_path) == events_of(plain[1])
 
 
-def test_the_loss_scale_goes_on(bench, tmp_path):
+def test_the_loss_scale_continues(bench, tmp_path):
     scale = {"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**10, "scale_window": 5}
     bench.run(tmp_path / "whole", loss_scale_config=scale)
     bench.run(tmp_path / "parts", loss_scale_config=scale, monitor=stops_at(8))
@@ -189,7 +189,7 @@ def test_a_finished_run_is_not_gone_on_with_unless_it_is_to_last_longer(bench, p
 def test_the_state_of_a_checkpoint_says_where_it_is(plain):
     state = json.loads((plain[1] / "ckpt-8.state.json").read_text())
     assert (state["step"], state["epoch"], state["step_in_epoch"]) == (8, 1, 2)
-    assert state["score"]["last_step"] == 8 and state["data"]["examples"] == PAIRS
+    assert state["validation"]["last_step"] == 8 and state["data"]["examples"] == PAIRS
     assert state["config"]["learn_rate_config"]["optimizer"] == "adam"
 
 

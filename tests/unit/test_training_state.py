@@ -1,4 +1,4 @@
-"""The training state: its JSON, and the score it keeps."""
+"""The training state: its JSON, and the history of validations."""
 import dataclasses
 import math
 
@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.config import Config
-from src.checkpoints.score import Score
 from src.checkpoints.training_state import DataIdentity, TrainingState
+from src.checkpoints.validation_history import ValidationHistory
 from src.common.errors import MassError
 
 STATE = TrainingState(
-    step=17, epoch=2, step_in_epoch=3, loss_scale=2.0**-3, good_steps=5, score=Score(1.0 / 3.0, 14, 14, 0),
+    step=17, epoch=2, step_in_epoch=3, loss_scale=2.0**-3, good_steps=5,
+    validation=ValidationHistory(1.0 / 3.0, 14, 14, 0),
     unreported={"loss": 0.1 + 0.2, "nll": 1e-17, "targets": 7, "tokens": 9},
     data=DataIdentity("pairs", 22, 170, 7, 2, 6, 50), vocabulary={"file": "v.bin", "size": 13, "fingerprint": "ab"},
     config=Config())
@@ -42,27 +43,27 @@ def test_what_is_no_state_is_damaged(text):
 
 
 @given(st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0, float("nan")]), min_size=1), st.integers(0, 4))
-def test_score_is_the_first_smallest_and_counts_what_came_since(figures, patience):
-    score, ended = Score(), None
+def test_the_best_is_the_first_smallest_and_validations_since_are_counted(figures, patience):
+    history, ended = ValidationHistory(), None
     for step, nll in enumerate(figures, start=1):
-        score = score.after(step, nll)
-        if score.exhausts(patience) and ended is None:
+        history = history.after(step, nll)
+        if history.exhausts(patience) and ended is None:
             ended = step
     numbers = {step: nll for step, nll in enumerate(figures, start=1) if not math.isnan(nll)}
     best = min(numbers, key=lambda step: (numbers[step], step), default=None)
-    assert (score.best_nll, score.best_step) == (numbers.get(best), best)
-    assert score.without_gain == len(figures) - (best or 0) and score.last_step == len(figures)
+    assert (history.best_nll, history.best_step) == (numbers.get(best), best)
+    assert history.count_since_best == len(figures) - (best or 0) and history.last_step == len(figures)
     assert patience or ended is None
 
 
 def test_patience_is_a_number_of_validations_in_a_row():
-    score, course = Score(), []
+    history, course = ValidationHistory(), []
     for step, nll in enumerate([3.0, 2.0, 2.0, 2.5, 1.0, 1.1, 1.2, 1.3], start=1):
-        score = score.after(step, nll)
-        course.append(score.exhausts(3))
+        history = history.after(step, nll)
+        course.append(history.exhausts(3))
     assert course == [False] * 7 + [True]
 
 
-def test_scores_are_frozen():
+def test_the_history_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Score().best_step = 3
+        ValidationHistory().best_step = 3

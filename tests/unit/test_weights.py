@@ -1,10 +1,11 @@
-"""Weights files: written and read back, and refused where they do not belong."""
+"""Weights files: written and read back, and refused if they do not fit."""
 import os
 
 import numpy as np
 import pytest
 
 from config.config import ModelConfig
+from src.checkpoints.compatibility import VocabularyUse
 from src.common.errors import MassError, UsageError
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights, save_weights
@@ -85,51 +86,51 @@ class TestLoadingIntoANetwork:
         path = str(folder / f"vocabulary-{vocabulary.fingerprint[:12]}.dict.bin")
         vocabulary.persistence(path)
         info = {"file": os.path.basename(path), "size": len(vocabulary), "fingerprint": vocabulary.fingerprint}
-        return info, path
+        return info, VocabularyUse("the data", path, len(vocabulary), vocabulary.fingerprint)
 
     def test_sets_every_weight(self, tmp_path, network):
         from src.checkpoints.load import load_into, network_arrays
 
-        info, path = self.vocabulary(tmp_path, "abc")
+        info, use = self.vocabulary(tmp_path, "abc")
         weights = arrays(3, weight=(2, 3), bias=(2,))
         save_weights(str(tmp_path / "w.safetensors"), weights, {"vocabulary": info, "step": 7})
-        assert load_into(network, str(tmp_path / "w.safetensors"), ModelConfig(), info, path).metadata["step"] == 7
+        assert load_into(network, str(tmp_path / "w.safetensors"), ModelConfig(), use).metadata["step"] == 7
         assert all(np.array_equal(network_arrays(network)[name], weights[name]) for name in weights)
 
     @pytest.mark.parametrize(("key", "value"), [("num_attention_heads", 4), ("hidden_act", "gelu")])
     def test_what_changes_the_network_but_no_shape(self, tmp_path, network, key, value):
         from src.checkpoints.load import load_into
 
-        info, path = self.vocabulary(tmp_path, "abc")
+        info, use = self.vocabulary(tmp_path, "abc")
         metadata = {"vocabulary": info, "config": {"model_config": {key: value}}}
         save_weights(str(tmp_path / "w.npz"), arrays(3, weight=(2, 3), bias=(2,)), metadata)
-        with pytest.raises(MassError, match=f"model_config.{key} {value!r}"):
-            load_into(network, str(tmp_path / "w.npz"), ModelConfig(), info, path)
+        with pytest.raises(MassError, match=f"model_config.{key} is {value!r} in checkpoint"):
+            load_into(network, str(tmp_path / "w.npz"), ModelConfig(), use)
 
     def test_another_vocabulary_names_both_files_sizes_and_the_first_difference(self, tmp_path, network):
         from src.checkpoints.load import load_into
 
         (tmp_path / "run").mkdir()
-        trained, trained_path = self.vocabulary(tmp_path / "run", ["apple", "pear"])
-        info, path = self.vocabulary(tmp_path, ["apple", "plum", "quince"])
+        trained, trained_use = self.vocabulary(tmp_path / "run", ["apple", "pear"])
+        info, use = self.vocabulary(tmp_path, ["apple", "plum", "quince"])
         checkpoint = str(tmp_path / "run" / "w.safetensors")
         save_weights(checkpoint, arrays(3, weight=(2, 3), bias=(2,)), {"vocabulary": trained})
         with pytest.raises(MassError) as caught:
-            load_into(network, checkpoint, ModelConfig(), info, path)
-        for part in (checkpoint, trained_path, path, "7", "8", "pear", "plum"):
+            load_into(network, checkpoint, ModelConfig(), use)
+        for part in (checkpoint, trained_use.path, use.path, "7", "8", "pear", "plum"):
             assert part in str(caught.value)
 
     @pytest.mark.parametrize(("shapes", "message"), [
-        ({"weight": (2, 3)}, "lacks bias"),
-        ({"weight": (2, 3), "bias": (2,), "more": (1,)}, "besides more"),
-        ({"weight": (4, 3), "bias": (2,)}, r"weight of shape \[4, 3\].*\[2, 3\]"),
+        ({"weight": (2, 3)}, "checkpoint .* lacks bias"),
+        ({"weight": (2, 3), "bias": (2,), "more": (1,)}, "lacks more, which checkpoint"),
+        ({"weight": (4, 3), "bias": (2,)}, r"weight has shape \[4, 3\] in checkpoint.*\[2, 3\] in"),
     ])
     def test_other_names_or_shapes(self, tmp_path, network, shapes, message):
         from src.checkpoints.load import load_into, network_arrays
 
-        info, path = self.vocabulary(tmp_path, "abc")
+        info, use = self.vocabulary(tmp_path, "abc")
         before = network_arrays(network)
         save_weights(str(tmp_path / "w.npz"), arrays(3, **shapes), {"vocabulary": info})
         with pytest.raises(MassError, match=message):
-            load_into(network, str(tmp_path / "w.npz"), ModelConfig(), info, path)
+            load_into(network, str(tmp_path / "w.npz"), ModelConfig(), use)
         assert all(np.array_equal(network_arrays(network)[name], before[name]) for name in before)

@@ -1,5 +1,4 @@
 """From records and configuration to batches for the network."""
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,23 +14,6 @@ from src.dataset.batching.plan import BatchPlan
 from src.dataset.batching.source import BatchSource
 from src.dataset.records.record_set import RecordSet
 from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
-
-
-def with_vocabulary_size(config: Config, records: RecordSet) -> Config:
-    """The configuration with `vocab_size` 0 replaced by that of the records; another size is an error."""
-    size = records.info.vocabulary["size"]
-    if config.model_config.vocab_size not in (0, size):
-        raise UsageError(f"model_config.vocab_size is {config.model_config.vocab_size}, but {records.paths[0]!r} was "
-                         f"made with the {size} symbols of {records.vocabulary_path!r}: set it to {size}, or to 0")
-    return dataclasses.replace(config, model_config=dataclasses.replace(config.model_config, vocab_size=size))
-
-
-def require_same_vocabulary(one: RecordSet, other: RecordSet) -> None:
-    """Raise a MassError unless both sets are in the same vocabulary."""
-    if one.info.vocabulary["fingerprint"] != other.info.vocabulary["fingerprint"]:
-        raise MassError(f"{one.paths[0]!r} is in the vocabulary {one.vocabulary_path!r} "
-                        f"({one.info.vocabulary['size']} symbols), {other.paths[0]!r} in {other.vocabulary_path!r} "
-                        f"({other.info.vocabulary['size']}): make both with the same one")
 
 
 def batch_source(records: RecordSet, config: Config, noisy: bool = True, rank: int = 0, world_size: int = 1,

@@ -1,0 +1,104 @@
+"""The start of a run: where its weights come from, and its folder."""
+import os
+
+from config.config import Config
+from config.loading import save_config
+from src.checkpoints.compatibility import VocabularyUse
+from src.checkpoints.files import (
+    CONFIG_FILE,
+    LATEST,
+    SET_ASIDE,
+    CheckpointFiles,
+    list_checkpoints,
+    require_folder_for_run,
+    require_no_run,
+)
+from src.checkpoints.load import load_into, load_optimizer_state
+from src.checkpoints.resume import ResumePoint, find_resume_point
+from src.checkpoints.training_state import TrainingState
+from src.checkpoints.write import CheckpointWriter, link_or_copy, set_aside
+from src.common.files import copy_atomically, make_output_folder
+from src.dataset.records.record_set import RecordSet
+from src.runtime.distributed import Ranks
+from src.text.text_processing import TextProcessing
+from src.training.assembly import TrainableNetwork
+from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE
+
+
+def choose_resume_point(resume: str | None, folder: str, config: Config, ranks: Ranks) -> ResumePoint | None:
+    """Return the checkpoint to resume from, the same on all ranks; only the main rank must see its folder.
+
+    Args:
+        resume: the argument of --resume, "" for the run folder; None starts a new run.
+        folder: the run folder.
+
+    Raises:
+        UsageError: the run starts anew or from another folder, but the run folder holds an earlier run.
+        MassError: the named checkpoint is missing or damaged.
+    """
+    found = None
+    if ranks.main:
+        require_folder_for_run(folder)
+        if resume is not None:
+            found = find_resume_point(resume, folder, config.checkpoint_options.ckpt_prefix)
+            if not found:
+                print(f"--resume: {folder!r} holds no checkpoint yet: a new run begins", flush=True)
+        if resume is None or (found and not found.is_in(folder)):
+            require_no_run(folder)
+    if resume is None:
+        return None
+    text = ranks.broadcast(f"{found.files.stem}\n{found.state.to_json()}".encode() if found else b"").decode()
+    if not text:
+        return None
+    stem, _, state = text.partition("\n")
+    return ResumePoint(CheckpointFiles(stem), TrainingState.from_json(state)[0])
+
+
+def load_start(config: Config, trainable: TrainableNetwork, resumed: ResumePoint | None, records: RecordSet,
+               ranks: Ranks) -> str:
+    """Set the weights and, of a resumed run, the optimizer state; return a description of where they come from.
+
+    Without a resume point and existed_ckpt, the weights stay as they were initialized. The main rank reads the files
+    and broadcasts their content.
+    """
+    existed, model = config.checkpoint_options.existed_ckpt, config.model_config
+    if not (resumed or existed):
+        return f"new, seed {model.random_seed}"
+    path = resumed.files.weights if resumed else existed
+    step = None
+    if ranks.main:
+        weights = load_into(trainable.network, path, model, VocabularyUse.of_records(records))
+        step = weights.metadata.get("step")
+        if resumed:
+            load_optimizer_state(resumed.files.optimizer_state, trainable.optimizer_state)
+    ranks.broadcast_parameters([*trainable.network.get_parameters(), *trainable.optimizer_state])
+    if resumed:
+        ignored = f"; checkpoint_options.existed_ckpt {existed!r} is not read" if existed else ""
+        return f"resumed from {path}, step {resumed.state.step:,}{ignored}"
+    return f"{path} (step {step}; this run begins at step 0 with a new optimizer)"
+
+
+def prepare_folder(folder: str, config: Config, records: RecordSet, text: TextProcessing | None,
+                   resumed: ResumePoint | None) -> CheckpointWriter:
+    """Prepare the run folder and return the writer of its checkpoints.
+
+    Checkpoints that an earlier process left there of steps after the resumed one are set aside. If the run is resumed
+    from another folder, the metrics of that folder are copied, so that they cover the whole run.
+    """
+    make_output_folder(folder)
+    if resumed and resumed.is_in(folder):
+        step, prefix = resumed.state.step, config.checkpoint_options.ckpt_prefix
+        later = [files for files in list_checkpoints(folder, prefix) if files.step > step]
+        if later:
+            set_aside(later)
+            print(f"{len(later)} checkpoints of steps after {step} are now in {os.path.join(folder, SET_ASIDE)!r}",
+                  flush=True)
+        link_or_copy(resumed.files.weights, os.path.join(folder, LATEST))
+    elif resumed:
+        metrics = os.path.join(resumed.files.folder, TRAINING_METRICS_FILE)
+        if os.path.isfile(metrics):
+            copy_atomically(metrics, os.path.join(folder, TRAINING_METRICS_FILE))
+    save_config(config, os.path.join(folder, CONFIG_FILE))
+    if text:
+        text.save(folder)
+    return CheckpointWriter(folder, config, records.info.vocabulary, records.vocabulary_path)
