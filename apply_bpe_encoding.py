@@ -1,8 +1,8 @@
 """Encode tokenized text with BPE codes, count its subwords, and build the vocabulary.
 
-Every <prefix>*.txt of the source folder becomes <name>_bpe.txt and <name>.dict ('subword frequency' lines).
-The vocabulary is made from the counts of all these files. An earlier vocabulary at --vocab_path is replaced
-when the run has succeeded, and not before; any other file there is left alone and reported.
+Every file <prefix>*.txt of the source folder is encoded into <name>_bpe.txt, and its counts are written to <name>.dict
+('subword frequency' lines). The vocabulary is built from the counts of all files. An existing vocabulary at
+--vocab_path is replaced only after the run has succeeded; a file of any other kind there is reported and kept.
 """
 import argparse
 
@@ -15,15 +15,16 @@ from src.text.conversion import FileSummary
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("--codes", required=True, help="BPE codes, as scripts/learn_subword.sh makes them")
+    parser.add_argument("--codes", required=True, help="BPE codes, as learned by scripts/learn_subword.sh")
     parser.add_argument("--src_folder", required=True, help="folder of tokenized UTF-8 *.txt files")
-    parser.add_argument("--output_folder", required=True, help="where the encoded files go; made if need be")
-    parser.add_argument("--prefix", default="", help="encode only the files whose name starts with this")
-    parser.add_argument("--vocab_path", help="where to write the vocabulary; without it none is made")
+    parser.add_argument("--output_folder", required=True, help="folder for the encoded files; created if missing")
+    parser.add_argument("--prefix", default="", help="encode only files whose names start with this")
+    parser.add_argument("--vocab_path", help="file for the vocabulary; without this flag no vocabulary is built")
     parser.add_argument(
         "--threshold",
         type=int,
-        help="drop subwords of this frequency or less, but for as many as make the vocabulary's size a multiple of 16",
+        help="drop subwords of this frequency or less, except for the most frequent ones that are needed to make the "
+             "size of the vocabulary a multiple of 16",
     )
     add_run_flags(parser)
     return parser.parse_args()
@@ -42,12 +43,12 @@ def main() -> None:
         total.add(summary)
     print(total)
     if not arguments.vocab_path:
-        print("no vocabulary made: --vocab_path is not given")
+        print("no vocabulary was built, as --vocab_path is not given")
         return
     built = build_vocabulary(total.counts, arguments.threshold, arguments.vocab_path)
     print(built)
     if earlier and earlier.fingerprint != built.vocabulary.fingerprint:
-        print("  it replaces an earlier vocabulary, whose records and checkpoints do not go with it: make them anew")
+        print("  it replaces a different vocabulary: records and checkpoints made with that one cannot be used with it")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Split raw text into tokens: every <name>.txt of the corpus folders becomes <name>_tokenized.txt."""
+"""Tokenize raw text: every <name>.txt of the corpus folders becomes <name>_tokenized.txt."""
 import argparse
 import sys
 
@@ -15,11 +15,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--corpus_folder",
         required=True,
-        help="folder of UTF-8 *.txt files, one sentence a line; several folders are separated by commas",
+        help="folder of UTF-8 *.txt files with one sentence per line; separate several folders by commas",
     )
-    parser.add_argument("--output_folder", required=True, help="where the tokenized files go; made if need be")
+    parser.add_argument("--output_folder", required=True, help="folder for the tokenized files; created if missing")
     parser.add_argument("--tokenizer", choices=TOKENIZERS, default="nltk", help="nltk for English, jieba for Chinese")
-    add_run_flags(parser, "--pool_size", available_cores())
+    add_run_flags(parser, ("--pool_size", "--processes"), available_cores())
     return parser.parse_args()
 
 
@@ -30,7 +30,8 @@ def main() -> None:
     sources = find_corpus(folders, arguments.output_folder)
     tokenizer = usable_tokenizer(arguments.tokenizer)
     if tokenizer != arguments.tokenizer:
-        print(f"{arguments.tokenizer} cannot be imported (try pip install); using {tokenizer}", file=sys.stderr)
+        print(f"{arguments.tokenizer} cannot be imported (try: pip install {arguments.tokenizer}); using {tokenizer}",
+              file=sys.stderr)
     total = FileSummary("all files", arguments.output_folder)
     for summary in tokenize_corpus(sources, arguments.output_folder, tokenizer, options):
         if not options.quiet:

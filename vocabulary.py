@@ -1,7 +1,8 @@
-"""Make, show, compare and convert vocabularies (.dict.bin files).
+"""Build, show, compare and convert vocabularies (.dict.bin files).
 
-A vocabulary is a list of tokens. Its fingerprint (sha256 over the tokens in order) is in the records and checkpoints
-made with it: they go with that vocabulary and no other. `python vocabulary.py COMMAND -h` tells the flags of a command.
+A vocabulary is a list of tokens. Its fingerprint (the SHA-256 digest of the tokens in order) is stored in the records
+and checkpoints made with it, which can be used with this vocabulary only. Run `python vocabulary.py COMMAND -h` for the
+flags of a command.
 """
 import argparse
 import textwrap
@@ -17,7 +18,8 @@ from src.utils.vocabulary_tools import build, compare, describe, describe_change
 def build_command(args: argparse.Namespace) -> None:
     """Build a vocabulary from word frequencies.
 
-    Words found in several files add up. Ids follow falling frequency, then spelling.
+    Frequencies of the same word in several files are added. Ids are in the order of descending frequency, then of
+    spelling.
     """
     print(save(build(args.sources, args.threshold), args.output, args.overwrite))
 
@@ -25,7 +27,7 @@ def build_command(args: argparse.Namespace) -> None:
 def shrink_command(args: argparse.Namespace) -> None:
     """Drop rare words from a vocabulary.
 
-    As many of the most frequent dropped ones stay as make the size a multiple of 16.
+    The most frequent of these words are kept if they are needed to make the size a multiple of 16.
     """
     vocabulary = Dictionary.load_from_persisted_dict(args.vocabulary)
     small = vocabulary.shrink(args.threshold)
@@ -39,22 +41,22 @@ def export_command(args: argparse.Namespace) -> None:
 
 
 def merge_command(args: argparse.Namespace) -> None:
-    """Make one vocabulary of several.
+    """Merge several vocabularies into one.
 
-    Frequencies are added and ids follow falling frequency: they are not those of the old vocabularies.
+    Frequencies are added. Ids are in the order of descending frequency and differ from those of the old vocabularies.
     """
     print(save(merge([args.first, *args.others]), args.output, args.overwrite))
 
 
 def show_command(args: argparse.Namespace) -> None:
-    """Show size, fingerprint, special tokens, and the most and least frequent words."""
+    """Show size, fingerprint, special tokens, and the most and least frequent tokens."""
     print(describe(args.vocabulary, Dictionary.load_from_persisted_dict(args.vocabulary), args.count))
 
 
 def compare_command(args: argparse.Namespace) -> int:
     """Compare two vocabularies: the first id that differs, and the tokens that only one of them has.
 
-    Ends with 0 if all tokens and ids are the same, else with 1.
+    The exit code is 0 if all tokens and ids are the same, else 1.
     """
     comparison = compare(args.first, args.second)
     print(comparison.text)
@@ -64,17 +66,17 @@ def compare_command(args: argparse.Namespace) -> int:
 def convert_command(args: argparse.Namespace) -> None:
     """Convert a pickled dictionary of the earlier implementation.
 
-    Nothing in the pickle is run: only the attributes of its one class, Dictionary, are read, and a pickle that asks for
-    anything else is refused. Ids stay as they are.
+    No code in the pickle is run: only the attributes of its class Dictionary are read, and a pickle that names anything
+    else is refused. Ids are kept.
     """
     old = read_pickled_dictionary(args.old)
     vocabulary = convert_dictionary(old, args.renumber)
     print(save(vocabulary, args.output, args.overwrite))
     if vocabulary.tokens == old.tokens:
-        print(f"all {len(vocabulary):,} tokens have the ids they had in {args.old}")
+        print(f"all {len(vocabulary):,} tokens have the same ids as in {args.old}")
     else:
-        print(f"the ids are new ({len(old.tokens):,} tokens before, {len(vocabulary):,} now): records must be made "
-              f"anew, and checkpoints trained with {args.old} do not go with this vocabulary")
+        print(f"the ids are new ({len(old.tokens):,} tokens before, {len(vocabulary):,} now): records must be created "
+              f"again, and checkpoints trained with {args.old} cannot be used with this vocabulary")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -83,7 +85,7 @@ def parse_arguments() -> argparse.Namespace:
 
     command = add_command(commands, "show", show_command)
     command.add_argument("vocabulary", metavar="VOCABULARY")
-    command.add_argument("--count", type=whole_number, default=10, help="how many of the most and least frequent words")
+    command.add_argument("--count", type=whole_number, default=10, help="number of most and least frequent tokens")
 
     command = add_command(commands, "compare", compare_command)
     command.add_argument("first", metavar="VOCABULARY")
@@ -91,7 +93,8 @@ def parse_arguments() -> argparse.Namespace:
 
     command = add_writing_command(commands, "build", build_command)
     command.add_argument("sources", nargs="+", metavar="FILE_OR_FOLDER",
-                         help="'word frequency' lines, as apply_bpe_encoding.py makes them; or folders of *.dict files")
+                         help="files of 'word frequency' lines, as written by apply_bpe_encoding.py; or folders of "
+                              "*.dict files")
     command.add_argument("--threshold", type=whole_number, help="drop words of this frequency or less (see shrink)")
 
     command = add_writing_command(commands, "shrink", shrink_command)
@@ -108,15 +111,15 @@ def parse_arguments() -> argparse.Namespace:
     command = add_writing_command(commands, "convert", convert_command)
     command.add_argument("old", metavar="PICKLE")
     command.add_argument("--renumber", action="store_true",
-                         help="give new ids if the old ones cannot stay, because the special tokens are not ids 0..4 "
-                              "in the order <pad> <s> </s> <unk> <mask>")
+                         help="assign new ids if the old ones cannot be kept because ids 0 to 4 are not <pad> <s> </s> "
+                              "<unk> <mask>")
     return parser.parse_args()
 
 
 def add_command(
     commands: argparse._SubParsersAction, name: str, function: Callable[[argparse.Namespace], int | None]
 ) -> argparse.ArgumentParser:
-    """Add a command that calls `function`, whose docstring is its help."""
+    """Add a command that calls `function`; the docstring of `function` is its help text."""
     text = textwrap.dedent("    " + function.__doc__)
     command = commands.add_parser(name, help=text.split("\n")[0], description=text, formatter_class=HelpFormatter)
     command.set_defaults(function=function)
@@ -126,16 +129,16 @@ def add_command(
 def add_writing_command(
     commands: argparse._SubParsersAction, name: str, function: Callable[[argparse.Namespace], None]
 ) -> argparse.ArgumentParser:
-    """As `add_command`, for one that writes a file."""
+    """Add a command that writes a file (see `add_command`)."""
     command = add_command(commands, name, function)
     command.add_argument("--output", required=True, help="the file to write")
-    command.add_argument("--overwrite", action="store_true", help="replace another file at --output")
+    command.add_argument("--overwrite", action="store_true", help="replace a different file at --output")
     return command
 
 
 def whole_number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
     return int(text)
 
 

@@ -1,1 +1,15 @@
-"""The ground every other package stands on: errors, command-line flags, files, progress, processes, arrays."""
+"""Foundations that every other package builds on; nothing here imports anything else of this repository.
+
+errors              the exceptions that users see, and the wrapper that turns them into messages and exit codes
+arguments           help texts of the entry scripts, and the flags that all steps of data preparation share
+files               finding files, and writing them atomically
+finished_outputs    notes on finished outputs, by which a repeated run skips what is up to date
+text_files          reading UTF-8 text files line by line or in parts
+line_stream         reading lines from a pipe or terminal as they arrive
+parallel            mapping a function over items in several processes, in order
+progress            a progress bar on a terminal, progress lines in a log
+text_table          aligned columns of text
+ragged              arrays of sequences of different lengths
+counter_random      random numbers as a function of a counter
+native_library      compiling and loading the C code of this repository
+"""

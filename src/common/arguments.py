@@ -1,5 +1,6 @@
-"""How the entry scripts show their flags, and the flags that all steps of data preparation share."""
+"""Help texts of the entry scripts, and the flags that all steps of data preparation share."""
 from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.common.parallel import require_processes
@@ -8,38 +9,51 @@ DECODING_ERRORS = ("strict", "replace")
 
 
 class HelpFormatter(RawDescriptionHelpFormatter, ArgumentDefaultsHelpFormatter):
-    """Keeps the description as it is written, and adds the default to the help of each flag that has one."""
+    """Keeps the line breaks of the description and appends the default value to the help of each flag that has one."""
 
     def _get_help_string(self, action: Action) -> str | None:
-        without = action.default in (None, "") or action.default is False  # a default of 0 is shown
-        return action.help if without else super()._get_help_string(action)
+        has_no_default = action.default in (None, "") or action.default is False  # 0 is a default worth showing
+        return action.help if has_no_default else super()._get_help_string(action)
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a step of data preparation runs. None of it changes the output of text that is clean UTF-8."""
+    """How a step of data preparation runs. For valid UTF-8 text, the output does not depend on these options."""
 
     processes: int = 1
-    errors: str = "strict"  # undecodable bytes: "strict" stops, "replace" makes them U+FFFD and counts the lines
-    overwrite: bool = False  # also files that an earlier run finished and whose inputs are unchanged
-    quiet: bool = False
+    errors: str = "strict"  # undecodable bytes: "strict" raises an error, "replace" makes them U+FFFD
+    overwrite: bool = False  # recreate outputs that are up to date
+    quiet: bool = False  # print totals only
 
 
-def add_run_flags(parser: ArgumentParser, processes_flag: str = "--processes", processes: int = 2) -> None:
-    """Add the flags behind `RunOptions`, in a group of their own; `processes` is the default of `processes_flag`."""
-    group = parser.add_argument_group("how it runs")
-    group.add_argument(processes_flag, dest="processes", metavar="N", type=int, default=processes,
-                       help="number of processes; the output is the same for any number")
+def add_run_flags(parser: ArgumentParser, processes_flags: Sequence[str] = ("--processes",),
+                  processes: int = 2) -> None:
+    """Add the flags of `RunOptions` to a parser, in their own group.
+
+    Args:
+        processes_flags: the flag for the number of processes, and its aliases.
+        processes: its default value.
+    """
+    group = parser.add_argument_group("execution")
+    group.add_argument(*processes_flags, dest="processes", metavar="N", type=int, default=processes,
+                       help="number of processes; the output does not depend on it")
     group.add_argument("--errors", choices=DECODING_ERRORS, default="strict",
-                       help="undecodable bytes: strict stops with file and line, replace makes them U+FFFD and "
-                            "counts the lines")
+                       help="how to treat bytes that are not UTF-8: strict reports file and line and stops, replace "
+                            "reads them as U+FFFD and counts the affected lines")
     group.add_argument("--overwrite", action="store_true",
-                       help="make everything anew; otherwise what an earlier run finished is skipped, unless its "
-                            "inputs or the settings have changed")
-    group.add_argument("--quiet", action="store_true", help="no progress and no line for each file: only the totals")
+                       help="recreate all outputs; by default, outputs of an earlier run are kept if neither their "
+                            "inputs nor the settings have changed")
+    group.add_argument("--quiet", action="store_true", help="print the totals only: no progress, no line per file")
 
 
 def run_options(arguments: Namespace, processes_flag: str = "--processes") -> RunOptions:
-    """The options given on the command line. Raises UsageError for fewer than one process."""
+    """Return the options given on the command line.
+
+    Args:
+        processes_flag: the name of the flag for the number of processes in error messages.
+
+    Raises:
+        UsageError: the number of processes is less than 1.
+    """
     require_processes(arguments.processes, processes_flag)
     return RunOptions(arguments.processes, arguments.errors, arguments.overwrite, arguments.quiet)

@@ -1,4 +1,4 @@
-"""The errors that are the user's to mend, and how an entry script reports them."""
+"""Errors that a user can fix, and how entry scripts report them."""
 import os
 import signal
 import sys
@@ -6,28 +6,28 @@ from collections.abc import Callable
 
 
 class MassError(Exception):
-    """Something a user can mend; the message says what was found, where, and what to do.
+    """An error that a user can fix; the message says what was found, where, and what to do about it.
 
-    An entry script prints the message without a traceback and exits with `exit_code`.
+    Entry scripts print the message without a traceback and exit with `exit_code`.
     """
 
     exit_code = 1
 
 
 class UsageError(MassError):
-    """A command line or a configuration that cannot be meant: exit code 2."""
+    """An invalid command line or configuration; the exit code is 2."""
 
     exit_code = 2
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run the `main` of an entry script and end the process with its exit code.
+    """Run the `main` function of an entry script and exit.
 
-    0 (or what `main` returns) on success, `exit_code` of a MassError, 1 for a file that the system
-    refuses, 130 after Ctrl-C, 143 after SIGTERM. Anything else is a fault of the program and keeps its traceback.
+    The exit code is 0 (or what `main` returns) on success, the `exit_code` of a MassError, 1 for an OSError, 130 after
+    Ctrl-C and 143 after SIGTERM. Any other exception is a bug and is not caught, so that its traceback is shown.
     """
     script = os.path.basename(sys.argv[0])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the clean-up of unfinished files
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that unfinished files are removed
     try:
         code = main() or 0
         sys.stdout.flush()
@@ -35,7 +35,7 @@ def run(main: Callable[[], int | None]) -> None:
         print(f"{script}: error: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print(f"{chr(10) * sys.stderr.isatty()}{script}: interrupted", file=sys.stderr)  # not behind what was typed
+        print(f"{chr(10) * sys.stderr.isatty()}{script}: interrupted", file=sys.stderr)  # on a line of its own
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

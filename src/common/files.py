@@ -1,5 +1,6 @@
-"""Files found, and files written so that they are never half-written. (Text is read by `text_files`.)"""
+"""Finding files, and writing them atomically: a file under its final name is always complete."""
 import glob
+import hashlib
 import os
 import platform
 import shutil
@@ -14,7 +15,7 @@ _SCRATCH = ".partial-"
 
 
 def require_file(path: str, what: str) -> str:
-    """Return `path` if it is a readable file; `what` names its role in the error."""
+    """Return `path` if it is a file, else raise a MassError in which `what` names the role of the file."""
     if os.path.isdir(path):
         raise MassError(f"{what} {path!r} is a folder; give a file")
     if not os.path.isfile(path):
@@ -23,7 +24,7 @@ def require_file(path: str, what: str) -> str:
 
 
 def require_folder(path: str, what: str) -> str:
-    """Return `path` if it is a folder; `what` names its role in the error."""
+    """Return `path` if it is a folder, else raise a MassError in which `what` names the role of the folder."""
     if os.path.isfile(path):
         raise MassError(f"{what} {path!r} is a file; give a folder")
     if not os.path.isdir(path):
@@ -32,7 +33,11 @@ def require_folder(path: str, what: str) -> str:
 
 
 def list_files(folder: str, pattern: str, what: str) -> list[str]:
-    """Files of `folder` that match the glob `pattern`, sorted by name; none is an error."""
+    """Return the paths of the files in `folder` that match the glob `pattern`, sorted by name.
+
+    Raises:
+        MassError: the folder is missing or no file matches; `what` names the role of the folder in the message.
+    """
     require_folder(folder, what)
     found = sorted(p for p in glob.glob(os.path.join(glob.escape(folder), pattern)) if os.path.isfile(p))
     if not found:
@@ -41,13 +46,18 @@ def list_files(folder: str, pattern: str, what: str) -> list[str]:
 
 
 def make_output_folder(path: str) -> str:
-    """Create `path` and its parents if need be; an error says why it cannot be written to."""
+    """Create the folder `path` and its parents unless they exist, and return `path`.
+
+    Raises:
+        UsageError: `path` is a file.
+        MassError: the folder cannot be created or written to.
+    """
     if os.path.exists(path) and not os.path.isdir(path):
         raise UsageError(f"output folder {path!r} is a file")
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise MassError(f"output folder {path!r} cannot be made: {error.strerror}") from error
+        raise MassError(f"output folder {path!r} cannot be created: {error.strerror}") from error
     if not os.access(path, os.W_OK):
         raise MassError(f"output folder {path!r} is not writable")
     return path
@@ -55,9 +65,9 @@ def make_output_folder(path: str) -> str:
 
 @contextmanager
 def atomic_output(path: str) -> Iterator[str]:
-    """Give a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+    """Yield a temporary path in the folder of `path`; rename it to `path` on success, remove it on failure.
 
-    The name `path` therefore never stands for an incomplete file.
+    There is therefore never an incomplete file under the name `path`.
     """
     folder = make_output_folder(os.path.dirname(path) or ".")
     if os.path.isdir(path):
@@ -70,9 +80,9 @@ def atomic_output(path: str) -> Iterator[str]:
 
 @contextmanager
 def atomic_outputs(folder: str) -> Iterator[str]:
-    """Give a scratch folder inside `folder`; on success all files made in it move up into `folder`.
+    """Yield a scratch folder inside `folder`; on success, all files in it are moved to `folder`.
 
-    For formats that write several files which name each other (MindRecord and its index).
+    This is for formats that write several files which refer to each other, such as MindRecord and its index.
     """
     make_output_folder(folder)
     with _scratch_folder(folder) as scratch:
@@ -82,21 +92,27 @@ def atomic_outputs(folder: str) -> Iterator[str]:
 
 
 def copy_atomically(source: str, destination: str) -> None:
-    """Copy a file so that `destination` appears whole or not at all."""
+    """Copy a file so that `destination` is either complete or does not exist."""
     with atomic_output(destination) as temporary:
         shutil.copyfile(source, temporary)
 
 
+def file_digest(path: str) -> str:
+    """Return the SHA-256 digest of the content of a file, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _scratch_folder(folder: str) -> tempfile.TemporaryDirectory:
-    """A folder for unfinished files in `folder`; its name says which process of which machine is at work in it."""
+    """Create a folder for unfinished files in `folder`; its name holds the machine and the process that uses it."""
     _clean_once(os.path.realpath(folder))
     return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{platform.node()}-{os.getpid()}-", dir=folder)
 
 
 def remove_dead_scratch(folder: str) -> None:
-    """Remove the unfinished files that runs which were killed have left in `folder`.
+    """Remove the unfinished files of killed runs from `folder`.
 
-    Only those of processes of this machine that no longer exist.
+    Only files of processes of this machine that no longer exist are removed.
     """
     for path in glob.glob(os.path.join(glob.escape(folder), f"{_SCRATCH}{glob.escape(platform.node())}-*-*")):
         process = os.path.basename(path).rsplit("-", 2)[1]
@@ -106,15 +122,15 @@ def remove_dead_scratch(folder: str) -> None:
 
 @cache
 def _clean_once(folder: str) -> None:
-    """The first output in a folder removes what killed runs have left there."""
+    """Remove the unfinished files of killed runs before the first output in a folder."""
     remove_dead_scratch(folder)
 
 
 def _process_exists(number: int) -> bool:
     try:
-        os.kill(number, 0)  # signal 0 asks and does nothing
+        os.kill(number, 0)  # signal 0 only checks whether the process exists
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # another user's process; or no process number, and so none of our folders
+        return True  # the process of another user; or not a process id, and so not one of our folders
     return True

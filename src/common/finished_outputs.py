@@ -1,11 +1,10 @@
-"""What earlier runs have finished in a folder, so that a repeated run need not do it again.
+"""Notes on the finished outputs of a folder, by which a repeated run skips outputs that are up to date.
 
-Beside the outputs stands a hidden folder with a small JSON for each of them: its inputs and its files (size and time of
-modification), the settings that made it, and its summary. A note is written after its files have their final
-names; it no longer counts when one of the inputs, files or settings has changed, or when it is damaged. Notes are
-separate files, so runs at the same time do not disturb each other.
+A hidden folder beside the outputs holds one small JSON file per output: its inputs and its files (sizes and
+modification times), its settings, and a summary. A note is written once the files of the output have their final names.
+It is ignored if it is damaged or if any of the inputs, files or settings has changed. Each output has a note file of
+its own, so concurrent runs do not interfere.
 """
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,24 +18,28 @@ Stamp = list[str | int]
 
 
 class FinishedOutputs:
-    """The finished outputs of one folder. Opening it makes the folder and removes what killed runs have left."""
+    """The finished outputs of one folder.
+
+    The constructor creates the folder and removes the unfinished files of killed runs.
+    """
 
     def __init__(self, folder: str, overwrite: bool = False):
-        """With `overwrite`, nothing counts as finished."""
+        """With `overwrite`, no output counts as finished."""
         self.folder = make_output_folder(folder)
         self._overwrite = overwrite
-        for made_in in (folder, os.path.join(folder, FOLDER)):
-            remove_dead_scratch(made_in)
+        for written in (folder, os.path.join(folder, FOLDER)):
+            remove_dead_scratch(written)
 
     def task(self, name: str, inputs: Sequence[str], settings: Mapping[str, object]) -> "Task":
-        """The making of output `name` (of any number of files) from files `inputs` with `settings`.
+        """Return the task of making the output `name` (one or more files) from the files `inputs` with `settings`.
 
-        Call it before the inputs are read: their state of now is what `finish` notes down.
+        Call this before reading the inputs, as `finish` records the state they have now.
 
         Args:
-            name: of the output, unique in the folder; the name of its main file, say.
-            settings: all that the output depends on beside the inputs, as JSON knows it: flags, `file_digest` of
-                vocabularies and codes, versions of tools and of our own format.
+            name: a name that is unique in the folder, such as that of the main file of the output.
+            inputs: paths of the files that the output is made from.
+            settings: everything else that the output depends on, as a JSON object: flags, the `file_digest` of
+                vocabularies and codes, versions of tools and of the output format.
         """
         identity = {"format": _FORMAT, "inputs": [_stamp(path) for path in inputs], "settings": dict(settings)}
         task = Task(os.path.join(self.folder, FOLDER, f"{name}.json"), self.folder, identity)
@@ -45,24 +48,25 @@ class FinishedOutputs:
 
 @dataclass
 class Task:
-    """The making of one output."""
+    """The task of making one output."""
 
     note_path: str
     folder: str
     identity: dict[str, object]
     summary: dict[str, object] | None = field(default=None)
-    """What `finish` was given when an earlier run finished this very output; None if it has to be made."""
+    """What an earlier run passed to `finish` for the same output; None if the output has to be made."""
 
     def finish(self, outputs: Sequence[str], summary: Mapping[str, object]) -> None:
-        """Note that the files `outputs` (inside the folder) are complete under their final names.
+        """Record that the files `outputs` in the folder are complete under their final names.
 
-        `summary` is what a later run wants to know without reading them: a dictionary as JSON knows it.
+        `summary` is a JSON object with what a later run needs to know without reading the files.
         """
         note = {**self.identity, "outputs": [self._output_stamp(path) for path in outputs], "summary": dict(summary)}
         with atomic_output(self.note_path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
             json.dump(note, stream, indent=1)
 
     def with_note_of_earlier_run(self) -> "Task":
+        """Set `summary` from the note of an earlier run if the output is up to date; return the task."""
         try:
             with open(self.note_path, encoding="utf-8") as stream:
                 note = json.load(stream)
@@ -70,7 +74,7 @@ class Task:
             unchanged = note == json.loads(json.dumps(self.identity)) and stamps == [
                 self._output_stamp(os.path.join(self.folder, stamp[0])) for stamp in stamps
             ]
-        except (OSError, ValueError, TypeError, AttributeError, LookupError):  # none, damaged, or a file is missing
+        except (OSError, ValueError, TypeError, AttributeError, LookupError):  # no note, or a damaged one
             return self
         if unchanged and isinstance(summary, dict):
             self.summary = summary
@@ -78,12 +82,6 @@ class Task:
 
     def _output_stamp(self, path: str) -> Stamp:
         return [os.path.relpath(path, self.folder), *_stamp(path)[1:]]
-
-
-def file_digest(path: str) -> str:
-    """sha256 of a file's content, for `settings`."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _stamp(path: str) -> Stamp:

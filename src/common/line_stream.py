@@ -1,4 +1,4 @@
-"""Lines of a stream as they come: those that are there are handed out, those still to come are not waited for."""
+"""Reading lines from a stream as they arrive, without waiting for the end of the stream."""
 import os
 import select
 import time
@@ -8,30 +8,30 @@ from src.common.errors import MassError
 from src.common.text_files import MAX_LINE_BYTES, decode_lines
 
 WAIT = 0.1
-"""Seconds that a line waits at most for others to share its batch."""
+"""Maximum number of seconds that a line waits for further lines of its batch."""
 _READ_BYTES = 1 << 16
 
 
 class LineStream:
-    """Batches of lines, without their ends, of a file descriptor (a pipe, a terminal, a file).
+    """Batches of the lines that arrive at a file descriptor (of a pipe, a terminal or a file), without line ends.
 
     Args:
-        descriptor: open for reading.
-        name: for error messages.
-        errors: what undecodable bytes lead to: "strict" is an error, "replace" makes them U+FFFD.
-        most: lines of a batch.
+        descriptor: a file descriptor that is open for reading.
+        name: the name of the stream in error messages.
+        errors: how undecodable bytes are treated: "strict" raises an error, "replace" makes them U+FFFD.
+        most: the maximum number of lines per batch.
     """
 
     def __init__(self, descriptor: int, name: str, errors: str = "strict", most: int = 128):
         self.name = name
-        self.damaged = 0  # lines that held undecodable bytes so far
+        self.damaged = 0  # number of lines with undecodable bytes so far
         self._descriptor, self._errors, self._most = descriptor, errors, most
 
     def batches(self) -> Iterator[list[str]]:
-        """Yield at least one line at a time; iterate once.
+        """Yield batches of one line or more. The stream can be iterated over only once.
 
         Raises:
-            MassError: a line is too long or (strict) not UTF-8; the message names the line.
+            MassError: a line is too long or, with errors="strict", not UTF-8; the message names the line.
         """
         number = 1
         for raw in self._raw_batches():
@@ -44,8 +44,8 @@ class LineStream:
         lines: list[bytes] = []
         unfinished, given, deadline = b"", 0, 0.0
         while True:
-            patience = max(0.0, deadline - time.monotonic()) if lines else None
-            if len(lines) < self._most and select.select([self._descriptor], [], [], patience)[0]:
+            timeout = max(0.0, deadline - time.monotonic()) if lines else None
+            if len(lines) < self._most and select.select([self._descriptor], [], [], timeout)[0]:
                 block = os.read(self._descriptor, _READ_BYTES)
                 if not block:
                     break
@@ -55,7 +55,7 @@ class LineStream:
                 lines += new
                 if len(unfinished) > MAX_LINE_BYTES:
                     raise MassError(f"{self.name}, line {given + len(lines) + 1}: longer than {MAX_LINE_BYTES >> 20} "
-                                    f"MiB; text must have one sentence a line")
+                                    f"MiB; text must have one sentence per line")
                 continue
             yield lines[: self._most]
             given += len(lines[: self._most])

@@ -1,4 +1,4 @@
-"""Compiling C code of the project, once for each machine and version of its source."""
+"""Compiling the C code of this repository, once per machine and version of the source, and loading it."""
 import atexit
 import ctypes
 import glob
@@ -26,41 +26,42 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class NativeSource:
-    """The C files of a library, and how they are compiled."""
+    """The C files of a library and the flags they are compiled with."""
 
     name: str
-    folder: str  # all its *.c are compiled together
+    folder: str  # all *.c files in it are compiled together
     flags: tuple[str, ...]
-    optional_flags: tuple[tuple[str, ...], ...] = ((),)  # tried in this order, as not every compiler knows all
+    optional_flags: tuple[tuple[str, ...], ...] = ((),)  # tried in this order, as not every compiler knows all of them
     libraries: tuple[str, ...] = ()
 
 
 class NativeLibrary(NamedTuple, Generic[Loaded]):
-    """A compiled library."""
+    """A compiled and loaded library."""
 
     path: str
     loaded: Loaded
-    note: str  # why it is not kept for the next run, '' if it is
+    note: str  # why the library is not cached for the next run; empty if it is
 
 
 class CompilerError(MassError):
-    """There is no compiler, or it fails: no other folder would help."""
+    """There is no compiler, or compiling fails, so that another folder would not help."""
 
 
 def build_library(
     source: NativeSource, load: Callable[[str], Loaded], cache_folder: str = ""
 ) -> NativeLibrary[Loaded]:
-    """The library, loaded; compiles it if this machine has not done so before.
+    """Load a library, and compile it first unless this machine has done so before.
 
-    The compiler is $CC, else the first found of cc, gcc and clang. The library goes to `cache_folder`, by default
-    $XDG_CACHE_HOME/mass-mindspore or ~/.cache/mass-mindspore, under a name that tells sources, compiler and processor
-    apart. If nothing can be written there, or not be executed, it goes to a temporary folder of this process.
+    The compiler is $CC if that is set, else the first of cc, gcc and clang that is found. The library is cached in
+    `cache_folder` (by default $XDG_CACHE_HOME/mass-mindspore or ~/.cache/mass-mindspore) under a name that depends on
+    sources, compiler and processor. If that folder cannot be written to, or libraries cannot be loaded from it, the
+    library is put into a temporary folder of this process.
 
     Args:
-        load: loads the library at an absolute path; OSError if that cannot be done.
+        load: loads the library at an absolute path; raises OSError on failure.
 
     Raises:
-        MassError: there is no compiler, or it fails; the message holds what it said.
+        MassError: there is no compiler, or compiling fails; the message includes the compiler's.
     """
     compiler = _find_compiler()
     name = f"{source.name}-{_key(source, compiler)}.so"
@@ -113,7 +114,7 @@ def _default_folder() -> str:
 
 
 def _require_own(folder: str) -> None:
-    """Make the folder if need be; raise a MassError if others may put libraries of theirs into it."""
+    """Create the folder if it is missing; raise a MassError if other users may write to it."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     state = os.stat(folder)
     if hasattr(os, "getuid") and (state.st_uid not in (os.getuid(), 0) or state.st_mode & 0o022):
@@ -121,7 +122,7 @@ def _require_own(folder: str) -> None:
 
 
 def _temporary_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="mass-mindspore-")  # nobody else may write there
+    folder = tempfile.mkdtemp(prefix="mass-mindspore-")  # other users cannot write to it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -140,19 +141,22 @@ def _find_compiler() -> list[str]:
 
 
 def _key(source: NativeSource, compiler: list[str]) -> str:
-    """A name for what the result of compiling depends on. Home folders are shared among machines of a cluster."""
+    """Return a digest of everything that the compiled library depends on.
+
+    This includes the processor, as the machines of a cluster may share a home folder.
+    """
     digest = hashlib.sha256()
     for path in sorted(glob.glob(os.path.join(source.folder, "*.[ch]"))):
         with open(path, "rb") as stream:
             digest.update(stream.read())
     version = _run([*compiler, "--version"]).stdout
-    how = (compiler, source.flags, source.optional_flags, source.libraries, version, platform.machine(), _processor())
-    digest.update(repr(how).encode())
+    parts = (compiler, source.flags, source.optional_flags, source.libraries, version, platform.machine(), _processor())
+    digest.update(repr(parts).encode())
     return digest.hexdigest()[:16]
 
 
 def _processor() -> str:
-    """The processor's abilities, where the system tells them."""
+    """Return the features of the processor, or its name where the system does not list them."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
             return next((line for line in stream if line.startswith(("flags", "Features"))), "")
@@ -161,7 +165,7 @@ def _processor() -> str:
 
 
 def _build(source: NativeSource, compiler: list[str], path: str, load: Callable[[str], Loaded]) -> Loaded:
-    """Have the library at `path`, and load it."""
+    """Load the library at `path`, and compile it first if it is missing or damaged."""
     if ":" in path or not os.path.isabs(path):
         raise MassError("the path of a library must be absolute, and MindSpore takes none with a colon")
     _require_own(os.path.dirname(path))
@@ -169,7 +173,7 @@ def _build(source: NativeSource, compiler: list[str], path: str, load: Callable[
         try:
             return load(path)
         except OSError:
-            pass  # damaged: it is made anew
+            pass  # a damaged file is compiled again
     with atomic_output(path) as temporary:
         _compile(source, compiler, temporary)
     return load(path)
@@ -177,13 +181,13 @@ def _build(source: NativeSource, compiler: list[str], path: str, load: Callable[
 
 def _compile(source: NativeSource, compiler: list[str], output: str) -> None:
     files = sorted(glob.glob(os.path.join(source.folder, "*.c")))
-    said = ""
+    message = ""
     for flags in source.optional_flags:
         result = _run([*compiler, *source.flags, *flags, *files, *source.libraries, "-o", output])
         if result.returncode == 0 and os.path.exists(output):
             return
-        said = said or result.stderr.strip() or f"exit code {result.returncode}"
-    raise CompilerError(f"{compiler[0]} cannot compile {source.name}: {said[:1000]}")
+        message = message or result.stderr.strip() or f"exit code {result.returncode}"
+    raise CompilerError(f"{compiler[0]} cannot compile {source.name}: {message[:1000]}")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess:
@@ -191,6 +195,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess:
         return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
                               timeout=_TIME_LIMIT)
     except subprocess.TimeoutExpired as error:
-        raise CompilerError(f"{command[0]} took more than {_TIME_LIMIT:.0f} s to compile our C code") from error
+        raise CompilerError(f"{command[0]} took more than {_TIME_LIMIT:.0f} s to compile the C code") from error
     except OSError as error:
         raise CompilerError(f"{command[0]} cannot be run: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Work for several processes, whose results come in the order of the work."""
+"""Mapping a function over items in several processes, with the results in the order of the items."""
 import multiprocessing
 import os
 import signal
@@ -15,24 +15,25 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def available_cores() -> int:
-    """The number of cores this process may use, which containers limit."""
+    """Return the number of cores that this process may use, which containers can limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_processes(count: int, flag: str) -> None:
-    """Raise UsageError unless `count`, given as `flag`, is a number of processes."""
+    """Raise a UsageError unless `count`, the value of `flag`, is at least 1."""
     if count < 1:
         raise UsageError(f"{flag} {count}: give 1 process or more")
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """Yield `function(item)` for each item in their order, computed by `processes` processes.
+    """Yield `function(item)` for each item in order, computed by `processes` processes.
 
-    Only a few items are on their way at a time, so neither items nor results pile up, however slow their
-    consumer is. `function` must be importable by a worker: a function of a module, or a `partial` of one.
+    Only a few items are in flight at a time, so memory stays bounded even if the consumer is slow. Workers must be
+    able to import `function`: it is a module-level function or a `partial` of one. Exceptions raised by `function` in
+    a worker are raised here.
 
     Raises:
-        MassError: a worker process died. What `function` raises in a worker is raised here.
+        MassError: a worker process died.
     """
     if processes == 1:
         yield from map(function, items)
@@ -48,16 +49,16 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
             yield pending.popleft().result()
     except BrokenProcessPool as error:
         raise MassError(
-            "a worker process died: perhaps the system ran out of memory; try again with fewer processes"
+            "a worker process died, perhaps because the system ran out of memory; try again with fewer processes"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+    """Have a worker leave Ctrl-C to its parent and exit when the parent ends for whatever reason."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the parent's handler, which would clean up the parent's files
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the parent's handler, which would remove the parent's files
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,27 +1,24 @@
-"""Progress of long work: a bar on a terminal, a line now and then in a log, nothing when quiet."""
+"""Progress of long operations: a bar on a terminal, an occasional line in a log, nothing when quiet."""
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 from tqdm import tqdm
 
 LOG_SECONDS = 20.0
-"""Between two lines in a log; work that takes less prints none."""
-
-Item = TypeVar("Item")
+"""Seconds between two lines in a log; shorter operations print none."""
 
 
 class Progress:
-    """How far one piece of work is, with its rate and the time left, on stderr.
+    """The progress of one operation, with its rate and the remaining time, shown on stderr.
 
-    A context manager: `with Progress("encode", total=size, unit="B") as progress: ... progress.update(read)`.
-    Text that is printed meanwhile goes through `say`, which does not run into the bar.
+    It is a context manager: `with Progress("encode", total=size, unit="B") as progress: ... progress.update(read)`.
+    Print other text with `say` in the meantime, so that it does not run into the bar.
     """
 
     def __init__(self, label: str, total: int | None, unit: str, quiet: bool = False, stream: TextIO | None = None):
-        """`total`: in units, None if unknown; `unit`: the plural ("lines"), or "B" for bytes."""
+        """Start an operation of `total` units (None: unknown). `unit` is a plural such as "lines", or "B" for bytes."""
         self._stream = stream or sys.stderr
         terminal = self._stream.isatty()
         self._label, self._total, self._unit = label, total, unit
@@ -34,7 +31,7 @@ class Progress:
         self._next_line = float("inf") if quiet or terminal else self._begin + LOG_SECONDS
 
     def update(self, count: int = 1) -> None:
-        """`count` more units are done."""
+        """Count `count` further units as done."""
         self._done += count
         self._bar.update(count)
         now = time.monotonic()
@@ -64,15 +61,7 @@ class Progress:
         self.close()
 
 
-def track(items: Iterable[Item], label: str, total: int | None, unit: str, quiet: bool = False) -> Iterator[Item]:
-    """Yield the items; each counts as one unit of a `Progress` once the next one is asked for."""
-    with Progress(label, total, unit, quiet) as progress:
-        for item in items:
-            yield item
-            progress.update()
-
-
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Print a line (on stdout if no other stream is given) so that it does not run into a bar on the terminal."""
+    """Print a line on `stream` (default: stdout) without running into a progress bar on the terminal."""
     tqdm.write(text, file=stream or sys.stdout)
     (stream or sys.stdout).flush()

@@ -1,7 +1,7 @@
-"""Reading text files: UTF-8, one sentence a line, whole or in parts, with a strict idea of what a line is.
+"""Reading UTF-8 text files with one sentence per line, as a whole or in parts.
 
-Only `\\n` ends a line (U+2028 and form feeds do not), so line i of two paired files stays line i; a `\\r` before it
-and a byte-order mark at the start of the file are removed. A line is at most `MAX_LINE_BYTES` long.
+Only `\\n` ends a line (U+2028 and form feeds do not), so that the lines of parallel files stay aligned. A `\\r` before
+the `\\n` and a byte-order mark at the start of the file are removed. Lines have at most `MAX_LINE_BYTES` bytes.
 """
 import os
 from collections import Counter
@@ -11,21 +11,22 @@ from typing import BinaryIO, NamedTuple
 from src.common.errors import MassError
 from src.common.files import require_file
 
-PART_BYTES = 1 << 18  # well under a second of work, so that the last parts keep all processes busy
-MAX_LINE_BYTES = 1 << 22  # a file without line ends must not fill the memory
+PART_BYTES = 1 << 18  # less than a second of work, so that all processes are busy until the end
+MAX_LINE_BYTES = 1 << 22  # a file without line ends must not exhaust the memory
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NEWLINE = b"\n"
 
 
 def read_lines(path: str, errors: str = "strict", damaged: Counter[str] | None = None) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text file, without their ends.
+    """Yield the lines of a UTF-8 text file, without line ends.
 
     Args:
-        errors: what undecodable bytes lead to: "strict" is an error, "replace" makes them U+FFFD.
-        damaged: with "replace", `damaged[path]` is increased by 1 for each line that held such bytes.
+        errors: how undecodable bytes are treated: "strict" raises an error, "replace" makes them U+FFFD.
+        damaged: with "replace", `damaged[path]` is increased by the number of lines with such bytes.
 
     Raises:
-        MassError: the file is missing, a line is too long or (strict) not UTF-8; the message names file and line.
+        MassError: the file is missing, a line is too long or, with errors="strict", not UTF-8; the message names file
+            and line.
     """
     for part in file_parts(require_file(path, "text file")):
         text = part.decode(errors)
@@ -37,8 +38,8 @@ def read_lines(path: str, errors: str = "strict", damaged: Counter[str] | None =
 class DecodedText(NamedTuple):
     """Decoded lines."""
 
-    text: str  # each line ends with \n, the last one too (unless the ends are kept as they are)
-    damaged: int  # lines that held undecodable bytes
+    text: str  # every line, the last one included, ends with \n (unless line ends are kept)
+    damaged: int  # number of lines with undecodable bytes
 
     @property
     def lines(self) -> list[str]:
@@ -46,10 +47,10 @@ class DecodedText(NamedTuple):
 
 
 def decode_lines(raw: bytes, path: str, first_line: int = 1, errors: str = "strict") -> DecodedText:
-    """Decode whole lines of `path`, of which the first one is line `first_line` (1 is the start of the file).
+    """Decode whole lines of the file `path`, the first of which is line `first_line` (1: the start of the file).
 
     Raises:
-        MassError: with errors="strict", a line is not UTF-8; the message names file and line.
+        MassError: a line is not UTF-8 and `errors` is "strict"; the message names file and line.
     """
     try:
         return _decode(raw, first_line == 1, errors)
@@ -58,7 +59,7 @@ def decode_lines(raw: bytes, path: str, first_line: int = 1, errors: str = "stri
 
 
 class FilePart(NamedTuple):
-    """The bytes [start, end) of a text file: whole lines."""
+    """The bytes [start, end) of a text file, which are whole lines."""
 
     path: str
     start: int
@@ -69,18 +70,18 @@ class FilePart(NamedTuple):
         return self.end - self.start
 
     def decode(self, errors: str = "strict", keep_ends: bool = False) -> DecodedText:
-        """The lines of the part, exactly as `read_lines` gives them; or with their ends as they are in the file."""
+        """Return the lines of the part as `read_lines` yields them or, with `keep_ends`, with their original ends."""
         with open(self.path, "rb") as stream:
             stream.seek(self.start)
             raw = stream.read(self.size)
             try:
                 return _decode(raw, self.start == 0, errors, keep_ends)
-            except UnicodeDecodeError as error:  # rare, so only now the lines before are counted
+            except UnicodeDecodeError as error:  # rare, so preceding lines are counted only now
                 raise _not_utf8(error, self.path, 1 + _count_line_ends(stream, self.start)) from error
 
 
 def file_parts(path: str) -> Iterator[FilePart]:
-    """Cut a file at line ends into parts of about `PART_BYTES`; an empty file is one empty part.
+    """Split a file at line ends into parts of about `PART_BYTES`; an empty file has one empty part.
 
     Raises:
         MassError: a line is too long; the message names file and line.
@@ -102,7 +103,10 @@ def file_parts(path: str) -> Iterator[FilePart]:
 def batches_of_parts(
     parts: Iterable[FilePart], max_bytes: int | None = None, max_parts: int = 256
 ) -> Iterator[tuple[FilePart, ...]]:
-    """Group parts in order, small ones up to `max_bytes` (`PART_BYTES`) together, so that a task is worth its way."""
+    """Group consecutive small parts into batches of up to `max_bytes` (default: `PART_BYTES`) and `max_parts`.
+
+    This keeps the cost of passing tasks to processes low. A part that is larger than `max_bytes` is a batch of its own.
+    """
     max_bytes = PART_BYTES if max_bytes is None else max_bytes
     batch, size = [], 0
     for part in parts:
@@ -116,7 +120,7 @@ def batches_of_parts(
 
 
 def _decode(raw: bytes, at_start: bool, errors: str, keep_ends: bool = False) -> DecodedText:
-    """Raises UnicodeDecodeError if errors="strict"."""
+    """Decode lines; raises UnicodeDecodeError if errors="strict"."""
     if at_start:
         raw = raw.removeprefix(_BYTE_ORDER_MARK)
     damaged = 0
@@ -136,7 +140,7 @@ def _decode(raw: bytes, at_start: bool, errors: str, keep_ends: bool = False) ->
 
 
 def _count_line_ends(stream: BinaryIO, end: int) -> int:
-    """The line ends in the first `end` bytes."""
+    """Return the number of line ends in the first `end` bytes."""
     stream.seek(0)
     count = 0
     while end > 0 and (block := stream.read(min(end, 1 << 20))):
@@ -160,12 +164,12 @@ def _not_utf8(error: UnicodeDecodeError, path: str, first_line: int) -> MassErro
     column = error.start - raw.rfind(_NEWLINE, 0, error.start)
     return MassError(
         f"{path}, line {number}: not UTF-8 (byte {raw[error.start]:#04x} at column {column}); convert the file first, "
-        f"for example with: iconv -f {encoding} -t UTF-8; or keep what can be read with --errors replace"
+        f"for example with: iconv -f {encoding} -t UTF-8; or replace such bytes with --errors replace"
     )
 
 
 def _too_long(path: str, number: int) -> MassError:
     return MassError(
-        f"{path}, line {number}: longer than {MAX_LINE_BYTES >> 20} MiB; text must have one sentence a line "
-        f"(are its line ends other than \\n?)"
+        f"{path}, line {number}: longer than {MAX_LINE_BYTES >> 20} MiB; text must have one sentence per line "
+        f"(does the file have line ends other than \\n?)"
     )

@@ -1,15 +1,17 @@
-"""Rows of cells as lines of text, aligned in columns and wrapped to the width of a page."""
+"""Tables as text: aligned columns, wrapped to the width of a page."""
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
-_WIDTH = 118  # columns of a line
+_WIDTH = 118  # maximum number of columns of a line
 
 
 def table_lines(rows: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield the rows below each other, each behind its name; columns that do not fit follow as a further block.
+    """Yield the lines of a table with one row per line, each preceded by the name of its row.
+
+    Columns that do not fit into the width of the page follow in a further block, after an empty line.
 
     Args:
-        rows: the cells of each row, equally many in all of them.
+        rows: the cells of each row by its name; all rows have the same number of cells.
     """
     indent = 3 + max(14, *map(len, rows))
     widths = [max(map(display_width, cells)) for cells in zip(*rows.values(), strict=True)]

@@ -1,5 +1,11 @@
-"""From raw text to encoded text: tokens, subwords, word frequencies, with all cores on one file.
+"""From raw text to subwords and word frequencies, with several processes per file. Nothing here imports MindSpore.
 
-Nothing here imports MindSpore. The steps share `conversion.py`: parts of files go to worker processes and
-come back in the order of the input, so the output does not depend on the number of processes.
+tokenization      tokenizing the files of a corpus
+nltk_tokenizer    a fast form of nltk's tokenizer
+recent_words      the bounded cache that it uses
+detokenization    from tokens back to text
+learn_codes       learning BPE codes
+bpe_corpus        applying BPE codes to the files of a folder, and building the vocabulary
+conversion        what tokenization and BPE share: files are converted line by line, in parallel and in order
+text_processing   all steps from raw text to the subwords that a model reads, and back
 """

@@ -1,4 +1,4 @@
-"""Text files through several processes: text in, converted text out, line by line in the order of the input."""
+"""Converting text files line by line in several processes; the output is in the order of the input."""
 import os
 import time
 from collections import Counter
@@ -18,43 +18,47 @@ from src.common.progress import Progress
 from src.common.text_files import FilePart, batches_of_parts, file_parts
 from src.utils.dictionary import Dictionary
 
-_COUNTED_BYTES = 1 << 21  # of a task that counts, as counts of much text are not much larger than those of little
+_COUNTED_BYTES = 1 << 21  # larger tasks for conversions that count, as the size of counts grows slowly with the text
 
 
 class ConvertedText(NamedTuple):
-    """What a conversion made of text: as many lines as it was given."""
+    """The result of a conversion; it has as many lines as the text that was converted."""
 
     text: str
-    tokens: int = 0  # not needed if the conversion counts each of them
+    tokens: int = 0  # not needed if the conversion has `take_counts`
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A way to convert text files, one line into one line."""
+    """A conversion of text files that maps each line to one line."""
 
-    label: str
-    convert: Callable[[str], ConvertedText]  # of whole lines; importable by a worker
-    settings: Mapping[str, object]  # all that the output depends on beside the text, as JSON knows it
-    suffix: str  # of the outputs: `<name>.txt` becomes `<name><suffix>`
+    label: str  # for the progress bar
+    convert: Callable[[str], ConvertedText]  # converts whole lines; workers must be able to import it
+    settings: Mapping[str, object]  # everything that the output depends on except the text, as a JSON object
+    suffix: str  # of output files: `<name>.txt` becomes `<name><suffix>`
     take_counts: Callable[[], Counter[str]] | None = None
-    """The frequency of each token converted since the last call, in this process; with it, `<name>.dict` is written."""
-    keep_line_ends: bool = False  # \r\n, and a missing \n at the end; otherwise each line ends with \n
+    """Returns the frequencies of the tokens that this process has converted since the last call.
+
+    With this function, the frequencies are written to `<name>.dict`.
+    """
+    keep_line_ends: bool = False  # keep \r\n and a missing \n at the end of the file; otherwise lines end with \n
 
 
 @dataclass
 class FileSummary:
-    """What became of one file, or of all files of a folder."""
+    """A summary of the conversion of one file, or of several files."""
 
     source: str
     output: str
     lines: int = 0
     tokens: int = 0
-    damaged: int = 0  # lines with bytes that are not UTF-8
+    damaged: int = 0  # number of lines with bytes that are not UTF-8
     seconds: float = 0.0
-    skipped: int = 0  # files that an earlier run had finished
-    counts: Counter[str] = field(default_factory=Counter, repr=False)  # of the tokens
+    skipped: int = 0  # number of files that were up to date
+    counts: Counter[str] = field(default_factory=Counter, repr=False)  # frequencies of the tokens
 
     def add(self, other: "FileSummary") -> None:
+        """Add the numbers of another summary to this one."""
         self.lines += other.lines
         self.tokens += other.tokens
         self.damaged += other.damaged
@@ -74,23 +78,25 @@ class FileSummary:
 
 
 def plan_outputs(sources: Sequence[str], output_folder: str, suffix: str) -> list[tuple[str, str]]:
-    """(source, output) for each source: `<name>.txt` becomes `<output_folder>/<name><suffix>`.
+    """Return (source, output) for each source: `<name>.txt` becomes `<output_folder>/<name><suffix>`.
+
+    Errors are raised before anything is written.
 
     Raises:
-        UsageError: there is no source, two of them would get one output, or the output would be a source next time.
-        MassError: no source holds a byte, or an output cannot be written. Nothing has been written then.
+        UsageError: there is no source, two sources have the same output, or the output folder is a source folder.
+        MassError: all sources are empty, or an output cannot be written.
     """
     if not sources:
         raise UsageError("no source folder is given")
     if not any(os.path.getsize(source) for source in sources):
-        raise MassError(f"there is no text: {', '.join(sources[:5])}{' ...' if len(sources) > 5 else ''} empty")
+        raise MassError(f"there is no text; empty: {', '.join(sources[:5])}{' ...' if len(sources) > 5 else ''}")
     folder = os.path.realpath(output_folder)
     taken: dict[str, str] = {}
     for source in sources:
         if os.path.realpath(os.path.dirname(source) or ".") == folder:
             raise UsageError(
-                f"output folder {output_folder!r} is the source folder of {source!r}: the next run would read "
-                f"its own outputs; give another output folder"
+                f"output folder {output_folder!r} is the source folder of {source!r}: the next run would read the "
+                f"outputs of this one; choose another output folder"
             )
         output = os.path.join(output_folder, os.path.basename(source).removesuffix(".txt") + suffix)
         if output in taken:
@@ -105,10 +111,13 @@ def plan_outputs(sources: Sequence[str], output_folder: str, suffix: str) -> lis
 def convert_files(
     sources: Sequence[str], output_folder: str, conversion: Conversion, options: RunOptions
 ) -> Iterator[FileSummary]:
-    """Convert each source into the output folder; yield a summary when an output is complete.
+    """Convert files into the output folder, and yield a summary of each file when its output is complete.
 
-    Large files are spread over the processes, small ones go to them several at a time. Outputs that an earlier
-    run finished are skipped. No token in any file is a MassError; see `plan_outputs` for others.
+    Large files are split among the processes; small files are sent to them in groups. Outputs that are up to date are
+    skipped.
+
+    Raises:
+        MassError: there is no token in any file. See `plan_outputs` for further errors.
     """
     plan = plan_outputs(sources, output_folder, conversion.suffix)
     return _convert_planned(plan, output_folder, conversion, options)
@@ -141,7 +150,7 @@ def _convert_planned(
             tokens += summary.tokens
             yield summary
     if not tokens:
-        raise MassError(f"no token in any line of {', '.join(source for source, _ in plan[:5])}")
+        raise MassError(f"there is no token in {', '.join(source for source, _ in plan[:5])}")
 
 
 class _ConvertedPart(NamedTuple):
@@ -154,7 +163,7 @@ class _ConvertedPart(NamedTuple):
 
 
 def _convert_parts(conversion: Conversion, errors: str, parts: Sequence[FilePart]) -> list[_ConvertedPart]:
-    """Convert parts in order; the counts of those of one file come with the last of them."""
+    """Convert parts in order; the counts of consecutive parts of one file are returned with the last of them."""
     converted = []
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         text, lines, damaged, tokens = _convert_part(conversion, errors, part)
@@ -165,7 +174,7 @@ def _convert_parts(conversion: Conversion, errors: str, parts: Sequence[FilePart
 
 
 def _convert_part(conversion: Conversion, errors: str, part: FilePart) -> tuple[bytes, int, int, int]:
-    """The converted text of a part, its lines, damaged lines and tokens."""
+    """Return the converted text of a part and the numbers of its lines, damaged lines and tokens."""
     source, damaged = part.decode(errors, conversion.keep_line_ends)
     text, tokens = conversion.convert(source)
     if text.count("\n") != source.count("\n"):
@@ -175,7 +184,7 @@ def _convert_part(conversion: Conversion, errors: str, part: FilePart) -> tuple[
 
 
 def _write_file(summary: FileSummary, converted_parts: Iterator[_ConvertedPart], progress: Progress) -> FileSummary:
-    """Write the parts of one file as they come, and sum up."""
+    """Write the converted parts of one file, and complete its summary."""
     with atomic_output(summary.output) as temporary, open(temporary, "wb") as stream:
         for converted in converted_parts:
             stream.write(converted.text)
@@ -188,30 +197,30 @@ def _write_file(summary: FileSummary, converted_parts: Iterator[_ConvertedPart],
 
 
 def _finish(task: Task, summary: FileSummary, conversion: Conversion) -> None:
-    """Write the counts if there are any, and note that the file is finished."""
+    """Write the counts if the conversion has any, and record that the file is finished."""
     outputs, uncounted = [summary.output], Counter()
     if conversion.take_counts:
         vocabulary = Dictionary.from_counts(summary.counts)
         outputs.append(_counts_path(summary.output, conversion))
         vocabulary.export(outputs[-1])
-        uncounted = summary.counts - _word_counts(vocabulary)
+        uncounted = summary.counts - _token_counts(vocabulary)
     task.finish(outputs, {
         "lines": summary.lines, "tokens": summary.tokens, "damaged": summary.damaged, "not in .dict": uncounted,
     })
 
 
 def _summary_of_finished(task: Task, summary: FileSummary, conversion: Conversion) -> FileSummary:
-    noted = task.summary
-    summary.lines, summary.tokens, summary.damaged = noted["lines"], noted["tokens"], noted["damaged"]
+    earlier = task.summary
+    summary.lines, summary.tokens, summary.damaged = earlier["lines"], earlier["tokens"], earlier["damaged"]
     if conversion.take_counts:
-        summary.counts = _word_counts(Dictionary.load_from_text(_counts_path(summary.output, conversion)))
-        summary.counts.update(noted["not in .dict"])
+        summary.counts = _token_counts(Dictionary.load_from_text(_counts_path(summary.output, conversion)))
+        summary.counts.update(earlier["not in .dict"])
     return summary
 
 
-def _word_counts(vocabulary: Dictionary) -> Counter[str]:
+def _token_counts(vocabulary: Dictionary) -> Counter[str]:
     pairs = zip(vocabulary.tokens, vocabulary.frequencies, strict=True)
-    return Counter({word: frequency for word, frequency in pairs if frequency})
+    return Counter({token: frequency for token, frequency in pairs if frequency})
 
 
 def _counts_path(output: str, conversion: Conversion) -> str:

@@ -1,22 +1,24 @@
-"""Tokens back to text as people write it."""
+"""Undoing tokenization: from words separated by spaces to text with normal spacing."""
 import re
 from collections.abc import Sequence
 from functools import cache
 
-# Han, kana, bopomofo, and the punctuation that goes with them: written without spaces.
+# Han, kana, bopomofo and their punctuation, which are written without spaces.
 _CJK = ("\u2e80-\u30ff\u3100-\u312f\u31f0-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
         "\U00020000-\U0003ffff")
 _SPACE_AT_CJK = re.compile(f"(?<=[{_CJK}]) | (?=[{_CJK}])")
 _SPACE_BEFORE_MARK = re.compile(r" (?=[,.;:!?%)\]}])")
 _SPACE_AFTER_BRACKET = re.compile(r"(?<=[(\[{]) ")
-_HASH_STAND_IN = "\ufdd0"  # no character: Unicode reserves it for the use inside a program
+_HASH_STAND_IN = "\ufdd0"  # Unicode reserves this code point for internal use by programs
 
 
 def detokenize(tokenizer: str, words: Sequence[str], hashes_are_digits: bool = False) -> str:
-    """Undo what the tokenizer (nltk or jieba) did to a text, as far as its words tell.
+    """Undo the tokenization of a text by nltk or jieba, as far as this is possible from its words.
 
     Args:
-        hashes_are_digits: `#` stands for a digit, so that it keeps its distance to the word that follows.
+        tokenizer: "nltk" or "jieba".
+        words: the words of the text.
+        hashes_are_digits: `#` stands for a digit; otherwise the space after it would be removed.
     """
     if tokenizer == "jieba":
         text = _SPACE_AT_CJK.sub("", " ".join(words))
@@ -28,7 +30,7 @@ def detokenize(tokenizer: str, words: Sequence[str], hashes_are_digits: bool = F
 
 @cache
 def _treebank():
-    """nltk's rules for English; they need no data."""
+    """Load nltk's rules for English, which need no data files."""
     from nltk.tokenize.treebank import TreebankWordDetokenizer
 
     return TreebankWordDetokenizer()

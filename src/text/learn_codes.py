@@ -1,86 +1,95 @@
-"""Learning BPE codes with subword-nmt, from the word frequencies of a folder of tokenized text.
-
-    python -m src.text.learn_codes FOLDER OUTPUT --symbols 46000
-
-is what scripts/learn_subword.sh runs.
-"""
-import argparse
+"""Learning BPE codes with subword-nmt from the word frequencies of a folder of tokenized text."""
 import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from src.common.arguments import RunOptions, add_run_flags, run_options
-from src.common.errors import MassError, UsageError, run
+from src.common.arguments import RunOptions
+from src.common.errors import MassError
 from src.common.files import atomic_output, list_files
 from src.common.finished_outputs import FinishedOutputs
-from src.common.parallel import available_cores, map_in_order
+from src.common.parallel import map_in_order
 from src.common.progress import Progress
 from src.common.text_files import FilePart, batches_of_parts, file_parts
 from src.utils.dictionary import Dictionary
 
-_FORMAT = 1  # to be raised when the same text gives other codes
-_BATCH_BYTES = 1 << 22  # more than one part, as the words of a larger text take less time to add up
+_FORMAT = 1  # increase this when the same text yields different codes
+_BATCH_BYTES = 1 << 22  # several parts, as adding up word counts is faster for larger texts
 
 
-class LearntCodes(NamedTuple):
-    """What a codes file holds, and from how many distinct words it was learnt."""
+class LearnedCodes(NamedTuple):
+    """The size of a file of BPE codes and of the text it was learned from."""
 
     merges: int
-    words: int
-    skipped: bool  # an earlier run has made it
+    words: int  # distinct words of the text
+    skipped: bool  # whether the file of an earlier run is up to date
 
 
-def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> LearntCodes:
-    """Learn `symbols` merges, or as many as there are, from `*.txt` in a folder. The same text gives the same codes.
+def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> LearnedCodes:
+    """Learn up to `symbols` merges from the `*.txt` files of a folder and write them to the file `output`.
 
-    An earlier file `output` is replaced when all has gone well, and not before.
+    An existing file is replaced only after learning has succeeded. The same text always yields the same codes.
 
     Raises:
-        UsageError: the number of symbols is below 1.
-        MassError: the text is missing or bad, or nothing in it repeats.
+        MassError: the text is missing or invalid, no pair of symbols occurs twice in it, `output` cannot be written,
+            or subword-nmt is not installed.
     """
-    if symbols < 1:
-        raise UsageError(f"--symbols {symbols}: give 1 or more")
-    if os.path.isdir(output):
-        raise MassError(f"--output {output!r} is a folder")
+    _require_file_path(output)
     settings = {"step": "learn BPE", "format": _FORMAT, "symbols": symbols, "errors": options.errors,
-                "subword-nmt": version("subword-nmt")}
+                "subword-nmt": _library_version()}
     paths = list_files(folder, "*.txt", "source folder")
     finished = FinishedOutputs(os.path.dirname(output) or ".", options.overwrite)
     task = finished.task(os.path.basename(output), paths, settings)
     if task.summary is not None:
-        return LearntCodes(task.summary["merges"], task.summary["words"], skipped=True)
-    words = count_words(folder, options)
+        return LearnedCodes(task.summary["merges"], task.summary["words"], skipped=True)
+    words = read_word_frequencies(folder, options)
     lines = [f"{word} {count}" for word, count in zip(words.tokens, words.frequencies, strict=True) if count]
     del words
-    merges = _learn(lines, output, symbols, folder)
+    merges = _learn(lines, output, symbols, folder, options.quiet)
     task.finish([output], {"merges": merges, "words": len(lines)})
-    return LearntCodes(merges, len(lines), skipped=False)
+    return LearnedCodes(merges, len(lines), skipped=False)
 
 
-def _learn(lines: Sequence[str], output: str, symbols: int, folder: str) -> int:
-    """Learn from `word frequency` lines; returns the number of merges."""
-    from subword_nmt.learn_bpe import learn_bpe
+def _require_file_path(output: str) -> None:
+    folder = os.path.dirname(output) or "."
+    if os.path.isdir(output):
+        raise MassError(f"--output {output!r} is a folder")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise MassError(f"output folder {folder!r} cannot be created: it is a file")
 
+
+def _library_version() -> str:
+    try:
+        return version("subword-nmt")
+    except PackageNotFoundError as error:
+        raise MassError(f"{sys.executable} has no package subword-nmt; install it with: sh scripts/setup_venv.sh") \
+            from error
+
+
+def _learn(lines: Sequence[str], output: str, symbols: int, folder: str, quiet: bool) -> int:
+    """Learn from `word frequency` lines, write the codes, and return the number of merges."""
+    from subword_nmt import learn_bpe as library
+    from tqdm import tqdm
+
+    library.tqdm = partial(tqdm, disable=quiet or None)  # None: no progress bar unless stderr is a terminal
     with atomic_output(output) as temporary:
         with open(temporary, "w", encoding="utf-8", newline="\n") as stream:
-            learn_bpe(lines, stream, symbols, is_dict=True)
+            library.learn_bpe(lines, stream, symbols, is_dict=True)
         with open(temporary, "rb") as stream:
             merges = sum(1 for _ in stream) - 1  # the first line is the version
         if not merges:
-            raise MassError(f"no pair of letters occurs twice in {folder!r}: nothing to learn")
+            raise MassError(f"no pair of letters occurs twice in {folder!r}: there is nothing to learn")
     return merges
 
 
-def count_words(folder: str, options: RunOptions) -> Dictionary:
-    """The words of `*.txt` in a folder. Special symbols and spellings of the unknown word are not among them.
+def read_word_frequencies(folder: str, options: RunOptions) -> Dictionary:
+    """Count the words of the `*.txt` files of a folder, without special tokens and spellings of the unknown token.
 
     Raises:
-        MassError: the folder or its text is missing, a file is not UTF-8, or no word is long enough to be split.
+        MassError: the folder or its text is missing, a file is not UTF-8, or no word has two letters or more.
     """
     paths = list_files(folder, "*.txt", "source folder")
     batches = batches_of_parts((part for path in paths for part in file_parts(path)), _BATCH_BYTES)
@@ -92,17 +101,17 @@ def count_words(folder: str, options: RunOptions) -> Dictionary:
             damaged += counted.damaged
             progress.update(counted.size)
     if damaged:
-        print(f"{damaged:,} lines of {folder} hold bytes that are not UTF-8 (counted as U+FFFD)", file=sys.stderr)
+        print(f"{damaged:,} lines of {folder} hold bytes that are not UTF-8 (read as U+FFFD)", file=sys.stderr)
     words = Dictionary.from_counts(counts)
     if not any(len(word) > 1 for word in counts if word in words):
-        raise MassError(f"the files *.txt of {folder!r} hold no word of two letters or more to learn from")
+        raise MassError(f"the *.txt files of {folder!r} hold no word of two letters or more to learn from")
     return words
 
 
 class _Counted(NamedTuple):
     words: Counter[str]
-    damaged: int  # lines
-    size: int  # bytes
+    damaged: int  # lines with undecodable bytes
+    size: int  # in bytes
 
 
 def _count_parts(errors: str, parts: Sequence[FilePart]) -> _Counted:
@@ -113,19 +122,3 @@ def _count_parts(errors: str, parts: Sequence[FilePart]) -> _Counted:
         words.update(decoded.text.split())
         damaged += decoded.damaged
     return _Counted(words, damaged, sum(part.size for part in parts))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Learn BPE codes from FOLDER/*.txt.")
-    parser.add_argument("folder")
-    parser.add_argument("output")
-    parser.add_argument("--symbols", type=int, default=46000)
-    add_run_flags(parser, processes=available_cores())
-    arguments = parser.parse_args()
-    codes = learn_codes(arguments.folder, arguments.output, arguments.symbols, run_options(arguments))
-    print(f"{arguments.output}: {codes.merges} merges learnt from {codes.words} distinct words"
-          + (", unchanged and skipped" if codes.skipped else ""))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,9 +1,9 @@
-"""nltk's word_tokenize at the speed of a look-up: the same tokens, found chunk by chunk.
+"""A fast form of nltk's word_tokenize, which caches the tokens of each chunk of text.
 
-A chunk is what stands between spaces. nltk's rules look over the edge of a chunk in two cases only: whether a quotation
-mark begins the line, and whether a full stop, perhaps with closing brackets and quotation marks after it, ends the
-line. A chunk together with the line ends that touch it therefore always gives the same tokens. Each distinct
-one is taken to nltk once, many in one call, as a call costs more than its text.
+A chunk is the text between two spaces. nltk's rules depend on the context of a chunk in two cases only: whether a
+quotation mark is at the start of the line, and whether a full stop, possibly followed by closing brackets and quotation
+marks, is at its end. A chunk, together with the line ends that are adjacent to it, therefore always yields the same
+tokens. Each distinct chunk is passed to nltk once, many chunks per call, because a call is expensive.
 """
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -12,59 +12,62 @@ from typing import NamedTuple
 from src.common.errors import MassError
 from src.text.recent_words import RecentWords
 
-_CLOSERS = re.escape("])}>\"'»”’")  # what may follow the full stop that ends a line
+_CLOSERS = re.escape("])}>\"'»”’")  # characters that may follow the full stop at the end of a line
 _CLOSERS_AT_END = re.compile(f" [{_CLOSERS}][{_CLOSERS} ]*$", re.MULTILINE)
-_GLUE = "\x1f"  # stands for a space inside a chunk
-_NEIGHBOUR = "\ufdef"  # a chunk that no rule knows
-_MAX_CHUNKS = 40_000  # about 8 MB; most of a larger number would not come again soon
+_GLUE = "\x1f"  # replaces a space inside a chunk
+_NEIGHBOUR = "\ufdef"  # a chunk that no rule of nltk applies to
+_MAX_CHUNKS = 40_000  # about 8 MB; further chunks would rarely be needed again
 _CHUNKS_A_CALL = 1000
 
-# No rule applies inside such a chunk, or between it and what follows, but for the contractions and the mark at its end.
+# No rule applies inside such a chunk or at its end, except for contractions and the punctuation mark at its end.
 _PLAIN = re.compile(r"((?:[A-Za-z0-9]|\.(?!\.)|-(?!-)|[,:](?=[0-9]))+)([,;:?!]?)")
 _CONTRACTION = re.compile("cannot|gimme|gonna|gotta|lemme|wanna", re.IGNORECASE)
 
-# At the start of a line, these give other tokens than after a space.
+# These yield different tokens at the start of a line than after a space.
 _SPECIAL_START = re.compile("\"[\"'`]|''")
-# At its end, a full stop is split off what is before; the other closers are left to nltk.
+# At the end of a line, a full stop is a token of its own; other closing characters are left to nltk.
 _FINAL_STOP = re.compile(f"(.*[^.{_GLUE}])\\.([\")”’]?)", re.DOTALL)
 _SPECIAL_END = re.compile(f"\\.[{_CLOSERS}]*$|['{_GLUE}]")
 _CLOSER_TOKENS = {"": "", '"': " ''", ")": " )", "”": " ”", "’": " ’"}
 
 
 class ChunkTokenizer(RecentWords):
-    """Tokens, separated by spaces, by chunk. In a chunk `\\n` stands for the start and the end of its line."""
+    """A cache from chunks to their tokens, separated by spaces.
+
+    A chunk at the start or the end of a line includes a `\\n` on that side.
+    """
 
     def __init__(self, split: Callable[[str], list[str]]):
-        """`split`: `word_tokenize` for one line."""
+        """`split`: nltk's `word_tokenize` for one line."""
         super().__init__(_MAX_CHUNKS)
         self._split = split
 
     def tokenize(self, text: str) -> tuple[str, int]:
-        """Tokenize lines that each end with `\\n`; returns lines of tokens, and the number of tokens.
+        """Tokenize lines that each end with `\\n`; return the lines of tokens and the number of tokens.
 
-        The only white space between words is a single space, and there is none at the ends of a line; there is
-        no `\\x1f` and no U+FDEF.
+        Words must be separated by single spaces, without other white space and without spaces at the ends of lines. The
+        text must not contain `\\x1f` or U+FDEF.
         """
         if not text:
             return "", 0
         text = _CLOSERS_AT_END.sub(lambda match: match[0].replace(" ", _GLUE), text)
         chunks = ("\n" + text.replace("\n", "\n \n")[:-2]).split(" ")
-        self._learn(set(chunks).difference(self))
+        self._add(set(chunks).difference(self))
         lines = " ".join(map(self.__getitem__, chunks)).replace("\n ", "\n")
-        self.forget_old_words(chunks)
+        self.drop_old_words(chunks)
         return lines, lines.count(" ") + text.count("\n") - chunks.count("\n\n")
 
-    def _learn(self, chunks: Collection[str]) -> None:
-        """Add chunks. Those at the ends of a line mostly give the tokens they would give inside: that comes first."""
+    def _add(self, chunks: Collection[str]) -> None:
+        """Add chunks. Most chunks at the ends of a line have the tokens of chunks inside a line, which come first."""
         at_ends = {chunk: _as_inside_a_line(chunk) for chunk in chunks if "\n" in chunk}
         inside = {same.bare for same in at_ends.values() if same}
         inside.update(chunk for chunk in chunks if chunk not in at_ends)
-        self._learn_inside(inside.difference(self))
+        self._add_inside(inside.difference(self))
         for chunk, same in at_ends.items():
             self[chunk] = self[same.bare] + same.end if same else self._split_at_line_end(chunk)
 
-    def _learn_inside(self, chunks: Iterable[str]) -> None:
-        """Add chunks inside a line, those on which nltk's rules have an effect by way of nltk."""
+    def _add_inside(self, chunks: Iterable[str]) -> None:
+        """Add chunks inside a line; nltk is called only for chunks that its rules apply to."""
         others = []
         for chunk in chunks:
             match = _PLAIN.fullmatch(chunk)
@@ -75,17 +78,17 @@ class ChunkTokenizer(RecentWords):
         separator = f" {_NEIGHBOUR} "
         for start in range(0, len(others), _CHUNKS_A_CALL):
             some = others[start : start + _CHUNKS_A_CALL]
-            tokens = " ".join(self._ask(f"{_NEIGHBOUR} {separator.join(some)} {_NEIGHBOUR}"))
+            tokens = " ".join(self._split_line(f"{_NEIGHBOUR} {separator.join(some)} {_NEIGHBOUR}"))
             split = tokens.removeprefix(f"{_NEIGHBOUR} ").removesuffix(f" {_NEIGHBOUR}").split(separator)
             self.update(zip(some, split, strict=True))
 
-    def _ask(self, line: str) -> list[str]:
+    def _split_line(self, line: str) -> list[str]:
         try:
             return self._split(line)
-        except TimeoutError as error:  # nltk gives a rule five seconds
+        except TimeoutError as error:  # nltk limits each rule to five seconds
             longest = max(line.split(" "), key=len)
             raise MassError(
-                f"nltk takes too long over a word of {len(longest):,} characters: {longest[:60]!r}...; is this text?"
+                f"nltk takes too long for a word of {len(longest):,} characters: {longest[:60]!r}...; is this text?"
             ) from error
 
     def _split_at_line_end(self, chunk: str) -> str:
@@ -94,17 +97,17 @@ class ChunkTokenizer(RecentWords):
             return "\n"
         before = [] if chunk.startswith("\n") else [_NEIGHBOUR]
         after = [] if chunk.endswith("\n") else [_NEIGHBOUR]
-        tokens = self._ask(" ".join([*before, bare, *after]))
+        tokens = self._split_line(" ".join([*before, bare, *after]))
         return " ".join(tokens[len(before) : len(tokens) - len(after)]) + ("" if after else "\n")
 
 
 class _InsideALine(NamedTuple):
-    bare: str  # a chunk without line ends
-    end: str  # what comes after its tokens
+    bare: str  # the chunk without line ends
+    end: str  # the text to append to its tokens
 
 
 def _as_inside_a_line(chunk: str) -> _InsideALine | None:
-    """How a chunk that touches a line end is like one that does not; None if it is not."""
+    """Reduce a chunk at the start or end of a line to a chunk inside a line; return None if this is not possible."""
     bare, at_end = chunk.removeprefix("\n"), chunk.endswith("\n")
     if chunk.startswith("\n") and _SPECIAL_START.match(bare):
         return None

@@ -1,21 +1,21 @@
-"""A bounded memory of what was found out about words."""
+"""A bounded cache of words."""
 from collections.abc import Iterable
 from itertools import islice
 
 
 class RecentWords(dict[str, str]):
-    """Values by word, which are a plain dict's to read; `forget_old_words` keeps their number bounded.
+    """A dictionary from words to values; `drop_old_words` bounds its size.
 
-    A full memory that is emptied would forget the frequent words with the rare ones, and one that
-    notes every use would be slow.
+    Only the older half of the words is dropped at a time, because emptying the cache would drop frequent words as
+    well. A cache that records each use (LRU) would be slower.
     """
 
     def __init__(self, limit: int):
         super().__init__()
         self._limit = limit
 
-    def forget_old_words(self, in_use: Iterable[str]) -> None:
-        """If there are more than `limit` words, forget the older half, but for those `in_use` (a recent text's)."""
+    def drop_old_words(self, in_use: Iterable[str]) -> None:
+        """If there are more than `limit` words, drop the older half, except for the words `in_use`."""
         if len(self) <= self._limit:
             return
         kept = {word: self[word] for word in in_use}

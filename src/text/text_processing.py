@@ -1,5 +1,4 @@
-"""From the text people write to the symbols of a model, and back: what must travel with its weights."""
-import hashlib
+"""The processing of raw text into subwords and back, which is stored beside the weights of a model."""
 import json
 import os
 import re
@@ -9,16 +8,16 @@ from functools import cached_property
 from typing import NamedTuple
 
 from src.common.errors import MassError, UsageError
-from src.common.files import atomic_output, copy_atomically, require_file
+from src.common.files import atomic_output, copy_atomically, file_digest, require_file
 from src.text.detokenization import detokenize
 from src.text.tokenization import TOKENIZERS, tokenize_text
 from src.utils.byte_pair_encoding import BytePairEncoding, join_subwords
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS, Dictionary
 
 TEXT_FILE = "text.json"
-"""Where it is described, in a folder of checkpoints."""
+"""The file in a folder of checkpoints that describes the processing of text."""
 TOKENIZED = "none"
-"""The tokenizer of text that has its tokens separated by spaces already."""
+"""The name of the tokenizer for text whose words are already separated by spaces."""
 TEXT_TOKENIZERS = (*TOKENIZERS, TOKENIZED)
 
 _FORMAT, _VERSION = "mass-text", 1
@@ -36,12 +35,12 @@ class ProcessedLines(NamedTuple):
 
 @dataclass(frozen=True)
 class TextProcessing:
-    """How raw text becomes what records hold."""
+    """The steps from raw text to subwords."""
 
     tokenizer: str  # one of TEXT_TOKENIZERS
     lower_case: bool = False
-    digits_to_hash: bool = False  # `1,234` is `#,###`, as in Gigaword
-    codes: str = ""  # path of the BPE codes; empty: words are the symbols
+    digits_to_hash: bool = False  # `1,234` becomes `#,###`, as in Gigaword
+    codes: str = ""  # path of the BPE codes; empty: words are not split
 
     def encode(self, lines: Sequence[str]) -> ProcessedLines:
         """Return the words and the subwords of lines, which must not contain line ends.
@@ -57,7 +56,7 @@ class TextProcessing:
                 text = tokenize_text(self.tokenizer, text).text
             except ImportError as error:
                 raise MassError(f"the text of this model is tokenized by {self.tokenizer}, which cannot be imported "
-                                f"({error}); install it: pip install {self.tokenizer}") from error
+                                f"({error}); install it with: pip install {self.tokenizer}") from error
         if self.lower_case:
             text = _WORD.sub(lambda match: match[0] if match[0] in _KEPT else match[0].lower(), text)
         if self.digits_to_hash:
@@ -65,31 +64,31 @@ class TextProcessing:
         encoded = self._encoding.encode_text(text) if self.codes else text
         return ProcessedLines(text.split("\n")[:-1], encoded.split("\n")[:-1])
 
-    def to_text(self, symbols: Sequence[str]) -> str:
-        """The text of subwords as people write it; of text that came tokenized, the words with spaces between them."""
-        words = join_subwords(symbols).split()
+    def to_text(self, subwords: Sequence[str]) -> str:
+        """Join subwords and undo tokenization; without a tokenizer, return the words separated by spaces."""
+        words = join_subwords(subwords).split()
         if self.tokenizer == TOKENIZED:
             return " ".join(words)
         return detokenize(self.tokenizer, words, hashes_are_digits=self.digits_to_hash)
 
     def check(self) -> None:
-        """Raise a MassError if the codes are missing or damaged."""
+        """Raise a MassError if the codes are missing or invalid."""
         if self.codes:
             require_file(self.codes, "BPE codes")
             _ = self._encoding
 
     @property
     def note(self) -> str:
-        """What a user should know of how BPE runs, '' if there is nothing."""
+        """A note for the user on how BPE is applied; may be empty."""
         return self._encoding.note if self.codes else ""
 
     def require_codes(self, vocabulary: Dictionary, where: str) -> None:
-        """Raise a UsageError if the vocabulary is of subwords, but there are no codes; `where` is what to set."""
+        """Raise a UsageError if the vocabulary holds subwords but there are no codes; `where` names what to set."""
         if not self.codes and any(token.endswith("@@") for token in vocabulary.tokens):
-            raise UsageError(f"the vocabulary holds subwords, but no BPE codes are named that make them: set {where}")
+            raise UsageError(f"the vocabulary holds subwords, but the BPE codes are not given: set {where}")
 
     def save(self, folder: str) -> None:
-        """Write text.json and a copy of the codes into a folder, which can then be moved.
+        """Write text.json and a copy of the codes into a folder, so that the folder can be moved.
 
         Raises:
             MassError: the codes do not exist.
@@ -97,7 +96,7 @@ class TextProcessing:
         content = {"format": _FORMAT, "version": _VERSION, "tokenizer": self.tokenizer, "lower_case": self.lower_case,
                    "digits_to_hash": self.digits_to_hash, "codes": None}
         if self.codes:
-            digest = _sha256(require_file(self.codes, "BPE codes"))
+            digest = file_digest(require_file(self.codes, "BPE codes"))
             name = f"codes-{digest[:12]}.bpe"
             if not os.path.exists(os.path.join(folder, name)):
                 copy_atomically(self.codes, os.path.join(folder, name))
@@ -109,10 +108,10 @@ class TextProcessing:
 
     @classmethod
     def load(cls, folder: str) -> "TextProcessing | None":
-        """What `save` has written into a folder; None if there is nothing.
+        """Load what `save` has written into a folder; return None if there is no text.json.
 
         Raises:
-            MassError: it is damaged, of another version, or the codes are missing or others.
+            MassError: text.json is damaged or of another version, or the codes are missing or have changed.
         """
         path = os.path.join(folder, TEXT_FILE)
         if not os.path.isfile(path):
@@ -126,14 +125,14 @@ class TextProcessing:
                 raise ValueError(f"tokenizer {content['tokenizer']!r}")
             flags = content["lower_case"], content["digits_to_hash"]
             if set(map(type, flags)) != {bool}:
-                raise ValueError("its switches are not true or false")
+                raise ValueError("lower_case and digits_to_hash must be true or false")
             codes = content["codes"] and os.path.join(folder, content["codes"]["file"])
             digest = content["codes"] and content["codes"]["sha256"]
         except (ValueError, KeyError, TypeError) as error:
-            raise MassError(f"{path}: not a description of a model's text ({type(error).__name__}: {error}); remove it "
-                            f"and name --tokenizer and --codes") from error
-        if codes and _sha256(require_file(codes, "BPE codes")) != digest:
-            raise MassError(f"{codes}: these are not the BPE codes that {path} describes: put those back")
+            raise MassError(f"{path}: not a description of the text of a model ({type(error).__name__}: {error}); "
+                            f"remove it, and give --tokenizer and --codes instead") from error
+        if codes and file_digest(require_file(codes, "BPE codes")) != digest:
+            raise MassError(f"{codes}: these are not the BPE codes that {path} describes; restore the original file")
         return cls(content["tokenizer"], *flags, codes or "")
 
     @cached_property
@@ -144,8 +143,3 @@ class TextProcessing:
         parts = ["already tokenized" if self.tokenizer == TOKENIZED else f"tokenized by {self.tokenizer}"]
         parts += ["lower case"] * self.lower_case + ["digits as #"] * self.digits_to_hash
         return ", ".join([*parts, f"BPE by {self.codes}" if self.codes else "no BPE"])
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

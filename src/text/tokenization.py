@@ -1,4 +1,4 @@
-"""Tokenizing text files: one line in, one line of tokens separated by single spaces out."""
+"""Tokenizing text files: each line becomes one line of tokens separated by single spaces."""
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,17 +16,17 @@ from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 TOKENIZERS = ("nltk", "jieba")
 
 _SUFFIX = "_tokenized.txt"
-_FORMAT = 1  # to be raised when the same tokenizer and text give another output
+_FORMAT = 1  # increase this when the same tokenizer and text yield a different output
 
-# Control characters and line separators would break lines for one reader and not for another. U+FDD0..U+FDEF
-# are no characters: Unicode reserves them for the use inside a program, which is what _STAND_INS makes of them.
-# All that Python takes for white space is among them, but for the space and the end of the line.
+# Control characters and line separators end a line for some programs and not for others. U+FDD0..U+FDEF are reserved
+# by Unicode for internal use by programs, and _STAND_INS uses them. The pattern includes everything that Python
+# considers white space, except for the space and the line feed.
 _NOT_TEXT = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufdd0-\ufdef\ufeff]"
 )
 _SPACES = re.compile("  +")
 
-# Both tokenizers take `<unk>` apart, but not a character that they do not know. (`UNK` is a word to them.)
+# Both tokenizers split `<unk>`, but not an unknown character. (They do not split `UNK`.)
 _PROTECTED = [token for token in dict.fromkeys(SPECIAL_TOKENS + UNKNOWN_SPELLINGS) if token.startswith("<")]
 _STAND_INS = {token: chr(0xFDD0 + number) for number, token in enumerate(_PROTECTED)}
 _TOKENS = {stand_in: token for token, stand_in in _STAND_INS.items()}
@@ -35,7 +35,7 @@ _PROTECTED_PATTERN = re.compile("|".join(map(re.escape, _PROTECTED)))
 
 
 def usable_tokenizer(name: str) -> str:
-    """`name`, or "jieba" if that is "nltk" and nltk cannot be imported.
+    """Return the tokenizer `name`, or "jieba" if `name` is "nltk" and nltk cannot be imported.
 
     Raises:
         MassError: jieba is needed and cannot be imported either.
@@ -47,11 +47,11 @@ def usable_tokenizer(name: str) -> str:
             reason = error
         else:
             return candidate
-    raise MassError(f"no tokenizer can be imported ({reason}); install one: pip install nltk jieba")
+    raise MassError(f"no tokenizer can be imported ({reason}); install one with: pip install nltk jieba")
 
 
 def find_corpus(folders: Sequence[str], output_folder: str) -> list[str]:
-    """All `*.txt` of the folders, each of which `<output_folder>/<name>_tokenized.txt` can be made of.
+    """Return the `*.txt` files of the folders, after checking that `<name>_tokenized.txt` can be written for each.
 
     Raises:
         UsageError: two files have the same name, or the output folder is one of the folders.
@@ -65,9 +65,10 @@ def find_corpus(folders: Sequence[str], output_folder: str) -> list[str]:
 def tokenize_corpus(
     sources: Sequence[str], output_folder: str, tokenizer: str, options: RunOptions
 ) -> Iterator[FileSummary]:
-    """Tokenize the files that `find_corpus` found; yield a summary of each when it is complete.
+    """Tokenize the files that `find_corpus` returned, and yield a summary of each file when its output is complete.
 
-    Raises MassError for a file that is not UTF-8 (unless that is allowed for) and for files without a token.
+    Raises:
+        MassError: a file is not UTF-8 and `options.errors` is "strict", or there is no token in any file.
     """
     settings = {"step": "tokenize", "format": _FORMAT, "tokenizer": tokenizer, "version": version(tokenizer)}
     conversion = Conversion("tokenize", partial(tokenize_text, tokenizer), settings, _SUFFIX)
@@ -75,10 +76,14 @@ def tokenize_corpus(
 
 
 def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
-    """Tokenize lines that each end with `\\n`, with the tokenizer of that name. No token holds white space.
+    """Tokenize lines that each end with `\\n`. No token contains white space.
 
-    Control characters and line separators count as spaces; special symbols and spellings of the unknown
-    word (`<unk>`, `</s>`, ...) come out as one token each.
+    Control characters and line separators are treated as spaces. Special tokens and spellings of the unknown token
+    (`<unk>`, `</s>`, ...) remain whole.
+
+    Args:
+        tokenizer: one of TOKENIZERS.
+        text: the lines.
     """
     text = _NOT_TEXT.sub(" ", text)
     if "<" in text:
@@ -92,12 +97,12 @@ def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
 
 @cache
 def _load(name: str) -> Callable[[str], tuple[str, int]]:
-    """The function that tokenizes clean text; once in each process, as it remembers words, and jieba reads its own."""
+    """Load a tokenizer, once per process, as nltk's caches words and jieba's reads a dictionary."""
     if name == "nltk":
-        # preserve_line: a line is a sentence; splitting it into sentences would need data to be downloaded.
+        # preserve_line: a line is one sentence; splitting it into sentences would need downloaded data.
         return ChunkTokenizer(partial(import_module("nltk.tokenize").word_tokenize, preserve_line=True)).tokenize
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old ways in jieba itself
+        warnings.simplefilter("ignore")  # about deprecated features that jieba uses
         jieba = import_module("jieba")
     jieba.setLogLevel("WARNING")
     jieba.initialize()

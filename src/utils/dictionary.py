@@ -1,4 +1,4 @@
-"""The vocabulary: tokens in order, their frequencies, and the way from text to ids and back."""
+"""The vocabulary: tokens, their ids and their frequencies."""
 import gzip
 import hashlib
 import json
@@ -16,19 +16,19 @@ from src.common.text_files import read_lines
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX = range(len(SPECIAL_TOKENS))
 UNKNOWN_SPELLINGS = ("<unk>", "UNK", "<UNK>")
-"""How data sets write a word they do not know (`UNK` in the Gigaword test set): always `<unk>`, never a word."""
+"""Spellings of the unknown token in data sets (the Gigaword test set has `UNK`). They always mean `<unk>`."""
 
 _FORMAT, _VERSION = "mass-dictionary", 1
-_PICKLE_STARTS = (b"\x80", b"c", b"(", b"]", b"}")  # a protocol mark, a class, a tuple, a list, a dictionary
+_PICKLE_STARTS = (b"\x80", b"c", b"(", b"]", b"}")  # protocol, class, tuple, list, dictionary
 _LOWER_CASE_MIN_FREQUENCY = 200
-_SIZE_MULTIPLE = 16  # matrix units like a vocabulary size they can divide
+_SIZE_MULTIPLE = 16  # matrix units are fastest for sizes that they can divide
 
 
 class TokenIndex(dict[str, int]):
-    """Ids by token, as `index["Hello"]` or `index("Hello")`.
+    """A mapping from tokens to ids, used as `index["Hello"]` or `index("Hello")`.
 
-    A token that is not in the vocabulary is looked up in lower case, which counts if that form has a
-    frequency of 200 or more; all others are `<unk>`.
+    A token that is not in the vocabulary has the id of its lower-case form if that has a frequency of 200 or more, and
+    else the id of `<unk>`.
     """
 
     def __init__(self, tokens: Sequence[str], frequencies: Sequence[int]):
@@ -45,40 +45,40 @@ class TokenIndex(dict[str, int]):
 
 
 class Dictionary:
-    """An immutable vocabulary: ids 0..4 are `<pad> <s> </s> <unk> <mask>`, then words by falling frequency.
+    """An immutable vocabulary: ids 0 to 4 are `<pad> <s> </s> <unk> <mask>`, then tokens by descending frequency.
 
-    "Words" are the tokens of the encoded text, that is BPE subwords such as `Hel@@`. `dictionary[3]` is the
-    token of an id, `dictionary.index["Hello"]` the id of a token (see `TokenIndex`).
+    Tokens are what stands between spaces in encoded text, that is, BPE subwords such as `Hel@@`. `dictionary[3]` is the
+    token with id 3, and `dictionary.index["Hello"]` is the id of a token (see `TokenIndex`).
     """
 
     pad_index, bos_index, eos_index, unk_index, mask_index = PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX
 
-    def __init__(self, word_frequencies: Iterable[tuple[str, int]] = ()):
-        """`word_frequencies`: (word, frequency) in the order of their ids, without the special tokens."""
-        words = list(word_frequencies)
-        self.tokens: list[str] = [*SPECIAL_TOKENS, *(word for word, _ in words)]
-        self.frequencies: list[int] = [0] * len(SPECIAL_TOKENS) + [frequency for _, frequency in words]
+    def __init__(self, token_frequencies: Iterable[tuple[str, int]] = ()):
+        """`token_frequencies`: (token, frequency) in the order of the ids, without the special tokens."""
+        pairs = list(token_frequencies)
+        self.tokens: list[str] = [*SPECIAL_TOKENS, *(token for token, _ in pairs)]
+        self.frequencies: list[int] = [0] * len(SPECIAL_TOKENS) + [frequency for _, frequency in pairs]
         self.index = TokenIndex(self.tokens, self.frequencies)
-        # As `index`, for words of a text, which must not forge an end or a mask: there `</s>` is an unknown word.
+        # The index for the tokens of a text, in which a literal `</s>` or `<mask>` must not act as a special token.
         self.text_index = TokenIndex(self.tokens, self.frequencies)
         self.text_index.update(dict.fromkeys(SPECIAL_TOKENS, UNK_INDEX))
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> "Dictionary":
-        """Words by falling frequency, equal ones by spelling.
+        """Return the vocabulary of counted tokens, by descending frequency and then by spelling.
 
-        Special tokens, spellings of the unknown word and white space (a lone U+00A0) are left out.
+        Special tokens, spellings of the unknown token and white space (such as a lone U+00A0) are left out.
         """
         reserved = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
-        words = ((word, count) for word, count in counts.items() if word not in reserved and not word.isspace())
-        return cls(sorted(words, key=lambda pair: (-pair[1], pair[0])))
+        pairs = ((token, count) for token, count in counts.items() if token not in reserved and not token.isspace())
+        return cls(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
 
     @classmethod
     def from_ids(cls, tokens: Sequence[str], frequencies: Sequence[int]) -> "Dictionary":
-        """All tokens, the special ones included, and their frequencies, in the order of their ids.
+        """Return the vocabulary with these tokens (including the special ones) and frequencies, ordered by id.
 
         Raises:
-            ValueError: they are no vocabulary; the message says why.
+            ValueError: they do not form a vocabulary; the message gives the reason.
         """
         if not isinstance(tokens, list | tuple) or set(map(type, tokens)) - {str}:
             raise ValueError("'symbols' is not a list of strings")
@@ -95,61 +95,61 @@ class Dictionary:
             raise ValueError(f"a token occurs twice: {Counter(tokens).most_common(1)[0][0]!r}")
         if "" in different or not set(" \n").isdisjoint("".join(tokens)):
             index = next(i for i, token in enumerate(tokens) if not token or not set(" \n").isdisjoint(token))
-            raise ValueError(f"token {index} is no word of a text: {tokens[index]!r}")
+            raise ValueError(f"token {index} is {tokens[index]!r}; tokens must not be empty or contain white space")
         return cls(zip(tokens[start:], frequencies[start:], strict=True))
 
     @classmethod
     def load_from_text(cls, filepaths: str | Sequence[str]) -> "Dictionary":
-        """Build a dictionary from files of `word frequency` lines; a word found several times adds up.
+        """Build a dictionary from files of `word frequency` lines; frequencies of the same word are added.
 
         Raises:
-            MassError: a line is not of that form; the message names the file and the line.
+            MassError: a line does not have this form; the message names file and line.
         """
         counts: Counter[str] = Counter()
         for path in [filepaths] if isinstance(filepaths, str) else filepaths:
             for number, line in enumerate(read_lines(path), start=1):
                 word, _, frequency = line.rpartition(" ")
-                good_word = word.strip() and " " not in word
-                if not (good_word and frequency.isascii() and frequency.isdigit() and int(frequency)):
-                    raise MassError(f"{path}, line {number}: {line[:80]!r} is not 'word frequency', such as 'the 1234'")
+                valid_word = word.strip() and " " not in word
+                if not (valid_word and frequency.isascii() and frequency.isdigit() and int(frequency)):
+                    raise MassError(f"{path}, line {number}: {line[:80]!r} is not 'word frequency', as in 'the 1234'")
                 counts[word] += int(frequency)
         return cls.from_counts(counts)
 
     @classmethod
     def load_from_persisted_dict(cls, path: str) -> "Dictionary":
-        """Load what `persistence` has written.
+        """Load a dictionary that `persistence` has written.
 
         Raises:
-            MassError: the file is missing, damaged, or something else (a pickle, for example).
+            MassError: the file is missing, damaged, or of another kind (a pickle, for example).
         """
         with open(require_file(path, "vocabulary"), "rb") as stream:
             data = stream.read()
         if data.endswith(b".") and data.startswith(_PICKLE_STARTS):
             raise MassError(
-                f"{path}: this vocabulary is a Python pickle, which is refused: loading one can run any code its "
-                f"author liked. One of the earlier implementation can be converted, which runs nothing of it: python "
-                f"vocabulary.py convert {path} --output NEW; or build it anew from word frequencies: "
+                f"{path}: this vocabulary is a Python pickle, which is refused: loading a pickle can run any code its "
+                f"author chose. Convert a vocabulary of the earlier implementation (this runs no code from it): python "
+                f"vocabulary.py convert {path} --output NEW; or build a new one from word frequencies: "
                 f"apply_bpe_encoding.py --vocab_path, or python vocabulary.py build"
             )
         try:
             content = json.loads(gzip.decompress(data))
         except (OSError, EOFError, zlib.error, ValueError) as error:
             raise MassError(
-                f"{path}: not a vocabulary, or a damaged one ({error}); apply_bpe_encoding.py --vocab_path makes one"
+                f"{path}: not a vocabulary, or damaged ({error}); create one with apply_bpe_encoding.py --vocab_path"
             ) from error
         try:
             if not isinstance(content, dict) or content.get("format") != _FORMAT:
                 raise ValueError(f"its format is not {_FORMAT!r}")
             if content.get("version") != _VERSION:
-                raise ValueError(f"its version is {content.get('version')!r}, this program reads version {_VERSION}")
+                raise ValueError(f"its version is {content.get('version')!r}; this program reads version {_VERSION}")
             return cls.from_ids(content.get("symbols"), content.get("frequencies"))
         except ValueError as error:
             raise MassError(
-                f"{path}: not a usable vocabulary: {error}; apply_bpe_encoding.py --vocab_path makes one"
+                f"{path}: not a usable vocabulary: {error}; create one with apply_bpe_encoding.py --vocab_path"
             ) from error
 
     def persistence(self, path: str) -> None:
-        """Write the dictionary as gzipped JSON; equal dictionaries give equal bytes."""
+        """Write the dictionary as gzipped JSON; equal dictionaries yield identical files."""
         content = {
             "format": _FORMAT,
             "version": _VERSION,
@@ -161,42 +161,42 @@ class Dictionary:
             stream.write(gzip.compress(data, mtime=0))
 
     def export(self, path: str) -> None:
-        """Write the words as `word frequency` lines, which `load_from_text` reads."""
+        """Write the tokens as `word frequency` lines, which `load_from_text` reads."""
         with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(f"{word} {frequency}\n" for word, frequency in self._words())
+            stream.writelines(f"{token} {frequency}\n" for token, frequency in self._ordinary_tokens())
 
     def merge_dict(self, other: "Dictionary") -> "Dictionary":
-        """A new dictionary of the words of both, frequencies added."""
-        counts = Counter(dict(self._words()))
-        counts.update(dict(other._words()))
+        """Return a new dictionary with the tokens of both; frequencies are added."""
+        counts = Counter(dict(self._ordinary_tokens()))
+        counts.update(dict(other._ordinary_tokens()))
         return Dictionary.from_counts(counts)
 
     def shrink(self, threshold: int = 50) -> "Dictionary":
-        """A new dictionary without the words of frequency <= `threshold`.
+        """Return a new dictionary without the tokens of frequency <= `threshold`.
 
-        As many of the most frequent dropped ones stay as make the size a multiple of 16 (all of them, if
-        there are too few).
+        The most frequent of these tokens are kept if they are needed to make the size a multiple of 16.
         """
-        words = sorted(self._words(), key=lambda pair: (-pair[1], pair[0]))
-        kept = sum(frequency > threshold for _, frequency in words)
+        pairs = sorted(self._ordinary_tokens(), key=lambda pair: (-pair[1], pair[0]))
+        kept = sum(frequency > threshold for _, frequency in pairs)
         kept += -(len(SPECIAL_TOKENS) + kept) % _SIZE_MULTIPLE
-        return Dictionary(words[:kept])
+        return Dictionary(pairs[:kept])
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over the tokens in order, as 64 hexadecimal digits."""
+        """The SHA-256 digest of the tokens in order, as 64 hexadecimal digits."""
         return hashlib.sha256("\n".join(self.tokens).encode("utf-8")).hexdigest()
 
     def describe_difference(self, other: "Dictionary") -> str:
-        """Both sizes and the first id whose tokens differ, for an error message."""
+        """Describe both sizes and the first id whose tokens differ, for an error message."""
         sizes = f"{len(self)} and {len(other)} tokens"
         for index, (mine, theirs) in enumerate(zip(self.tokens, other.tokens, strict=False)):
             if mine != theirs:
                 return f"{sizes}; the first difference is id {index}: {mine!r} and {theirs!r}"
-        return f"{sizes}; " + ("the shorter one begins the longer" if len(self) != len(other) else "no difference")
+        same = "no difference" if len(self) == len(other) else "the larger one starts with the smaller one"
+        return f"{sizes}; {same}"
 
     def encode(self, tokens: Sequence[str], append_eos: bool = True) -> np.ndarray:
-        """[n] or, with `</s>`, [n + 1] int32: the ids of the tokens of a text.
+        """Return the ids of the tokens of a text, followed by that of `</s>` if `append_eos`: [n] or [n + 1], int32.
 
         A token that is spelled like a special token becomes `<unk>`.
         """
@@ -206,7 +206,7 @@ class Dictionary:
         return np.array(ids, dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The tokens up to the first `</s>`, without `<pad>` and `<s>`."""
+        """Return the tokens before the first `</s>`, without `<pad>` and `<s>`."""
         tokens = []
         for index in ids:
             if index == EOS_INDEX:
@@ -215,7 +215,8 @@ class Dictionary:
                 tokens.append(self.tokens[index])
         return tokens
 
-    def _words(self) -> Iterable[tuple[str, int]]:
+    def _ordinary_tokens(self) -> Iterable[tuple[str, int]]:
+        """All tokens but the special ones, with their frequencies."""
         start = len(SPECIAL_TOKENS)
         return zip(self.tokens[start:], self.frequencies[start:], strict=True)
 

@@ -113,7 +113,7 @@ class TestNewsCrawl:
         (("--shards", "0"), 2, "--shards 0"),
         (("--format", "csv"), 2, "invalid choice: 'csv'"),
         (("--output_folder", "v.bin"), 2, "output folder 'v.bin' is a file"),
-        (("--output_folder", "v.bin/out"), 1, "cannot be made"),
+        (("--output_folder", "v.bin/out"), 1, "cannot be created"),
     ])
     def test_bad_input(self, place, changes, code, complaint):
         write(place / "pictures" / "x.png", b"")

@@ -57,6 +57,16 @@ def test_tokenize_writes_one_line_for_each_line(folder):
     assert "all files -> out: 42 lines, 223 tokens" in printed
 
 
+def test_processes_is_an_alias_of_pool_size(folder):
+    """One process gives the same output as several; with --quiet, the printed totals show that the run succeeded."""
+    run_script(*tokenize(folder), cwd=folder)
+    command = ["tokenize_corpus.py", "--corpus_folder", "raw", "--output_folder", "one", "--processes"]
+    assert "--processes" in run_script(*command, cwd=folder, code=2).stderr
+    assert "all files -> one: 40 lines" in run_script(*command, 1, "--quiet", cwd=folder).stdout
+    for name in files(folder / "out"):
+        assert (folder / "one" / name).read_bytes() == (folder / "out" / name).read_bytes()
+
+
 def test_tokenize_with_jieba(folder):
     (folder / "raw" / "train.txt").write_text("他来到北京。\n", encoding="utf-8")
     run_script(*tokenize(folder, "--tokenizer", "jieba"), cwd=folder)
@@ -91,6 +101,7 @@ def test_tokenize_without_any_tokenizer(folder):
         (["--corpus_folder", "raw", "--output_folder", "out", "--tokenizer", "spacy"], 2, "'nltk', 'jieba'"),
         (["--corpus_folder", "raw", "--output_folder", "out", "--pool_size", "0"], 2, "--pool_size 0"),
         (["--corpus_folder", "raw", "--output_folder", "out", "--pool_size", "two"], 2, "--pool_size"),
+        (["--corpus_folder", "raw", "--output_folder", "out", "--processes", "two"], 2, "--processes"),
         (["--corpus_folder", ",", "--output_folder", "out"], 2, "no source folder"),
         (["--corpus_folder", "nowhere", "--output_folder", "out"], 1, "'nowhere' does not exist"),
         (["--corpus_folder", "codes", "--output_folder", "out"], 1, "'codes' is a file"),
@@ -101,7 +112,7 @@ def test_tokenize_without_any_tokenizer(folder):
         (["--corpus_folder", "raw,raw", "--output_folder", "out"], 2, "raw/test.txt"),
         (["--corpus_folder", "raw", "--output_folder", "./raw/"], 2, "output folder"),
         (["--corpus_folder", "raw", "--output_folder", "codes"], 2, "'codes' is a file"),
-        (["--corpus_folder", "raw", "--output_folder", "codes/out"], 1, "cannot be made"),
+        (["--corpus_folder", "raw", "--output_folder", "codes/out"], 1, "cannot be created"),
     ],
 )
 def test_tokenize_refuses_bad_input(folder, arguments, code, message):
@@ -159,31 +170,33 @@ def test_learn_subword_reads_damaged_text_if_told_to(folder):
 
 def test_learn_subword_help(folder):
     for flag in ("-h", "--help"):
-        assert "SRC_FOLDER [--symbols 46000]" in run_script("scripts/learn_subword.sh", flag, cwd=folder).stdout
+        printed = run_script("scripts/learn_subword.sh", flag, cwd=folder).stdout
+        assert printed.startswith("usage: sh learn_subword.sh ") and "(default: 46000)" in printed
+        assert all(name in printed for name in ("SRC_FOLDER", "--symbols N", "--output FILE", "--processes N"))
 
 
 @pytest.mark.parametrize(
     "arguments, code, message",
     [
-        ([], 2, "SRC_FOLDER is missing"),
-        ([""], 2, "SRC_FOLDER is missing"),
-        (["tokens", "raw"], 2, "one SRC_FOLDER"),
-        (["tokens", "--symbol", "3"], 2, "unknown flag '--symbol'"),
-        (["tokens", "--symbols"], 2, "--symbols needs a value"),
-        (["tokens", "--symbols", "0"], 2, "--symbols is '0'"),
-        (["tokens", "--symbols", "-5"], 2, "--symbols is '-5'"),
-        (["tokens", "--symbols", "1e3"], 2, "--symbols is '1e3'"),
-        (["tokens", "--processes", "0"], 2, "--processes is '0'"),
-        (["tokens", "--errors=ignore"], 2, "--errors is 'ignore'"),
-        (["tokens", "--output"], 2, "--output needs a value"),
-        (["tokens", "--output="], 2, "--output is empty"),
+        ([], 2, "arguments are required: SRC_FOLDER"),
+        ([""], 2, "argument SRC_FOLDER: the value is empty"),
+        (["tokens", "raw"], 2, "unrecognized arguments: raw"),
+        (["tokens", "--symbol", "3"], 2, "unrecognized arguments: --symbol 3"),
+        (["tokens", "--symbols"], 2, "argument --symbols: expected one argument"),
+        (["tokens", "--symbols", "0"], 2, "argument --symbols: '0' is not a whole number of 1 or more"),
+        (["tokens", "--symbols", "-5"], 2, "argument --symbols: '-5' is not a whole number of 1 or more"),
+        (["tokens", "--symbols", "1e3"], 2, "argument --symbols: '1e3' is not a whole number of 1 or more"),
+        (["tokens", "--processes", "0"], 2, "--processes 0: give 1 process or more"),
+        (["tokens", "--errors=ignore"], 2, "argument --errors: invalid choice: 'ignore'"),
+        (["tokens", "--output"], 2, "argument --output: expected one argument"),
+        (["tokens", "--output="], 2, "argument --output: the value is empty"),
         (["nowhere"], 1, "'nowhere' does not exist"),
         (["empty"], 1, "'empty' holds no file named *.txt"),
         (["bytes"], 1, "bytes/latin.txt, line 2: not UTF-8"),
         (["letters"], 1, "no word of two letters"),
         (["once"], 1, "no pair of letters occurs twice"),
         (["tokens", "--output", "raw"], 1, "'raw' is a folder"),
-        (["tokens", "--output", "kept/codes"], 1, "cannot be made"),
+        (["tokens", "--output", "kept/codes"], 1, "cannot be created"),
     ],
 )
 def test_learn_subword_refuses_bad_input(folder, arguments, code, message):
@@ -195,7 +208,8 @@ def test_learn_subword_refuses_bad_input(folder, arguments, code, message):
     before = files(folder)
     if code == 1 and "--output" not in arguments:
         arguments = [*arguments, "--output", "out/codes"]
-    assert message in run_script("scripts/learn_subword.sh", *arguments, cwd=folder, code=code).stderr
+    complaint = run_script("scripts/learn_subword.sh", *arguments, cwd=folder, code=code).stderr
+    assert message in complaint and "learn_subword.sh: error: " in complaint
     assert files(folder / "out") == []
     assert [name for name in files(folder) if name != "out"] == before
 
@@ -229,9 +243,9 @@ def test_encode_writes_text_counts_and_vocabulary(folder):
     vocabulary = Dictionary.load_from_persisted_dict(str(folder / "vocab" / "v.dict.bin"))
     assert vocabulary.tokens == both.shrink(5).tokens
     assert vocabulary.fingerprint in printed
-    assert f"{len(vocabulary)} symbols" in printed
+    assert f"{len(vocabulary)} tokens, from" in printed
     lost = sum(both.frequencies[len(vocabulary) :]) + 2 * unknown
-    assert f"{lost} would be <unk> ({2 * unknown} of them" in printed
+    assert f"{lost} become <unk> ({2 * unknown} of them" in printed
 
 
 def test_counts_of_odd_white_space_can_be_read_back(folder):
@@ -245,7 +259,7 @@ def test_counts_of_odd_white_space_can_be_read_back(folder):
 def test_encode_only_the_files_with_a_prefix(folder):
     printed = run_script(*encode("--prefix", "tr"), cwd=folder).stdout
     assert files(folder / "out") == ["train.dict", "train_bpe.txt"]
-    assert "no vocabulary made" in printed
+    assert "no vocabulary was built" in printed
 
 
 def test_encode_replaces_a_vocabulary_only_when_it_succeeds(folder):
@@ -255,8 +269,8 @@ def test_encode_replaces_a_vocabulary_only_when_it_succeeds(folder):
     (folder / "tokens" / "z.txt").write_bytes(b"\xff\n")
     assert "z.txt, line 1" in run_script(*encode("--vocab_path", "v.bin"), cwd=folder, code=1).stderr
     assert (folder / "v.bin").read_bytes() == before
-    done = run_script(*encode("--vocab_path", "v.bin", "--prefix", "t"), cwd=folder)
-    assert "replaces an earlier vocabulary" in done.stdout
+    printed = run_script(*encode("--vocab_path", "v.bin", "--prefix", "t"), cwd=folder).stdout
+    assert "replaces a different vocabulary" in printed
     assert Dictionary.load_from_persisted_dict(str(folder / "v.bin")).fingerprint != old.fingerprint
 
 

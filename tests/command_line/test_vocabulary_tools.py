@@ -30,7 +30,7 @@ def place(tmp_path):
     return tmp_path
 
 
-def test_build_adds_up_files_and_folders(place):
+def test_build_adds_the_frequencies_of_files_and_folders(place):
     printed = output_of("vocabulary.py", "build", "counts", "c.dict", "--output", "new/built.bin", cwd=place)
     built = load(place, "new/built.bin")
     assert built.tokens[5:] == ["dog", "the", "cat"] and built.frequencies[5:] == [60, 10, 7]
@@ -42,12 +42,12 @@ def test_build_with_a_threshold_is_build_and_shrink(place):
     run_script("vocabulary.py", "build", "v.dict", "--threshold", 80, "--output", "once.bin", cwd=place)
     run_script("vocabulary.py", "shrink", "v.bin", "--threshold", 80, "--output", "twice.bin", cwd=place)
     assert load(place, "once.bin").tokens == load(place, "twice.bin").tokens
-    assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special tokens, filled up to 2 * 16
+    assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special tokens, rounded up to 2 * 16
 
 
 @settings(deadline=None)
 @given(COUNTS, st.integers(0, 500))
-def test_the_share_that_a_shrunk_vocabulary_knows(counts, threshold):
+def test_the_share_that_a_shrunk_vocabulary_covers(counts, threshold):
     vocabulary = Dictionary.from_counts(counts)
     small = vocabulary.shrink(threshold)
     share = 100 * sum(counts[word] for word in small.tokens[5:]) / sum(counts.values()) if counts else 100
@@ -76,7 +76,7 @@ def test_show(place):
     assert "45 tokens: 5 special tokens and 40 others" in printed and load(place, "v.bin").fingerprint in printed
     assert "0 <pad>  1 <s>  2 </s>  3 <unk>  4 <mask>" in printed
     assert "w00 100  w01 99\n" in printed and "w38 62  w39 61\n" in printed and "w02" not in printed
-    assert f"{sum(range(61, 101)):,} in all, descending" in printed
+    assert f"{sum(range(61, 101)):,} in total, descending" in printed
     Dictionary([("rare", 1), ("often", 5)]).persistence(str(place / "u.bin"))
     assert "not descending" in output_of("vocabulary.py", "show", "u.bin", "--count", 0, cwd=place)
 
@@ -86,10 +86,10 @@ def test_compare(place):
     Dictionary([(word, 1) for word in load(place, "v.bin").tokens[5:]]).persistence(str(place / "ones.bin"))
     assert "frequencies differ" in output_of("vocabulary.py", "compare", "v.bin", "ones.bin", cwd=place)
     printed = output_of("vocabulary.py", "compare", "v.bin", "w.bin", code=1, cwd=place)
-    assert "the shorter one begins the longer" in printed and "only in the first: 10: w30  w31" in printed
+    assert "the larger one starts with the smaller one" in printed and "only in the first: 10: w30  w31" in printed
     Dictionary([("w01", 1), ("w00", 1)]).persistence(str(place / "swapped.bin"))
     printed = output_of("vocabulary.py", "compare", "v.bin", "swapped.bin", code=1, cwd=place)
-    assert "first difference is id 5: 'w00' and 'w01'; 2 ids stand for two different tokens" in printed
+    assert "first difference is id 5: 'w00' and 'w01'; 2 ids have different tokens" in printed
 
 
 def test_convert(place, monkeypatch):
@@ -101,7 +101,7 @@ def test_convert(place, monkeypatch):
             patch.setattr(dictionary, "Dictionary", old_class)
             (place / name).write_bytes(pickle.dumps(old, protocol=1))
     printed = output_of("vocabulary.py", "convert", "old.bin", "--output", "new.bin", cwd=place)
-    assert "all 7 tokens have the ids they had" in printed
+    assert "all 7 tokens have the same ids as in old.bin" in printed
     assert load(place, "new.bin").tokens == [*SPECIAL_TOKENS, "b", "a"]
     complaint = output_of("vocabulary.py", "convert", "moved.bin", "--output", "m.bin", code=1, cwd=place)
     assert "moved.bin: its ids cannot be kept: its first tokens are not <pad>" in complaint
@@ -113,12 +113,12 @@ def test_convert(place, monkeypatch):
     assert "not a pickle" in output_of("vocabulary.py", "convert", "v.bin", "--output", "m.bin", code=1, cwd=place)
 
 
-def test_another_file_is_not_replaced_unasked(place):
+def test_a_different_file_is_replaced_only_with_overwrite(place):
     before = (place / "v.bin").read_bytes()
     shrink = ("vocabulary.py", "shrink", "v.bin", "--output", "v.bin", "--threshold")
-    assert "another vocabulary" in output_of(*shrink, 80, code=1, cwd=place)
+    assert "a different vocabulary" in output_of(*shrink, 80, code=1, cwd=place)
     complaint = output_of("vocabulary.py", "build", "counts", "--output", "c.dict", code=1, cwd=place)
-    assert "--output 'c.dict' exists and is no vocabulary" in complaint
+    assert "--output 'c.dict' exists and is not a vocabulary" in complaint
     assert "exists" in output_of("vocabulary.py", "export", "w.bin", "--output", "v.bin", code=1, cwd=place)
     assert (place / "v.bin").read_bytes() == before and (place / "c.dict").read_text() == "cat 5\n<unk> 3\n"
     assert "unchanged" in output_of(*shrink, 0, cwd=place)
@@ -139,7 +139,7 @@ def test_another_file_is_not_replaced_unasked(place):
     (("unknown",), 2, "invalid choice"),
     ((), 2, "required: COMMAND"),
 ])
-def test_bad_input(place, arguments, code, complaint):
+def test_invalid_input(place, arguments, code, complaint):
     (place / "empty").mkdir()
     (place / "bad.dict").write_text("no number\n")
     (place / "unknown.dict").write_text("<unk> 5\n")

@@ -1,4 +1,4 @@
-"""The vocabulary: order, look-up, shrinking, files, and what it refuses."""
+"""The vocabulary: order, look-up, shrinking, files, and invalid files."""
 import filecmp
 import gzip
 import json
@@ -52,7 +52,7 @@ def test_index_is_a_mapping_and_a_function(vocabulary):
         *[(spelling, "<unk>") for spelling in UNKNOWN_SPELLINGS],
     ],
 )
-def test_look_up_of_words_that_are_not_there(vocabulary, token, found):
+def test_look_up_of_tokens_that_are_not_in_the_vocabulary(vocabulary, token, found):
     assert vocabulary[vocabulary.index[token]] == found
 
 
@@ -61,7 +61,7 @@ def test_membership_is_exact(vocabulary):
     assert "Hello" not in vocabulary and "UNK" not in vocabulary
 
 
-def test_text_cannot_forge_special_tokens(vocabulary):
+def test_text_cannot_contain_special_tokens(vocabulary):
     ids = vocabulary.encode(["a", "</s>", "<mask>", "<pad>", "<s>", "UNK", "Hello"])
     assert ids.dtype == np.int32
     assert ids.tolist() == [5, 3, 3, 3, 3, 3, 7, 2]
@@ -74,7 +74,7 @@ def test_decode_stops_at_the_end_and_drops_padding(vocabulary):
 
 @settings(deadline=None)
 @given(COUNTS, st.integers(0, 500))
-def test_shrink_fills_up_to_a_multiple_of_16(counts, threshold):
+def test_shrink_pads_the_size_to_a_multiple_of_16(counts, threshold):
     vocabulary = Dictionary.from_counts(counts)
     small = vocabulary.shrink(threshold)
     frequent = sum(frequency > threshold for frequency in vocabulary.frequencies[5:])
@@ -87,7 +87,7 @@ def test_shrink_fills_up_to_a_multiple_of_16(counts, threshold):
 def test_shrink_threshold_defaults_to_50_and_is_inclusive():
     vocabulary = Dictionary.from_counts({f"w{i}": 51 for i in range(11)} | {f"x{i}": 50 for i in range(20)})
     assert len(vocabulary.shrink()) == 16
-    assert len(vocabulary.shrink(49)) == 36  # all words count, and there are none to fill up with
+    assert len(vocabulary.shrink(49)) == 36  # no token is below the threshold, so none can be kept to pad the size
 
 
 @settings(deadline=None)
@@ -99,7 +99,7 @@ def test_merging_adds_frequencies(first, second):
     assert (merged.tokens, merged.frequencies) == (expected.tokens, expected.frequencies)
 
 
-def test_persisted_and_exported_dictionaries_come_back_equal(vocabulary, tmp_path):
+def test_persisted_and_exported_dictionaries_are_loaded_unchanged(vocabulary, tmp_path):
     path, again, text = (str(tmp_path / name) for name in ("v.dict.bin", "again.dict.bin", "v.dict"))
     vocabulary.persistence(path)
     vocabulary.persistence(again)
@@ -111,7 +111,7 @@ def test_persisted_and_exported_dictionaries_come_back_equal(vocabulary, tmp_pat
     assert filecmp.cmp(path, again, shallow=False)
 
 
-def test_load_from_text_adds_up_over_files(tmp_path):
+def test_load_from_text_adds_frequencies_over_files(tmp_path):
     (tmp_path / "a.dict").write_text("the 3\nnew\u00a0york 2\n")
     (tmp_path / "b.dict").write_bytes(b"\xef\xbb\xbfthe 4\r\n<unk> 9\r\n")
     loaded = Dictionary.load_from_text([str(tmp_path / "a.dict"), str(tmp_path / "b.dict")])
@@ -119,7 +119,7 @@ def test_load_from_text_adds_up_over_files(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["word", "word ", " 3", "", "word x", "word -1", "word 0", "word 1.5", "w ٣", "w 1_0"])
-def test_a_bad_line_is_named(tmp_path, line):
+def test_an_invalid_line_is_named_in_the_error(tmp_path, line):
     path = tmp_path / "bad.dict"
     path.write_text(f"fine 1\n{line}\nfine 2\n", encoding="utf-8")
     with pytest.raises(MassError, match=r"bad\.dict, line 2"):
@@ -134,7 +134,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("protocol", [1, 2, 4])
-def test_a_pickle_is_refused_and_never_loaded(tmp_path, protocol):
+def test_a_pickle_is_rejected_and_never_loaded(tmp_path, protocol):
     path = tmp_path / "old.bin"
     old = [Evil()] if protocol > 1 else Dictionary()  # the earlier implementation used protocol 1
     path.write_bytes(pickle.dumps(old, protocol=protocol))
@@ -163,11 +163,11 @@ def persisted(**changes) -> bytes:
         (persisted(frequencies=[0] * 5), "6 tokens and 5 frequencies"),
         (persisted(symbols=["a", *SPECIAL_TOKENS]), "first tokens"),
         (persisted(symbols=[*SPECIAL_TOKENS, "<s>"]), "twice: '<s>'"),
-        (persisted(symbols=[*SPECIAL_TOKENS, "two words"]), "token 5 is no word of a text: 'two words'"),
-        (persisted(symbols=[*SPECIAL_TOKENS, ""]), "token 5 is no word of a text: ''"),
+        (persisted(symbols=[*SPECIAL_TOKENS, "two words"]), "token 5 is 'two words'; tokens must not be empty or"),
+        (persisted(symbols=[*SPECIAL_TOKENS, ""]), "token 5 is ''; tokens must not be empty or contain"),
     ],
 )
-def test_a_file_that_is_no_vocabulary_is_refused(tmp_path, data, reason):
+def test_a_file_that_is_not_a_vocabulary_is_rejected(tmp_path, data, reason):
     path = tmp_path / "v.bin"
     path.write_bytes(data)
     with pytest.raises(MassError, match=reason) as caught:
@@ -184,4 +184,4 @@ def test_the_fingerprint_depends_on_tokens_and_their_order_only():
 def test_a_difference_is_described():
     first, second = Dictionary.from_counts({"a": 2, "b": 1}), Dictionary.from_counts({"a": 2, "c": 1, "d": 1})
     assert first.describe_difference(second) == "7 and 8 tokens; the first difference is id 6: 'b' and 'c'"
-    assert "begins the longer" in first.describe_difference(Dictionary.from_counts({"a": 1}))
+    assert "starts with the smaller one" in first.describe_difference(Dictionary.from_counts({"a": 1}))

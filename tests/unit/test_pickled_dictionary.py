@@ -1,4 +1,4 @@
-"""Pickled vocabularies of the earlier implementation: read whatever their form, and never run."""
+"""Pickled vocabularies of the earlier implementation are read in all their forms, and their code is never run."""
 import builtins
 import copyreg
 import os
@@ -21,7 +21,7 @@ PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 @pytest.fixture
 def old_class(monkeypatch):
-    """The class of the earlier implementation, which had the name that ours has."""
+    """The class of the earlier implementation, which had the same name as the current one."""
     old = type("Dictionary", (), {"__module__": dictionary.__name__})
     monkeypatch.setattr(dictionary, "Dictionary", old)
     return old
@@ -46,7 +46,7 @@ def write(path, thing, protocol=4) -> str:
     {"_Dictionary__symbols": dict(enumerate(TOKENS)), "freq": dict(zip(TOKENS, FREQUENCIES, strict=True))},
     {"symbols": TOKENS, "counts": {"<unk>": 7, "the": 9, "Paris": 3, "a@@": 5, "é": 1}},
 ], ids=["lists", "other names", "by id", "by token", "special tokens not counted"])
-def test_forms(tmp_path, old_class, attributes, protocol):
+def test_all_forms_of_pickled_dictionaries_are_read(tmp_path, old_class, attributes, protocol):
     old = read_pickled_dictionary(write(tmp_path / "v.bin", make(old_class, **attributes), protocol))
     assert (old.tokens, old.frequencies) == (TOKENS, FREQUENCIES)
     converted = convert_dictionary(old)
@@ -61,7 +61,7 @@ def test_a_class_with_slots(tmp_path, monkeypatch, old_class):
     assert read_pickled_dictionary(write(tmp_path / "v.bin", old)).tokens == TOKENS
 
 
-def test_an_old_dictionary_is_refused_where_a_vocabulary_is_loaded(tmp_path, old_class):
+def test_loading_an_old_dictionary_as_a_vocabulary_is_refused(tmp_path, old_class):
     for protocol in PROTOCOLS:
         path = write(tmp_path / "v.bin", make(old_class, symbols=TOKENS), protocol)
         with pytest.raises(MassError, match="pickle.*vocabulary.py convert"):
@@ -83,7 +83,7 @@ def test_renumbering_moves_special_tokens_only(special, words, place):
             convert_dictionary(old)
 
 
-def test_renumbering_completes_and_cleans():
+def test_renumbering_adds_special_tokens_and_drops_invalid_ones():
     tokens = ["<s>", "<pad>", "</s>", "<unk>", "", "new york", "b", "a"]
     converted = convert_dictionary(PickledDictionary("v.bin", tokens, [0] * 4 + [8, 3, 2, 1]), renumber=True)
     assert converted.tokens == [*SPECIAL_TOKENS, "b", "a"] and converted.frequencies[5:] == [2, 1]
@@ -92,33 +92,33 @@ def test_renumbering_completes_and_cleans():
 
 
 @pytest.mark.parametrize("attributes, complaint", [
-    ({}, "no list of tokens in this Dictionary; it has no attributes"),
-    ({"symbols": TOKENS}, r"no frequency for each of the 9 tokens in this Dictionary; it has symbols \(list\)"),
+    ({}, "this Dictionary has no list of tokens; it has no attributes"),
+    ({"symbols": TOKENS}, r"not have a frequency for each of its 9 tokens; it has symbols \(list\)"),
     ({"symbols": [1, 2], "count": FREQUENCIES}, "no list of tokens"),
     ({"index": {"a": 0, "b": 2}}, "no list of tokens"),
-    ({"symbols": TOKENS, "count": FREQUENCIES[:-1]}, "no frequency"),
-    ({"symbols": TOKENS, "count": {"the": 1}}, "no frequency"),
-    ({"symbols": TOKENS, "count": [0.5] * 9}, "no frequency"),
+    ({"symbols": TOKENS, "count": FREQUENCIES[:-1]}, "not have a frequency"),
+    ({"symbols": TOKENS, "count": {"the": 1}}, "not have a frequency"),
+    ({"symbols": TOKENS, "count": [0.5] * 9}, "not have a frequency"),
 ])
-def test_attributes_that_are_no_vocabulary(tmp_path, old_class, attributes, complaint):
+def test_attributes_that_do_not_form_a_vocabulary(tmp_path, old_class, attributes, complaint):
     with pytest.raises(MassError, match=complaint):
         read_pickled_dictionary(write(tmp_path / "v.bin", make(old_class, **attributes)))
 
 
 @pytest.mark.parametrize("data", [b"", b"the 3\n", b"\x80\x04.", b"\x80\x04]", b"\x80\x04\x96" + 7 * b"\xff" + b"\x7f"])
-def test_damaged(tmp_path, data):
-    with pytest.raises(MassError, match="not a pickle, or a damaged one"):
+def test_damaged_pickles_are_rejected(tmp_path, data):
+    with pytest.raises(MassError, match="not a pickle, or damaged"):
         read_pickled_dictionary(write(tmp_path / "v.bin", data))
 
 
 @pytest.mark.parametrize("thing", [[1, 2], {"a": 1}, None])
-def test_another_thing(tmp_path, thing):
+def test_a_pickle_of_another_class_is_rejected(tmp_path, thing):
     with pytest.raises(MassError, match=f"a pickle of {type(thing).__name__}, not of a Dictionary"):
         read_pickled_dictionary(write(tmp_path / "v.bin", thing))
 
 
 class Calls:
-    """Pickled, it is the call of a function."""
+    """An object whose pickle calls a function when it is loaded."""
 
     def __init__(self, function, *arguments):
         self.reduced = function, arguments
@@ -128,7 +128,7 @@ class Calls:
 
 
 class SetsItsState:
-    """Loading it honestly would call __setstate__."""
+    """An object whose __setstate__ an ordinary unpickler would call."""
 
     def __getstate__(self):
         return {"a": 1}
@@ -138,7 +138,7 @@ class SetsItsState:
 
 
 def hostile(marker):
-    """Pickles that would make the file `marker`, or call something; bytes are written opcode by opcode."""
+    """Pickles that would create the file `marker` or call a function; byte strings are written opcode by opcode."""
     command = f"touch {marker}"
     things = {
         "system": Calls(os.system, command),
@@ -174,21 +174,21 @@ NAMES = sorted(hostile("marker"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_hostile_runs(tmp_path, old_class, name):
+def test_malicious_pickles_run_no_code(tmp_path, old_class, name):
     marker = tmp_path / "it_ran"
     thing = hostile(str(marker))[name]
     paths = [write(tmp_path / "v.bin", thing)]
-    if not isinstance(thing, bytes):  # also inside an honest Dictionary, in every protocol
-        honest = make(old_class, symbols=TOKENS, frequencies=FREQUENCIES, more=thing)
-        paths += [write(tmp_path / f"{protocol}.bin", honest, protocol) for protocol in PROTOCOLS]
+    if not isinstance(thing, bytes):  # also inside a valid Dictionary, in every protocol
+        valid = make(old_class, symbols=TOKENS, frequencies=FREQUENCIES, more=thing)
+        paths += [write(tmp_path / f"{protocol}.bin", valid, protocol) for protocol in PROTOCOLS]
     for path in paths:
-        with pytest.raises(MassError, match="refused, nothing was run|not a pickle, or a damaged one"):
+        with pytest.raises(MassError, match="refused, no code was run|not a pickle, or damaged"):
             read_pickled_dictionary(path)
     assert not marker.exists() and "this" not in sys.modules
 
 
-def test_a_state_that_names_methods_is_data(tmp_path, old_class):
+def test_a_state_with_names_of_methods_is_only_data(tmp_path, old_class):
     names = ("__class__", "__setstate__", "__reduce__", "attributes")
-    honest = make(old_class, symbols=TOKENS, frequencies=FREQUENCIES, **dict.fromkeys(names, "data"))
-    old = read_pickled_dictionary(write(tmp_path / "v.bin", honest))
+    valid = make(old_class, symbols=TOKENS, frequencies=FREQUENCIES, **dict.fromkeys(names, "data"))
+    old = read_pickled_dictionary(write(tmp_path / "v.bin", valid))
     assert convert_dictionary(old).tokens == TOKENS

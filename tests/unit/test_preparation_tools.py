@@ -1,4 +1,4 @@
-"""What all steps of data preparation share: notes on finished outputs, unfinished files, progress, flags, processes."""
+"""The tools that all steps of data preparation share: finished outputs, unfinished files, progress, flags."""
 import argparse
 import io
 import json
@@ -13,16 +13,16 @@ import pytest
 from src.common import progress
 from src.common.arguments import RunOptions, add_run_flags, run_options
 from src.common.errors import UsageError
-from src.common.files import atomic_output, atomic_outputs, remove_dead_scratch
-from src.common.finished_outputs import FOLDER, FinishedOutputs, file_digest
-from src.common.progress import Progress, track
+from src.common.files import atomic_output, atomic_outputs, file_digest, remove_dead_scratch
+from src.common.finished_outputs import FOLDER, FinishedOutputs
+from src.common.progress import Progress
 
 SETTINGS = {"tokenizer": "nltk", "shards": 2, "share": 0.1}
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A folder with two inputs; `out` holds the output `set`, of two files, which is finished."""
+    """A folder with two inputs; `out` holds the finished output `set`, which consists of two files."""
     for name in ("a", "b"):
         (tmp_path / name).write_text(f"text of {name}")
     task = set_task(tmp_path)
@@ -39,7 +39,7 @@ def set_task(folder, inputs=("a", "b"), settings=SETTINGS, overwrite=False, name
     return finished.task(name, [str(folder / path) for path in inputs], settings)
 
 
-def test_a_finished_output_is_known_with_its_summary(folder):
+def test_a_finished_output_is_recognized_with_its_summary(folder):
     assert set_task(folder).summary == {"lines": 3, "counts": {"x": 1}}
     assert set_task(folder, settings={**SETTINGS}).summary is not None
     assert [path.name for path in (folder / "out" / FOLDER).iterdir()] == ["set.json"]
@@ -61,7 +61,7 @@ def test_another_task_is_not_finished(folder, change):
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Like an editor: another file under the same name."""
+    """Replace a file by another one under the same name, as editors do."""
     path.with_suffix(".new").write_text(text)
     os.replace(path.with_suffix(".new"), path)
 
@@ -79,12 +79,12 @@ def test_a_file_that_has_changed_or_is_missing_makes_a_task_unfinished(folder, p
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"{}", b"null", b"\xff", b'{"outputs": 3, "summary": {}}'])
-def test_a_damaged_note_counts_for_nothing(folder, damage):
+def test_a_damaged_note_is_ignored(folder, damage):
     (folder / "out" / FOLDER / "set.json").write_bytes(damage)
     assert set_task(folder).summary is None
 
 
-def test_a_note_whose_summary_is_damaged_counts_for_nothing(folder):
+def test_a_note_with_a_damaged_summary_is_ignored(folder):
     note = folder / "out" / FOLDER / "set.json"
     note.write_text(json.dumps({**json.loads(note.read_text()), "summary": 3}))
     assert set_task(folder).summary is None
@@ -92,7 +92,7 @@ def test_a_note_whose_summary_is_damaged_counts_for_nothing(folder):
 
 def test_an_input_that_changes_while_it_is_read_makes_a_task_unfinished(folder):
     task = set_task(folder, overwrite=True)
-    rewrite(folder / "a", "changed meanwhile")
+    rewrite(folder / "a", "changed in the meantime")
     task.finish([str(folder / "out" / "set.0")], {})
     assert set_task(folder).summary is None
 
@@ -113,7 +113,7 @@ def dead_process() -> int:
     return process.pid
 
 
-def test_only_what_dead_processes_of_this_machine_left_is_removed(tmp_path):
+def test_only_files_of_dead_processes_of_this_machine_are_removed(tmp_path):
     dead, node = dead_process(), platform.node()
     alive = f".partial-{node}-{os.getpid()}-abc", f".partial-elsewhere-{dead}-abc", f".partial-{node}-x-abc", "data"
     for name in (*alive, f".partial-{node}-{dead}-abc"):
@@ -151,13 +151,13 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
-    """The time that `Progress` sees."""
+    """The time that `Progress` reads."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 
-def test_a_log_gets_a_line_now_and_then_with_rate_and_time_left(clock):
+def test_a_log_gets_an_occasional_line_with_rate_and_remaining_time(clock):
     log = io.StringIO()
     with Progress("encode", 1000, "lines", stream=log) as shown:
         for _ in range(10):
@@ -176,7 +176,7 @@ def test_bytes_and_unknown_totals(clock):
     assert log.getvalue() == "read: 120MB, 2.00MB/s\n"
 
 
-def test_short_and_quiet_work_says_nothing(clock):
+def test_short_and_quiet_operations_print_nothing(clock):
     log, terminal = io.StringIO(), Terminal()
     with Progress("encode", 10, "lines", stream=log) as shown:
         clock[0] += 5
@@ -192,7 +192,9 @@ def test_short_and_quiet_work_says_nothing(clock):
 def test_a_terminal_gets_a_bar(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    assert list(track(range(5), "count", 5, "lines")) == list(range(5))
+    with Progress("count", 5, "lines") as shown:
+        for _ in range(5):
+            shown.update()
     assert "count" in terminal.getvalue() and "lines/s" in terminal.getvalue()
 
 
@@ -201,9 +203,10 @@ def test_a_terminal_gets_a_bar(monkeypatch):
 
 def test_flags_and_their_errors():
     parser = argparse.ArgumentParser()
-    add_run_flags(parser, "--pool_size", 3)
+    add_run_flags(parser, ("--pool_size", "--processes"), 3)
     assert run_options(parser.parse_args([]), "--pool_size") == RunOptions(3)
     given = parser.parse_args(["--pool_size", "1", "--errors", "replace", "--overwrite", "--quiet"])
     assert run_options(given, "--pool_size") == RunOptions(1, "replace", True, True)
+    assert run_options(parser.parse_args(["--processes", "5"]), "--pool_size") == RunOptions(5)
     with pytest.raises(UsageError, match="--pool_size 0: give 1 process or more"):
         run_options(parser.parse_args(["--pool_size", "0"]), "--pool_size")

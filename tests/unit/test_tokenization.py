@@ -87,7 +87,7 @@ def test_chunks_in_use_are_remembered():
     for number in range(100):
         assert number == 0 or words["often"] == "kept"
         words.update({"often": "kept", str(number): ""})
-        words.forget_old_words(["often", str(number)])
+        words.drop_old_words(["often", str(number)])
         assert len(words) <= 4 and str(number) in words
     assert "3" not in words
 

@@ -1,47 +1,48 @@
-/* Byte-pair encoding of UTF-8 text (Sennrich et al., ACL 2016), with the output of `subword-nmt apply-bpe`.
+/* Byte-pair encoding of UTF-8 text (Sennrich et al., ACL 2016) with the output of `subword-nmt apply-bpe`.
  *
- * src/utils/bpe/encoders.py calls it. An encoder belongs to one thread. Words stand between spaces and line feeds. Each
- * distinct one is split once and kept in a cache of fixed size, which starts again when it is full: the
- * frequent words are back at once, and memory does not grow with the text. */
+ * Called by src/utils/bpe/encoders.py. An encoder must be used by one thread only. Words are separated by spaces and
+ * line feeds. Each distinct word is split once and kept in a cache of fixed size. A full cache is emptied: frequent
+ * words return to it quickly, and memory does not grow with the text. */
 #include "counts.h"
 #include "splitter.h"
 
-#define CACHED_WORD 255 /* bytes; longer words are split each time */
+#define CACHED_WORD 255 /* in bytes; longer words are not cached */
 #define CACHE_WORDS (1u << 16)
 #define CACHE_SLOTS (2 * CACHE_WORDS)
 #define CACHE_BYTES (1u << 22)
 
 typedef struct {
-    uint32_t count; /* not yet in `counts` of the encoder */
+    uint32_t count; /* occurrences not yet added to `counts` of the encoder */
     uint16_t word_size, encoded_size;
     uint8_t bytes[]; /* the word, then its encoding */
 } Record;
 
-typedef struct { uint32_t hash, place; } Slot; /* place: of the record in `records`, 0 if the slot is free */
+typedef struct { uint32_t hash, place; } Slot; /* place of the record in `records`; 0: the slot is free */
 
 typedef struct {
     Splitter splitter;
     Slot *slots;
     Bytes records;
-    uint32_t *touched; /* records with a count */
+    uint32_t *touched; /* places of the records with a count */
     uint32_t words, touched_size;
     Bytes output;
     Counts counts;
 } Encoder;
 
 typedef struct {
-    const uint8_t *names; /* each followed by a line feed */
+    const uint8_t *names; /* each name is followed by a line feed */
     size_t names_size;
-    const uint64_t *counts; /* one for each name */
+    const uint64_t *counts; /* one per name */
     size_t distinct;
 } SubwordCounts;
 
-/* For Python: the size of the structure that it mirrors, which must be that of its own; -1 for another name. */
+/* Return the size of the struct `name` that Python mirrors; -1 if there is none of this name. */
 int64_t struct_size(const char *name) {
     return strcmp(name, "SubwordCounts") ? -1 : (int64_t)sizeof(SubwordCounts);
 }
 
-/* The bytes at `text` that are what Python's readers (and so subword-nmt's) take for the end of a line, 0 if none. */
+/* Return the size of the line end at `text` in the sense of Python's str.splitlines, which subword-nmt uses; 0 if there
+ * is none. */
 static size_t line_end(const uint8_t *text, size_t size) {
     if ((text[0] >= '\n' && text[0] <= '\r') || (text[0] >= 0x1c && text[0] <= 0x1e)) return 1;
     if (size >= 2 && text[0] == 0xc2 && text[1] == 0x85) return 2;
@@ -49,8 +50,8 @@ static size_t line_end(const uint8_t *text, size_t size) {
     return 0;
 }
 
-/* Append an encoded word. Its pieces up to such line ends are words of their own: carriage returns do not belong to
- * them, the other ends do. */
+/* Encode a word and append it to the output. The pieces that such line ends separate are words of their own. A carriage
+ * return is not part of a piece, other line ends are. */
 static int encode_word(Encoder *encoder, const uint8_t *word, size_t size, Bytes *output) {
     for (size_t begin = 0, place = 0, width; begin < size; begin = place) {
         for (width = 0; place < size && !width; place += width ? width : 1)
@@ -62,7 +63,7 @@ static int encode_word(Encoder *encoder, const uint8_t *word, size_t size, Bytes
     return 1;
 }
 
-/* The cache. */
+/* The cache of words. */
 
 static Record *record_at(const Encoder *encoder, uint32_t place) { return (Record *)(encoder->records.data + place); }
 
@@ -81,7 +82,7 @@ static int start_cache_again(Encoder *encoder) {
     if (!add_up(encoder)) return 0;
     memset(encoder->slots, 0, CACHE_SLOTS * sizeof *encoder->slots);
     encoder->words = 0;
-    encoder->records.size = sizeof(Record); /* place 0 means none */
+    encoder->records.size = sizeof(Record); /* place 0 means a free slot */
     return 1;
 }
 
@@ -123,7 +124,7 @@ static int append_word(Encoder *encoder, const uint8_t *word, size_t size) {
            remember(encoder, hash, word, size, output->size - begin);
 }
 
-/* What Python calls. */
+/* The functions called from Python. */
 
 void bpe_free(Encoder *encoder) {
     if (!encoder) return;
@@ -133,9 +134,9 @@ void bpe_free(Encoder *encoder) {
     free(encoder);
 }
 
-/* A new encoder, NULL if there is no memory. Code i has rank i: symbols left[i] and right[i] become joined[i].
- * of_character and of_last_character give the symbol of each code point; `whole` holds words that are left whole, each
- * followed by a line feed. */
+/* Create an encoder; returns NULL if memory is exhausted. Code i has rank i and joins the symbols left[i] and right[i]
+ * to joined[i]. of_character and of_last_character map code points to symbols. `whole` holds words that are never split,
+ * each followed by a line feed. */
 Encoder *bpe_new(size_t codes, const uint32_t *left, const uint32_t *right, const uint32_t *joined,
                  const uint32_t *of_character, const uint32_t *of_last_character, uint32_t end_symbol,
                  const uint8_t *whole, size_t whole_size) {
@@ -153,8 +154,8 @@ Encoder *bpe_new(size_t codes, const uint32_t *left, const uint32_t *right, cons
     return encoder;
 }
 
-/* Encode valid UTF-8 of `*size` bytes, and count its subwords. The result of `*size` bytes stays until the next call.
- * NULL if there is no memory. */
+/* Encode `*size` bytes of valid UTF-8 and count the subwords. The result has `*size` bytes and is valid until the next
+ * call. Returns NULL if memory is exhausted. */
 const uint8_t *bpe_encode(Encoder *encoder, const uint8_t *text, size_t *size) {
     Bytes *output = &encoder->output;
     output->size = 0;
@@ -168,8 +169,8 @@ const uint8_t *bpe_encode(Encoder *encoder, const uint8_t *text, size_t *size) {
     return output->data ? output->data : text;
 }
 
-/* The subwords counted since `bpe_forget_counts` was called; they stay until the next call. Returns 0 if there is
- * no memory. */
+/* Get the counts of the subwords since the last call of `bpe_forget_counts`; they are valid until the next call.
+ * Returns 0 if memory is exhausted. */
 int bpe_count(Encoder *encoder, SubwordCounts *result) {
     const Counts *counts = &encoder->counts;
     if (!add_up(encoder)) return 0;

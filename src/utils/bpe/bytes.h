@@ -1,4 +1,4 @@
-/* Arrays that grow, and hashes of what they hold. */
+/* Growing arrays, and hash functions. */
 #ifndef BYTES_H
 #define BYTES_H
 
@@ -8,7 +8,7 @@
 
 typedef struct { uint8_t *data; size_t size, room; } Bytes;
 
-/* Functions that may need more memory return 0 if there is none. */
+/* Functions that allocate memory return 0 if memory is exhausted. */
 
 static inline int reserve(Bytes *bytes, size_t more) {
     if (bytes->size + more <= bytes->room) return 1;

@@ -1,4 +1,4 @@
-/* A hash table of subwords with open addressing; it grows with the number of distinct ones. */
+/* A hash table of subwords with open addressing; it grows with the number of distinct subwords. */
 #include "counts.h"
 
 #define FIRST_ROOM (1u << 12)
@@ -65,7 +65,7 @@ static int count_subword(Counts *table, const uint8_t *name, size_t size, uint64
     return append(&table->names, name, size) && append(&table->names, "\n", 1);
 }
 
-/* Count the subwords of an encoded word, which spaces separate; carriage returns around it belong to no subword. */
+/* Count the subwords of an encoded word, which are separated by spaces. Carriage returns at its ends are ignored. */
 int count_word(Counts *table, const uint8_t *encoded, size_t size, uint64_t count) {
     while (size && *encoded == '\r') encoded++, size--;
     while (size && encoded[size - 1] == '\r') size--;

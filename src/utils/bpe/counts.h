@@ -1,15 +1,15 @@
-/* How often each subword occurs in a text. */
+/* The frequencies of the subwords of a text. */
 #ifndef COUNTS_H
 #define COUNTS_H
 
 #include "bytes.h"
 
 typedef struct {
-    Bytes names; /* each followed by a line feed, in the order of their first occurrence */
+    Bytes names; /* in the order of their first occurrence, each followed by a line feed */
     uint64_t *counts;
-    uint32_t *starts, *hashes; /* of each name */
-    uint32_t *slots;           /* number of the name + 1, 0 is free */
-    uint32_t size, room;       /* slots: 4 * room */
+    uint32_t *starts, *hashes; /* one per name */
+    uint32_t *slots;           /* number of the name + 1; 0: the slot is free */
+    uint32_t size, room;       /* there are 4 * room slots */
 } Counts;
 
 int init_counts(Counts *table);

@@ -1,6 +1,6 @@
-"""Two ways to encode text with BPE codes, with the same result: compiled C, and subword-nmt itself.
+"""Two encoders that apply BPE codes to text, with the same result: one in C, and one by subword-nmt.
 
-Both take lines whose words stand between single spaces; spaces at the ends of a line stay as they are.
+Both take lines whose words are separated by single spaces. Spaces at the ends of a line are kept.
 """
 import ctypes
 import io
@@ -27,27 +27,34 @@ _CACHE_WORDS = 1 << 15  # about 10 MB in Python
 
 
 class BpeEncoder(Protocol):
-    """What encodes and counts."""
+    """The interface of an encoder."""
 
     def encode(self, text: str) -> str:
-        """The lines with their words encoded."""
+        """Return the lines with their words split into subwords."""
 
     def take_counts(self) -> Counter[str]:
-        """The subwords (what stands between spaces and line ends) of all that was encoded since the last call."""
+        """Return the frequency of each subword in the text that was encoded since the last call."""
 
 
 class _SubwordCounts(ctypes.Structure):
-    """As in bpe.c."""
+    """The struct SubwordCounts of bpe.c."""
 
     _fields_ = [("names", ctypes.c_void_p), ("names_size", ctypes.c_size_t),
                 ("counts", ctypes.POINTER(ctypes.c_uint64)), ("distinct", ctypes.c_size_t)]
 
 
 class CompiledBpeEncoder:
-    """bpe.c: whole texts at a time, in memory that does not grow with them."""
+    """The encoder in bpe.c, which processes whole texts; its memory does not grow with them."""
 
     def __init__(self, codes: BpeCodes, whole: Sequence[str], cache_folder: str = ""):
-        """`whole`: words that are not encoded. Raises MassError if there is no C compiler; see `build_library`."""
+        """Compile the library if necessary, and load the codes into it.
+
+        Args:
+            whole: words that are never split.
+
+        Raises:
+            MassError: there is no C compiler, or it fails (see `build_library`).
+        """
         self._library, self.note = build_library(_SOURCE, _load, cache_folder)[1:]
         numbers = codes.number_symbols()
         symbols = np.array([(numbers[left], numbers[right], numbers[left + right]) for left, right in codes.pairs],
@@ -107,7 +114,7 @@ def _string_at(address: int | None, size: int) -> str:
 
 
 class SubwordNmtEncoder:
-    """subword-nmt, asked once for each word that has not come up lately; a word of a megabyte takes it minutes."""
+    """The encoder of subword-nmt with a bounded cache of words; it takes minutes for a word of a megabyte."""
 
     def __init__(self, codes: BpeCodes, whole: Sequence[str]):
         from subword_nmt.apply_bpe import BPE
@@ -129,8 +136,8 @@ class SubwordNmtEncoder:
         return counts
 
     def _encode_new(self, word: str) -> str:
-        """Up to what its reader takes for line ends, subword-nmt encodes a word at a time."""
-        self._bpe.cache.clear()  # which is not bounded
+        """Encode a word; its pieces between line ends (in the sense of subword-nmt) are words of their own."""
+        self._bpe.cache.clear()  # it is not bounded
         pieces = word.splitlines(keepends=True)
         return "".join(piece if piece.rstrip("\r") in self._whole else self._bpe.process_line(piece)
                        for piece in pieces)

@@ -1,8 +1,8 @@
-/* Merging in the order of the codes, as in Algorithm 1 of Sennrich et al. */
+/* Merging pairs of symbols in the order of the codes, as in Algorithm 1 of Sennrich et al. */
 #include "splitter.h"
 
 #define NO_RANK UINT32_MAX
-#define SCRATCH_KEPT (1u << 16) /* symbols; what a longer word needed is given back */
+#define SCRATCH_KEPT (1u << 16) /* in symbols; the memory for longer words is freed after use */
 
 int init_splitter(Splitter *s, size_t codes, const uint32_t *left, const uint32_t *right, const uint32_t *joined,
                   const uint32_t *of_character, const uint32_t *of_last_character, uint32_t end_symbol,
@@ -13,7 +13,7 @@ int init_splitter(Splitter *s, size_t codes, const uint32_t *left, const uint32_
     s->of_character = calloc(CHARACTERS, sizeof *s->of_character);
     s->of_last_character = calloc(CHARACTERS, sizeof *s->of_last_character);
     if (!s->codes || !s->of_character || !s->of_last_character || !append(&s->whole, whole, whole_size)) return 0;
-    for (uint32_t point = 0; point < CHARACTERS; point++) { /* pages of zeros are not touched, and take no memory */
+    for (uint32_t point = 0; point < CHARACTERS; point++) { /* pages that stay zero take no memory */
         if (of_character[point]) s->of_character[point] = of_character[point];
         if (of_last_character[point]) s->of_last_character[point] = of_last_character[point];
     }
@@ -67,7 +67,7 @@ static uint64_t pop(Scratch *s) {
 static int reserve_scratch(Scratch *s, size_t symbols) {
     if (symbols <= s->room) return 1;
     size_t room = symbols < 256 ? 256 : 2 * symbols;
-    /* Each merge makes at most two new pairs. */
+    /* Each merge creates at most two new pairs. */
     uint64_t *heap = realloc(s->heap, 3 * room * sizeof *heap);
     if (!heap) return 0;
     s->heap = heap;
@@ -77,7 +77,7 @@ static int reserve_scratch(Scratch *s, size_t symbols) {
     return 1;
 }
 
-/* The code point at `text`, which is valid UTF-8; `*size` becomes that of its bytes. */
+/* Return the code point at `text`, which is valid UTF-8, and set `*size` to its number of bytes. */
 static uint32_t decode(const uint8_t *text, size_t *size) {
     uint32_t first = text[0];
     *size = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
@@ -86,7 +86,7 @@ static uint32_t decode(const uint8_t *text, size_t *size) {
     return point;
 }
 
-/* The first symbols of a word: its characters. Returns their number. */
+/* Set the initial symbols of a word, which are its characters, and return their number. */
 static uint32_t first_symbols(const Splitter *splitter, Scratch *s, const uint8_t *word, size_t size) {
     uint32_t symbols = 0, point = 0;
     for (size_t place = 0, width; place < size; place += width) {
@@ -103,37 +103,37 @@ static uint32_t first_symbols(const Splitter *splitter, Scratch *s, const uint8_
     return symbols;
 }
 
-static void wait_if_code(const Splitter *splitter, Scratch *s, uint32_t place, uint32_t end) {
+static void push_if_code(const Splitter *splitter, Scratch *s, uint32_t place, uint32_t end) {
     uint32_t right = s->after[place];
     const Code *code = right == end ? NULL : find_code(splitter, s->symbol[place], s->symbol[right]);
     s->rank[place] = code ? code->rank : NO_RANK;
     if (code) push(s, (uint64_t)code->rank << 32 | place);
 }
 
-/* Merge the pairs of symbols in the order of their ranks: each round takes every occurrence of one pair, from left
- * to right, as in Algorithm 1 of the paper. The pairs wait in a heap, so that long words take n log n. */
+/* Merge pairs of symbols in the order of their ranks: each round merges every occurrence of one pair, from left to
+ * right. The pairs are kept in a heap, so that a word of n characters takes O(n log n) time. */
 static void merge(const Splitter *splitter, Scratch *s, uint32_t end) {
     s->heap_size = 0;
     for (uint32_t place = 0; place < end; place++) {
         s->before[place] = place - 1;
         s->after[place] = place + 1;
-        wait_if_code(splitter, s, place, end);
+        push_if_code(splitter, s, place, end);
     }
     while (s->heap_size) {
         uint32_t best = (uint32_t)(s->heap[0] >> 32), merged = 0;
         while (s->heap_size && s->heap[0] >> 32 == best) {
             uint32_t place = (uint32_t)pop(s);
-            if (s->rank[place] != best) continue; /* one of the two has been merged meanwhile */
+            if (s->rank[place] != best) continue; /* one of the two symbols has been merged since */
             uint32_t right = s->after[place];
             s->symbol[place] = find_code(splitter, s->symbol[place], s->symbol[right])->joined;
             s->rank[place] = s->rank[right] = NO_RANK;
             if ((s->after[place] = s->after[right]) != end) s->before[s->after[place]] = place;
             s->merged[merged++] = place;
         }
-        for (uint32_t i = 0; i < merged; i++) { /* new pairs wait for the next round, even those of a better rank */
+        for (uint32_t i = 0; i < merged; i++) { /* new pairs are merged in a later round, even if their rank is better */
             uint32_t place = s->merged[i];
-            if (place) wait_if_code(splitter, s, s->before[place], end);
-            wait_if_code(splitter, s, place, end);
+            if (place) push_if_code(splitter, s, s->before[place], end);
+            push_if_code(splitter, s, place, end);
         }
     }
 }
@@ -147,7 +147,7 @@ static int is_whole(const Splitter *splitter, const uint8_t *word, size_t size) 
     return 0;
 }
 
-/* Append the subwords of a word, `Hel@@ lo`. */
+/* Append the subwords of a word, such as `Hel@@ lo`, to the output. Returns 0 if memory is exhausted. */
 int split_word(Splitter *splitter, const uint8_t *word, size_t size, Bytes *output) {
     size_t width = 0;
     if (size) decode(word, &width);
