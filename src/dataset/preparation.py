@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from src.common.arguments import RunOptions
 from src.common.errors import UsageError
-from src.common.files import list_files, make_output_folder, require_file
-from src.common.finished_outputs import FinishedOutputs, file_digest
+from src.common.files import file_digest, list_files, make_output_folder, require_file
+from src.common.finished_outputs import FinishedOutputs
 from src.common.progress import say
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.example_loader import ExampleLoader
