@@ -1,4 +1,4 @@
-"""Our search, and the same search over a network that decodes the whole prefix again at each step."""
+"""This search, and the same search without cache, which decodes the whole prefix again at each step."""
 import platform
 import statistics
 
@@ -20,7 +20,7 @@ from src.utils.dictionary import EOS_INDEX, PAD_INDEX
 
 
 class _Engine:
-    """What both have in common: the network on the CPU, with the C kernels."""
+    """The network on the CPU with the C kernels, which both searches use."""
 
     def __init__(self, model: ModelConfig, seed: int):
         mindspore.set_context(mode=mindspore.GRAPH_MODE)
@@ -32,38 +32,41 @@ class _Engine:
         self.weights = sum(parameter.size for parameter in self._transformer.trainable_params())
 
     def wait(self) -> None:
-        """Nothing to wait for: answers are numpy arrays."""
+        """Return at once: predictions are numpy arrays, which are complete."""
 
 
 class CachedSearch(_Engine):
-    """As eval.py answers."""
+    """The search as eval.py runs it."""
 
     def __init__(self, model: ModelConfig, seed: int):
         super().__init__(model, seed)
-        self._made: dict[tuple, TransformerForInfer] = {}
+        self._infer: dict[tuple, TransformerForInfer] = {}
 
     def step(self, sources: Sources) -> float:
-        """Mean length of the answers."""
+        """Return the mean length of the predictions."""
         options = _options(sources)
         key = (len(sources.ids), options)
-        if key not in self._made:
-            self._made.clear()  # one at a time, for the memory that it takes is measured
-            self._made[key] = TransformerForInfer(self._transformer, len(sources.ids), options)
-        return _mean_length(generate_batch(self._made[key], *_arrays(sources.ids)))
+        if key not in self._infer:
+            self._infer.clear()  # keeps one only, because memory is measured
+            self._infer[key] = TransformerForInfer(self._transformer, len(sources.ids), options)
+        return _mean_length(generate_batch(self._infer[key], *_arrays(sources.ids)))
 
 
 class PrefixSearch(_Engine):
-    """As the earlier implementation did: at each step the whole prefix, padded to the longest answer, and the encoder's
-    output once for each hypothesis."""
+    """The search as the original implementation of MASS ran it.
+
+    Each step decodes the whole prefix, padded to the maximum length, and the encoder output is repeated for each
+    hypothesis.
+    """
 
     def step(self, sources: Sources) -> float:
-        """Mean length of the answers."""
+        """Return the mean length of the predictions."""
         steps = _PrefixSteps(self._transformer, sources)
         return _mean_length(beam_search(steps, len(sources.ids), _options(sources)))
 
 
 class _WholePrefix(nn.Cell):
-    """Decoder inputs [rows, length] -> the best symbols after `position`."""
+    """Decoder inputs [rows, length] -> log-probabilities and ids of the most probable tokens after `position`."""
 
     def __init__(self, transformer: Transformer, candidates: int):
         super().__init__(auto_prefix=False)
@@ -89,17 +92,17 @@ class _Encode(nn.Cell):
 
 
 class _PrefixSteps:
-    """A Step that knows nothing of caches."""
+    """A StepFunction without cache."""
 
     _compiled: dict[tuple, tuple[nn.Cell, nn.Cell]] = {}
 
     def __init__(self, transformer: Transformer, sources: Sources):
-        self._shape = (*sources.ids.shape, sources.beam, sources.answer_length)
+        self._shape = (*sources.ids.shape, sources.beam, sources.prediction_length)
         if self._shape not in self._compiled:
             self._compiled[self._shape] = (_Encode(transformer), _WholePrefix(transformer, 2 * sources.beam + 4))
         encode, self._decode = self._compiled[self._shape]
         arrays = (np.repeat(array, sources.beam, axis=0) for array in _arrays(sources.ids))
-        self._memory, self._segments = encode(*map(Tensor, arrays))
+        self._encoder_output, self._segments = encode(*map(Tensor, arrays))
         self._given: list[np.ndarray] = []
 
     def __call__(self, position: int, sentences: np.ndarray, last_ids: np.ndarray,
@@ -112,18 +115,19 @@ class _PrefixSteps:
             inputs[:, :, i] = given[rows, ancestors[:, :, i]]
         inputs = inputs.reshape(-1, length)
         positions = np.broadcast_to(np.arange(length, dtype=np.int32), inputs.shape)
-        outputs = self._decode(self._memory, self._segments, *map(Tensor, (inputs, positions, np.ones_like(inputs))),
+        arrays = (inputs, positions, np.ones_like(inputs))
+        outputs = self._decode(self._encoder_output, self._segments, *map(Tensor, arrays),
                                Tensor(position, mstype.int32))
         best, ids, eos = (output.asnumpy() for output in outputs)
         return StepResult(best.reshape(batch, beam, -1), ids.reshape(batch, beam, -1), eos.reshape(batch, beam), None)
 
 
 def _options(sources: Sources) -> SearchOptions:
-    return SearchOptions(sources.answer_length, sources.beam, min_length=sources.answer_length)
+    return SearchOptions(sources.prediction_length, sources.beam, min_length=sources.prediction_length)
 
 
 def _arrays(ids: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Ids, positions, segments and mask."""
+    """Return ids, positions, segments and mask."""
     ones = np.ones_like(ids)
     return ids, ones * np.arange(ids.shape[1], dtype=np.int32), ones, ones
 

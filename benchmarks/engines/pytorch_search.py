@@ -1,4 +1,4 @@
-"""The peer: Hugging Face's `generate` on a BART of equal dimensions."""
+"""The peer: Hugging Face's `generate` on a BART of equal sizes."""
 import numpy as np
 import torch
 import transformers
@@ -10,7 +10,7 @@ from config.config import ModelConfig
 
 
 class PyTorchSearch:
-    """On the CPU with PyTorch's default threads, attention by scaled_dot_product_attention, keys and values cached."""
+    """Beam search with a cache and scaled_dot_product_attention, on the CPU with PyTorch's default threads."""
 
     def __init__(self, model: ModelConfig, seed: int):
         torch.manual_seed(seed)
@@ -21,14 +21,14 @@ class PyTorchSearch:
         self.weights = sum(parameter.numel() for parameter in self._network.parameters())
 
     def step(self, sources: Sources) -> float:
-        """Length of the answers, without the <s> that they begin with."""
+        """Return the length of the predictions, without the <s> that they begin with."""
         ids = torch.from_numpy(sources.ids.astype(np.int64))
         with torch.inference_mode():
             found = self._network.generate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), num_beams=sources.beam, do_sample=False,
-                min_new_tokens=sources.answer_length, max_new_tokens=sources.answer_length, length_penalty=1.0,
+                min_new_tokens=sources.prediction_length, max_new_tokens=sources.prediction_length, length_penalty=1.0,
                 early_stopping=False, use_cache=True)
         return found.shape[1] - 1
 
     def wait(self) -> None:
-        """Nothing to wait for: PyTorch on the CPU returns when it has done its work."""
+        """Return at once: on the CPU, PyTorch returns when the result is there."""

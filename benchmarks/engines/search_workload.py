@@ -1,4 +1,4 @@
-"""The work of decoding_speed.py: sentences to answer, of one length, in answers of one length."""
+"""The workload of decoding_speed.py: sources of one length, for predictions of one length."""
 from typing import NamedTuple
 
 import numpy as np
@@ -6,19 +6,19 @@ import numpy as np
 from benchmarks.engines.workload import SIZES
 from config.config import ModelConfig
 
-FIRST_WORD = 5  # after the special symbols
+FIRST_TOKEN = 5  # after the special tokens
 
 
 class Sources(NamedTuple):
-    """A batch to be answered with a beam."""
+    """A batch of sources, and how predictions for it are searched."""
 
-    ids: np.ndarray  # [batch, source_len] int32, no padding
+    ids: np.ndarray  # [batch, source_len] int32, without padding
     beam: int
-    answer_length: int  # of each answer, </s> included
+    prediction_length: int  # tokens of each prediction, including </s>
 
 
 class Cell(NamedTuple):
-    """A line of the table."""
+    """One measured combination, a line of the table."""
 
     size: str
     beam: int
@@ -30,13 +30,13 @@ class Cell(NamedTuple):
 
 
 def search_model(size: str) -> ModelConfig:
-    """The dimensions of training_speed.py's networks; scores are log-probabilities divided by a length penalty."""
+    """Return the configuration of training_speed.py's network of the same size."""
     return SIZES[size].model()
 
 
-def random_sources(cell: Cell, batches: int, source_len: int, answer_length: int, seed: int) -> list[Sources]:
-    """Random words; what they are changes nothing about the work."""
+def random_sources(cell: Cell, batches: int, source_len: int, prediction_length: int, seed: int) -> list[Sources]:
+    """Return batches of random tokens; the speed does not depend on them."""
     generator = np.random.default_rng(seed)
     shape = (batches, cell.batch, source_len)
-    ids = generator.integers(FIRST_WORD, SIZES[cell.size].vocabulary, shape).astype(np.int32)
-    return [Sources(batch, cell.beam, answer_length) for batch in ids]
+    ids = generator.integers(FIRST_TOKEN, SIZES[cell.size].vocabulary, shape).astype(np.int32)
+    return [Sources(batch, cell.beam, prediction_length) for batch in ids]

@@ -1,14 +1,14 @@
-"""The benchmark of the search: what its figures mean."""
+"""The benchmark of the search: its figures, its workload and its command line."""
 
 import numpy as np
 
-from benchmarks.engines.search_report import FORMER, OURS, PEER, Measured, table
-from benchmarks.engines.search_workload import FIRST_WORD, Cell, random_sources
+from benchmarks.engines.search_report import NO_CACHE, OURS, PEER, Measured, table
+from benchmarks.engines.search_workload import FIRST_TOKEN, Cell, random_sources
 from tests.helpers.scripts import run_script
 
 
 def test_figures_are_medians_of_rounds():
-    seconds = {OURS: [2.0, 4.0, 2.0], PEER: [4.0, 6.0, 5.0], FORMER: [20.0]}
+    seconds = {OURS: [2.0, 4.0, 2.0], PEER: [4.0, 6.0, 5.0], NO_CACHE: [20.0]}
     measured = Measured(seconds, sentences=64, steps=40)
     assert measured.speed(OURS) == 32.0 and measured.step(OURS) == 50.0
     assert measured.ratios == [2.0, 1.5, 2.5]
@@ -20,11 +20,11 @@ def test_figures_are_medians_of_rounds():
     assert lines[2].startswith("| small | 4 | 32 | 32.0 | 12.8 |")
 
 
-def test_sources_are_words_without_padding():
-    first, second = random_sources(Cell("small", 4, 3), 2, source_len=7, answer_length=5, seed=1)
-    assert first.ids.shape == (3, 7) and first.ids.dtype == np.int32 and first.ids.min() >= FIRST_WORD
-    assert (first.beam, first.answer_length) == (4, 5) and (first.ids != second.ids).any()
+def test_sources_are_tokens_without_padding():
+    first, second = random_sources(Cell("small", 4, 3), 2, source_len=7, prediction_length=5, seed=1)
+    assert first.ids.shape == (3, 7) and first.ids.dtype == np.int32 and first.ids.min() >= FIRST_TOKEN
+    assert (first.beam, first.prediction_length) == (4, 5) and (first.ids != second.ids).any()
 
 
-def test_command_line_refuses_what_cannot_be():
+def test_impossible_arguments_are_refused():
     assert "at least 1" in run_script("benchmarks/decoding_speed.py", "--rounds", 0, code=2).stderr
