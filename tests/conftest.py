@@ -1,11 +1,33 @@
-"""Before any test imports MindSpore: the settings of src/__init__.py, which it and OpenMP read when they are loaded."""
+"""Set up the tests: the settings of src/__init__.py before MindSpore is loaded, signals, and the marker of each tier."""
 import signal
+from pathlib import Path
 
-import src  # noqa: F401
+import pytest
+
+import src  # noqa: F401  (MindSpore and OpenMP read its settings when they are loaded)
+
+TIERS = ("system", "command_line", "unit")  # the folders of tests/, the slowest files first
 
 
 def pytest_configure() -> None:
-    """What is ignored here (SIGINT in workers of pytest-xdist, SIGHUP under nohup) the tests' programs would ignore."""
+    """Reset ignored signals: programs that the tests start would inherit that they are ignored.
+
+    Workers of pytest-xdist ignore SIGINT, and nohup ignores SIGHUP.
+    """
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, which is the name of its folder, and run the slowest tier first.
+
+    The long files at the beginning keep all workers of pytest-xdist busy until the end.
+    """
+    for item in items:
+        item.add_marker(tier_of(item))
+    items.sort(key=lambda item: TIERS.index(tier_of(item)))
+
+
+def tier_of(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
