@@ -1,4 +1,4 @@
-"""Set up the tests: the settings of src/__init__.py before MindSpore is loaded, signals, and the marker of each tier."""
+"""Set up the tests: the settings of src/__init__.py before MindSpore is loaded, signals, and a marker for each tier."""
 import signal
 from pathlib import Path
 
