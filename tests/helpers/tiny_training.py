@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from mindspore import Tensor
-from src.checkpoints.compatibility import with_vocabulary_of
 
 from config.config import Config
 from config.loading import config_from_dict
+from src.checkpoints.compatibility import with_vocabulary_of
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records.record_set import load_records, write_records
 from src.runtime.device import set_up_device

@@ -9,8 +9,8 @@ import threading
 import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
-from src.checkpoints.compatibility import VocabularyUse, with_vocabulary_of
 
+from src.checkpoints.compatibility import VocabularyUse, with_vocabulary_of
 from src.checkpoints.load import load_into
 from src.dataset.records.record_set import load_records
 from src.runtime.distributed import MAX_MESSAGE, Ranks, plan_messages

@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
-from src.checkpoints.compatibility import require_same_run
-from src.checkpoints.files import CheckpointFiles, list_checkpoints, require_no_run
 
 from config.config import CheckpointOptions, Config
 from src.checkpoints import write as module
+from src.checkpoints.compatibility import require_same_run
+from src.checkpoints.files import CheckpointFiles, list_checkpoints, require_no_run
 from src.checkpoints.load import load_optimizer_state
 from src.checkpoints.resume import find_resume_point, read_training_state
 from src.checkpoints.write import CheckpointWriter, link_or_copy, set_aside

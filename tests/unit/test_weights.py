@@ -3,9 +3,9 @@ import os
 
 import numpy as np
 import pytest
-from src.checkpoints.compatibility import VocabularyUse
 
 from config.config import ModelConfig
+from src.checkpoints.compatibility import VocabularyUse
 from src.common.errors import MassError, UsageError
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights, save_weights

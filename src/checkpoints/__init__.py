@@ -1,0 +1,1 @@
+"""Checkpoints: finding, writing, resuming and averaging them, and checks that files belong together."""
