@@ -8,8 +8,9 @@ from src.checkpoints.find import ModelFiles, find_model
 from src.common.arguments import DECODING_ERRORS
 from src.common.errors import UsageError
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
+from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import ExampleSet, load_test_set
-from src.inference.options import STREAM, EvaluationOptions, GenerationOptions
+from src.inference.options import STREAM, GenerationOptions
 from src.inference.output import check_file, metrics_path, readable_path
 from src.inference.raw_text import TextFlags, find_text, pairs_of_text
 from src.runtime.device import importing_mindspore

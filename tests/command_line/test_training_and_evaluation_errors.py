@@ -13,8 +13,8 @@ from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
 from src.dataset.records.record_set import load_records, write_records
 from src.inference.evaluation.metrics.rouge import Rouge
+from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import load_test_set
-from src.inference.options import EvaluationOptions
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import save_weights
 from tests.helpers.scripts import run_script

@@ -9,8 +9,8 @@ from src.checkpoints.find import find_model
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records.record_set import write_records
 from src.inference.evaluation.metrics import METRICS
+from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import load_test_set
-from src.inference.options import EvaluationOptions
 from src.utils.dictionary import Dictionary
 
 WORDS = [f"w{i}" for i in range(12)]

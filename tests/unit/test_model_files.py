@@ -11,7 +11,8 @@ from config.loading import config_from_dict
 from src.checkpoints.find import find_checkpoint, find_model
 from src.common.errors import MassError, UsageError
 from src.inference.evaluation.metrics.rouge import Rouge
-from src.inference.options import EvaluationOptions, GenerationOptions
+from src.inference.evaluation.options import EvaluationOptions
+from src.inference.options import GenerationOptions
 from src.inference.raw_text import TextFlags, TextInput, find_text, pairs_of_text, read_text
 from src.text.text_processing import TextProcessing
 from src.utils.dictionary import Dictionary

@@ -15,11 +15,11 @@ from src.inference.evaluation.metrics import METRICS
 from src.inference.evaluation.metrics.perplexity import count_words_and_eos
 from src.inference.evaluation.metrics.rouge import Rouge
 from src.inference.evaluation.model_outputs import search_predictions
+from src.inference.evaluation.options import EvaluationOptions
 from src.inference.evaluation.signature import search_signature
 from src.inference.examples import examples_of_text, text_of_ids
 from src.inference.interactive import Conversation
 from src.inference.model import load_model
-from src.inference.options import EvaluationOptions
 from src.inference.output import SUBJECT, check_metrics, write_metrics
 from src.inference.predictions import prediction_tokens
 from src.inference.raw_text import TextFlags, TextInput, find_text

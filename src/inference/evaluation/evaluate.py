@@ -6,10 +6,10 @@ from src.common.errors import UsageError
 from src.inference.evaluation.bootstrap import bootstrap_intervals
 from src.inference.evaluation.metrics.metric import Measurement
 from src.inference.evaluation.model_outputs import ModelOutputs, score_targets, search_predictions
+from src.inference.evaluation.options import EvaluationOptions
 from src.inference.evaluation.signature import search_signature
 from src.inference.examples import ExampleSet
 from src.inference.model import load_model
-from src.inference.options import EvaluationOptions
 from src.inference.output import check_metrics, write_metrics, write_predictions
 from src.transformer.decoding.options import SearchOptions
 
