@@ -155,7 +155,8 @@ def script_of(words: list[str]) -> tuple[list[str], list[str]] | None:
 
 def repository_entries() -> set[str]:
     """Names at the top of the repository, without what git ignores."""
-    ignored = [line.rstrip("/*") for line in (ROOT / ".gitignore").read_text().splitlines() if line[:1] not in "#!"]
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    ignored = [line.rstrip("/*").lstrip("/") for line in lines if line[:1] not in "#!"]
     return {entry.name for entry in ROOT.iterdir()
             if not any(fnmatch(entry.name, pattern) for pattern in filter(None, ignored)) and entry.name != ".git"}
 
