@@ -1,12 +1,12 @@
-"""Forms of the same operation side by side: why src/transformer/operators has hand-written gradients and C kernels.
+"""Compare implementations of an operation: why src/transformer/operators has hand-written gradients and C kernels.
 
     python benchmarks/kernels.py [--rows 2048] [--hidden 256] [--inner 1024] [--heads 4] [--length 64]
                                  [--vocabulary 10000] [--rounds 7]
 
-Prints the median milliseconds of alternating rounds, of the forward pass and of both passes, for the sizes of a
-network; `--length` is that of the rows that attention works on. The first part compares the forms that MindSpore's
-operators can be composed in, the second the network's operators so composed with the C kernels, both with dropout.
-Machines are noisy: compare the forms, not the times.
+Prints the median time of alternating rounds in milliseconds, for the forward pass alone and for the forward and the
+backward pass, at the sizes of a network; `--length` is the length of the rows of the attention. The first part compares
+several compositions of MindSpore's operators, the second the two implementations of the network's operators, with
+dropout. Timings are noisy: compare the implementations within a run, not the times of different runs.
 """
 import argparse
 import os
@@ -20,13 +20,14 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import src  # noqa: E402, F401, I001 - first: it sets what MindSpore and OpenMP read when they are loaded
+import src  # noqa: E402, F401, I001 - first: it sets the environment that MindSpore and OpenMP read when they are loaded
 
 import mindspore  # noqa: E402
 from mindspore import Tensor, nn, ops  # noqa: E402
 
 from src.transformer.operators.selection import choose_operators  # noqa: E402
 from src.transformer.operators.fast_gradients import AddBias, LogSumExp  # noqa: E402
+from src.transformer.operators.interface import Operators  # noqa: E402
 from src.transformer.operators.mindspore_operators import MindSporeOperators  # noqa: E402
 
 DROPOUT = 0.1
@@ -73,7 +74,7 @@ class BuiltInLogSumExp(nn.Cell):
 
 
 class Loss(nn.Cell):
-    """The smoothed loss of an operator that returns another value besides."""
+    """The first result of the cross-entropy operator, the smoothed loss."""
 
     def __init__(self, cell: nn.Cell):
         super().__init__()
@@ -84,32 +85,33 @@ class Loss(nn.Cell):
 
 
 class WithGradient(nn.Cell):
-    """Value and gradients with respect to all inputs, for a given gradient of the output."""
+    """The result of a cell, and the gradients of all its inputs for a given gradient of the result."""
 
     def __init__(self, cell: nn.Cell):
         super().__init__()
         self.cell = cell
         self.gradient = ops.GradOperation(get_all=True, sens_param=True)
 
-    def construct(self, inputs, sensitivity):
-        return self.cell(*inputs), self.gradient(self.cell)(*inputs, sensitivity)
+    def construct(self, inputs, output_gradient):
+        return self.cell(*inputs), self.gradient(self.cell)(*inputs, output_gradient)
 
 
-def median_times(forms: dict[Any, Callable[[], None]], rounds: int) -> dict[Any, float]:
-    """Median milliseconds of each form over alternating rounds, the first of which compiles and is not counted."""
-    times = {name: [] for name in forms}
+def median_times(calls: dict[Any, Callable[[], None]], rounds: int) -> dict[Any, float]:
+    """Return the median time of each call in milliseconds over alternating rounds, after one that compiles."""
+    times = {name: [] for name in calls}
     for _ in range(rounds + 1):
-        for name, call in forms.items():
+        for name, call in calls.items():
             start = time.perf_counter()
             call()
             times[name].append(1000 * (time.perf_counter() - start))
     return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 
-def compare(title: str, forms: dict[str, nn.Cell], inputs: list[np.ndarray], output: tuple[int, ...],
+def compare(title: str, cells: dict[str, nn.Cell], inputs: list[np.ndarray], output_shape: tuple[int, ...],
             rounds: int) -> None:
+    """Measure cells that take the same inputs, and print a line for each."""
     tensors = mindspore.mutable(tuple(map(Tensor, inputs)))
-    sensitivity = Tensor(np.random.default_rng(1).normal(size=output).astype(np.float32))
+    output_gradient = Tensor(np.random.default_rng(1).normal(size=output_shape).astype(np.float32))
 
     def forward(cell: nn.Cell) -> Callable[[], None]:
         cell.set_train(True)
@@ -117,16 +119,16 @@ def compare(title: str, forms: dict[str, nn.Cell], inputs: list[np.ndarray], out
 
     def both(cell: nn.Cell) -> Callable[[], None]:
         with_gradient = WithGradient(cell).set_train(True)
-        return lambda: with_gradient(tensors, sensitivity)[1][0].asnumpy()
+        return lambda: with_gradient(tensors, output_gradient)[1][0].asnumpy()
 
-    calls = {(name, make.__name__): make(cell) for name, cell in forms.items() for make in (forward, both)}
+    calls = {(name, make.__name__): make(cell) for name, cell in cells.items() for make in (forward, both)}
     times = median_times(calls, rounds)
-    for name in forms:
+    for name in cells:
         print(f"{title:18}{name:26}{times[name, 'forward']:9.2f} ms forward{times[name, 'both']:9.2f} ms both")
 
 
 def compare_compositions(args: argparse.Namespace, generator: np.random.Generator) -> None:
-    """What plain.py is composed of, against the other forms there are."""
+    """Compare the compositions that MindSporeOperators uses with the alternatives."""
     x = generator.normal(size=(args.rows, args.hidden)).astype(np.float32)
     logits = generator.normal(size=(args.rows, args.vocabulary)).astype(np.float32)
     vector = generator.normal(size=args.hidden).astype(np.float32)
@@ -140,35 +142,40 @@ def compare_compositions(args: argparse.Namespace, generator: np.random.Generato
 
 
 def compare_operators(args: argparse.Namespace, generator: np.random.Generator) -> None:
-    """The two forms of each operator of the network."""
+    """Compare the two implementations of each operator of the network."""
     choice = choose_operators("CPU", "on")
     print(choice.reason)
-    forms = {"MindSpore's": MindSporeOperators(), "C kernels": choice.operators}
+    implementations = {"MindSpore's": MindSporeOperators(), "C kernels": choice.operators}
 
     def normal(*shape: int) -> np.ndarray:
         return generator.normal(size=shape).astype(np.float32)
 
-    def both_forms(title: str, make: Callable, inputs: list[np.ndarray], output: tuple[int, ...]) -> None:
-        compare(title, {name: make(own) for name, own in forms.items()}, inputs, output, args.rounds)
+    def compare_both(title: str, make: Callable[[Operators], nn.Cell], inputs: list[np.ndarray],
+                     output_shape: tuple[int, ...]) -> None:
+        cells = {name: make(operators) for name, operators in implementations.items()}
+        compare(title, cells, inputs, output_shape, args.rounds)
 
-    seed = np.array([1, 2], np.int32)
+    dropout_seed = np.array([1, 2], np.int32)
     x, inner, bias = normal(args.rows, args.hidden), normal(args.rows, args.inner), normal(args.hidden)
-    for title, columns in (("product", args.inner), ("logits", args.vocabulary)):
-        both_forms(title, lambda own: own.matmul(), [x, normal(columns, args.hidden)], (args.rows, columns))
-    both_forms("layer norm", lambda own: own.layer_norm(1e-5), [x, bias, bias], x.shape)
-    both_forms("residual", lambda own: own.residual(DROPOUT), [x, normal(*x.shape), bias, seed], x.shape)
-    both_forms("relu", lambda own: own.activation("relu", DROPOUT), [inner, normal(args.inner), seed], inner.shape)
+    for title, columns in (("matmul", args.inner), ("logits", args.vocabulary)):
+        compare_both(title, lambda factory: factory.matmul(), [x, normal(columns, args.hidden)], (args.rows, columns))
+    compare_both("layer norm", lambda factory: factory.layer_norm(1e-5), [x, bias, bias], x.shape)
+    compare_both("residual", lambda factory: factory.residual(DROPOUT), [x, normal(*x.shape), bias, dropout_seed],
+                 x.shape)
+    compare_both("relu", lambda factory: factory.activation("relu", DROPOUT),
+                 [inner, normal(args.inner), dropout_seed], inner.shape)
     segments = np.ones((args.rows // args.length, args.length), np.int32)
     projections = [normal(segments.size, args.hidden) for _ in range(3)]
     for title, numbers in (("attention", segments), ("attention packed", np.sort(segments * generator.integers(
             1, 4, segments.shape, dtype=np.int32), axis=1))):  # about three sentences a row
-        both_forms(title, lambda own: own.attention(args.heads, DROPOUT, True),
-                   [*projections, bias, bias, bias, numbers, numbers, seed], projections[0].shape)
+        compare_both(title, lambda factory: factory.attention(args.heads, DROPOUT, True),
+                     [*projections, bias, bias, bias, numbers, numbers, dropout_seed], projections[0].shape)
     ids = generator.integers(0, args.vocabulary, args.rows, dtype=np.int32)
     positions, table = ids % args.length, normal(args.vocabulary, args.hidden)
-    both_forms("embedding", lambda own: own.embedding(16.0, DROPOUT),
-               [table, ids, positions, normal(args.length, args.hidden), seed], x.shape)
-    both_forms("loss", lambda own: Loss(own.cross_entropy(0.9, 1e-5)), [x, 0.1 * table, ids], (args.rows,))
+    compare_both("embedding", lambda factory: factory.embedding(16.0, DROPOUT),
+                 [table, ids, positions, normal(args.length, args.hidden), dropout_seed], x.shape)
+    compare_both("loss", lambda factory: Loss(factory.cross_entropy(0.9, 1e-5)), [x, 0.1 * table, ids],
+                 (args.rows,))
 
 
 def main() -> None:
