@@ -1,6 +1,7 @@
 """Cached steps in C: equal to the formulas for many sizes, equal to MindSpore's graphs, and their errors."""
 import ctypes
 import dataclasses
+import subprocess
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from src.runtime.device import set_up_device
 from src.transformer.decoding.c_steps import CSteps
 from src.transformer.decoding.graph_steps import GraphSteps
 from src.transformer.decoding.interface import StepResult, StepSizes
+from src.transformer.decoding.options import SearchOptions
 from src.transformer.decoding.packed_weights import aligned_floats
+from src.transformer.decoding.selection import make_steps
 from src.transformer.kernels.build import build_kernels
 from src.transformer.transformer import Transformer
+from src.transformer.transformer_for_infer import TransformerForInfer
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX
 from tests.helpers.reference import log_probs
 from tests.helpers.tiny_network import MODEL, named_arrays, operators, require_compiler, scramble, sentences
@@ -145,6 +149,28 @@ def test_errors(library, network, capfd):
     steps = CSteps(library, damaged, sizes)
     with pytest.raises(MassError, match="not finite"):
         decode_random(steps, (ids, *others), 1, seed=8)
+
+
+def test_a_library_of_other_sources_is_refused(library, network, tmp_path):
+    source = "long long struct_size(const char *name) { return 8; }"
+    other = tmp_path / "other.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", other], input=source, text=True, check=True)
+    with pytest.raises(MassError, match="structure Norm has 8 bytes, but 16 bytes are expected"):
+        CSteps(str(other), network, StepSizes(1, 1, MAX_LENGTH, 5, False))
+
+
+def test_steps_go_with_the_operators(network):
+    sizes = StepSizes(1, 1, MAX_LENGTH, 5, False)
+    assert isinstance(make_steps(network, sizes), GraphSteps)
+    assert isinstance(make_steps(Transformer(UNEVEN, operators("c")), sizes), CSteps)
+
+
+def test_sizes_are_not_exceeded(network):
+    infer = TransformerForInfer(network, 2, SearchOptions(MAX_LENGTH, 1))
+    with pytest.raises(ValueError, match="3 sentences"):
+        infer.start(*some_sources(3, 4, seed=9))
+    with pytest.raises(ValueError, match=f"position {MAX_LENGTH}"):
+        infer.step(MAX_LENGTH, np.arange(1), *(np.zeros(shape, np.int32) for shape in ((1, 1), (1, 1, MAX_LENGTH + 1))))
 
 
 @pytest.mark.parametrize("vocab_size, count", [(5, 5), (130, 1), (130, 129), (1000, 12)])

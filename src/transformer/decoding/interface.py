@@ -71,7 +71,7 @@ class CachedSteps(Protocol):
                 in a row; see Transformer.construct.
 
         Raises:
-            MassError: an id or a position is out of range.
+            MassError: an id or a position is out of range. GraphSteps does not check them.
         """
 
     def step(self, position: int, sentences: np.ndarray, last_ids: np.ndarray, ancestors: np.ndarray) -> StepResult:
