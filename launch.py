@@ -1,4 +1,4 @@
-"""What scripts/run_*.sh and scripts/stop_training.sh call: `python launch.py {CPU,GPU,Ascend,stop,rank} ...`."""
+"""The entry of scripts/run_*.sh and scripts/stop_training.sh: `python launch.py {CPU,GPU,Ascend,stop,rank} ...`."""
 import os
 import sys
 
@@ -8,16 +8,16 @@ from src.launcher.options import DEVICES, script_name
 
 def main() -> int:
     role, *arguments = sys.argv[1:] or [""]
-    if role == "rank":  # one process of a run on several devices, started by msrun or by the launcher
-        from src.launcher.rank_keeper import keep_rank
+    if role == "rank":  # the wrapper of one rank, started by msrun or the launcher
+        from src.launcher.rank_wrapper import run_rank
 
-        return keep_rank(arguments[0], arguments[1:])
+        return run_rank(arguments[0], arguments[1:])
     if role == "stop":
         from src.launcher.stop import stop
 
         return stop(arguments)
     if role not in DEVICES:
-        raise UsageError(f"{role!r} is not allowed; use sh scripts/run_cpu.sh --help and the like")
+        raise UsageError(f"{role!r} is not a device or command; see: sh scripts/run_cpu.sh --help")
     from src.inference.evaluation.metrics import METRICS
     from src.launcher.launcher import launch
 
@@ -28,5 +28,5 @@ def main() -> int:
 SCRIPTS = {"stop": "stop_training.sh", **{device: script_name(device) for device in DEVICES}}
 
 if __name__ == "__main__":
-    sys.argv[0] = SCRIPTS.get("".join(sys.argv[1:2]), sys.argv[0])  # what messages begin with
+    sys.argv[0] = SCRIPTS.get("".join(sys.argv[1:2]), sys.argv[0])  # the name in error messages
     run(main)

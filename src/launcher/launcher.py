@@ -1,4 +1,4 @@
-"""Start a run as the flags of run_cpu.sh, run_gpu.sh or run_ascend.sh say."""
+"""Starting a run as requested by the flags of run_cpu.sh, run_gpu.sh or run_ascend.sh."""
 import importlib.util
 import os
 import shlex
@@ -20,11 +20,11 @@ def launch(device: str, arguments: Sequence[str], root: str, outputs: Mapping[st
     Args:
         device: one of DEVICES.
         arguments: the flags.
-        root: the repository.
+        root: the folder of the repository.
         outputs: the metrics of eval.py, the default first, and the name of the output file of each.
 
     Raises:
-        MassError: something is missing, or a run lives in the run folder.
+        MassError: a file or program is missing, or another run is active in the run folder.
     """
     options = parse(device, arguments, outputs)
     plan = make_plan(options, root)
@@ -36,8 +36,8 @@ def launch(device: str, arguments: Sequence[str], root: str, outputs: Mapping[st
     pid_file = PidFile(plan.own_folder)
     stop = shlex.join(["sh", os.path.join(root, "scripts", "stop_training.sh"), plan.own_folder])
     if not pid_file.take():
-        raise MassError(f"process {pid_file.live_pid()} runs in {plan.own_folder};\n  wait for it, stop it: {stop}\n"
-                        f"  or name another folder: --run_folder DIR")
+        raise MassError(f"process {pid_file.active_pid()} runs in {plan.own_folder};\n  wait for it, stop it: {stop}\n"
+                        f"  or choose another folder: --run_folder DIR")
     if not options.background:
         pid_file.write(os.getpid())
         return _run(plan, pid_file, device, shown=True)
@@ -68,7 +68,7 @@ def _run(plan: Plan, pid_file: PidFile, device: str, shown: bool) -> int:
 
 
 def _leave_terminal(log: str) -> None:
-    """Go on as a process of no terminal, whose own messages (there should be none) end up in the log."""
+    """Detach this process from the terminal; any output of its own (there should be none) goes to the log."""
     os.setsid()
     with open(os.devnull, "rb") as nothing, open(log, "ab") as output:
         os.dup2(nothing.fileno(), 0)
@@ -77,10 +77,10 @@ def _leave_terminal(log: str) -> None:
 
 
 def _require_programs(plan: Plan, root: str) -> None:
-    """Refuse a Python without MindSpore, or one that msrun would not find again."""
-    remedy = f"make one ready with: {shlex.join(['sh', os.path.join(root, 'scripts', 'setup_venv.sh')])}"
+    """Raise a MassError for a Python without MindSpore, or one that msrun would not find."""
+    remedy = f"set one up with: {shlex.join(['sh', os.path.join(root, 'scripts', 'setup_venv.sh')])}"
     if importlib.util.find_spec("mindspore") is None:
-        raise MassError(f"{sys.executable} has no mindspore; {remedy}")
+        raise MassError(f"{sys.executable} has no package mindspore; {remedy}")
     if plan.inherited:
         folder = os.path.dirname(sys.executable)
         for name in ("python", "msrun"):

@@ -1,14 +1,14 @@
-"""Showing a log while it grows."""
+"""Copying a log while it grows."""
 import os
 import sys
 from collections import deque
 
 
 class LogFollower:
-    """Copies what is appended to `source`, from now on, to the standard output and, if it is another file, to `kept`.
+    """Copies what is appended to the file `source` to the file `kept` (unless it is the same) and to standard output.
 
-    The processes write into files, not into pipes of the launcher: whatever happens to it or to the terminal, they
-    never block on a pipe and never die of a broken one.
+    Processes write to files instead of pipes of the launcher, so that they never block on a pipe and are never killed
+    by a broken one, whatever happens to the launcher or the terminal.
     """
 
     def __init__(self, source: str, kept: str, shown: bool):
@@ -16,7 +16,7 @@ class LogFollower:
         self._position = size(source)
 
     def copy(self) -> None:
-        """Copy what has come since the last call."""
+        """Copy what was appended since the last call."""
         if not os.path.exists(self._source):
             return
         with open(self._source, "rb") as stream:
@@ -32,17 +32,17 @@ class LogFollower:
             try:
                 sys.stdout.buffer.write(new)
                 sys.stdout.buffer.flush()
-            except OSError:  # the terminal or the reader has gone; the log stays
+            except OSError:  # the terminal or the reader is gone; go on with the file
                 self._shown = False
 
 
 def size(path: str) -> int:
-    """Bytes in a file; 0 if there is none."""
+    """Return the size of a file in bytes; 0 if it does not exist."""
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def last_lines(path: str, count: int, start: int = 0) -> str:
-    """The last `count` lines of a file, of those from byte `start` on, indented; what is not UTF-8 is replaced."""
+    """Return the last `count` lines of a file after byte `start`, indented; bytes that are not UTF-8 are replaced."""
     if size(path) <= start:
         return "  (nothing)"
     with open(path, "rb") as stream:

@@ -1,4 +1,4 @@
-"""Starting processes that do not outlive the one that watches them, and telling how they ended."""
+"""Starting processes that end with their parent, and describing how they ended."""
 import contextlib
 import ctypes
 import os
@@ -11,20 +11,24 @@ from typing import IO
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 STOPPED_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT)
-"""How train.py ends when it was asked to stop: 143 and 130."""
+"""The exit codes of a program that was asked to stop: 143 and 130."""
 
 
 def end_with_parent(signum: int) -> None:
-    """Have the system send `signum` to this process when its parent dies in whatever way (on Linux)."""
+    """Have the system send `signum` to this process when its parent dies for whatever reason (on Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
 
 
 def start(arguments: Sequence[str], output: IO[bytes], environment: Mapping[str, str] | None = None,
           end_with: int = signal.SIGTERM, new_session: bool = True) -> subprocess.Popen:
-    """Start a process with both outputs going to `output`; it gets the signal `end_with` when this process dies.
+    """Start a process whose standard output and standard error go to `output`.
 
-    In a session of its own it does not hear the terminal's Ctrl-C, which the caller passes on instead.
+    Args:
+        environment: variables to add to those of this process.
+        end_with: the signal that the process receives when this process dies.
+        new_session: start a new session, so that Ctrl-C on the terminal is not sent to the process directly; the
+            caller forwards it.
     """
     return subprocess.Popen(arguments, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
                             stdout=output, stderr=subprocess.STDOUT, start_new_session=new_session,
@@ -32,28 +36,28 @@ def start(arguments: Sequence[str], output: IO[bytes], environment: Mapping[str,
 
 
 def exit_code(process: subprocess.Popen) -> int:
-    """Wait for a process; its exit code as a shell counts: 128 + the signal's number if a signal killed it."""
+    """Wait for a process and return its exit code, which is 128 + n if signal n killed it (as in a shell)."""
     code = process.wait()
     return code if code >= 0 else 128 - code
 
 
 def kill_group(pid: int) -> None:
-    """Kill a process and what it has started in its group; nothing if it has gone."""
+    """Kill the process group of a process; do nothing if it has ended."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
 def send_signal(pid: int, signum: int) -> None:
-    """Send a signal to a process; nothing if it has gone."""
+    """Send a signal to a process; do nothing if it has ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
 
 
 def describe_code(code: int) -> str:
-    """`ended with exit code 1`, `was killed by signal 9 (SIGKILL)`, or `stopped, as it was asked to`."""
+    """Describe an exit code: `ended with exit code 1`, `was killed by signal 9 (SIGKILL)`, `was stopped by ...`."""
     number = code - 128
     if code in STOPPED_CODES:
-        return f"stopped, as it was asked to by {signal.Signals(number).name} (exit code {code})"
+        return f"was stopped by {signal.Signals(number).name} (exit code {code})"
     if number in signal.valid_signals():
         return f"was killed by signal {number} ({signal.Signals(number).name}; exit code {code})"
     return f"ended with exit code {code}"

@@ -1,4 +1,4 @@
-"""The rank table of Ascend machines (hccl.json): which rank runs on which device of which machine."""
+"""The rank table of Ascend machines (hccl.json), which assigns ranks to the devices of machines."""
 import json
 from typing import Any, NamedTuple
 
@@ -7,22 +7,22 @@ from src.common.files import require_file
 
 
 class RankedDevice(NamedTuple):
-    """One device: its number on its machine, and its rank in the whole run."""
+    """A device: its rank in the run, and its number on its machine."""
 
     rank: int
     device_id: int
 
 
 def read_rank_table(path: str) -> list[list[RankedDevice]]:
-    """The devices of each machine of the table, by rank; the machines in the order of the table.
+    """Return the devices of each machine, sorted by rank; the machines are in the order of the table.
 
-    The table is the one HCCL reads (`RANK_TABLE_FILE`), version 1.0:
+    The format is that of HCCL (`RANK_TABLE_FILE`), version 1.0:
 
         {"version": "1.0", "server_count": "1", "status": "completed", "server_list": [{"server_id": "10.0.0.1",
          "device": [{"device_id": "0", "device_ip": "192.1.27.6", "rank_id": "0"}, ...]}]}
 
     Raises:
-        MassError: the file is not such a table, a device or rank is named twice, or ranks are missing.
+        MassError: the file is not such a table, a device or rank occurs twice, or ranks are missing.
     """
     try:
         with open(require_file(path, "rank table"), encoding="utf-8") as stream:
@@ -31,7 +31,7 @@ def read_rank_table(path: str) -> list[list[RankedDevice]]:
         raise _wrong(path, f"not JSON: {error}") from error
     servers = table.get("server_list") if isinstance(table, dict) else None
     if not isinstance(servers, list) or not servers:
-        raise _wrong(path, "it has no 'server_list'; make one with Huawei's hccl_tools.py")
+        raise _wrong(path, "it has no 'server_list'; create a rank table with Huawei's hccl_tools.py")
     if str(table.get("server_count", len(servers))) != str(len(servers)):
         raise _wrong(path, f"'server_count' is {table['server_count']}, but 'server_list' has {len(servers)} entries")
     if table.get("status", "completed") != "completed":
@@ -40,7 +40,7 @@ def read_rank_table(path: str) -> list[list[RankedDevice]]:
     machines = [_devices(path, number, server) for number, server in enumerate(servers)]
     ranks = sorted(device.rank for machine in machines for device in machine)
     if ranks != list(range(len(ranks))):
-        raise _wrong(path, f"the rank ids are {_listed(ranks)}; they must be 0 to {len(ranks) - 1}, each once")
+        raise _wrong(path, f"the rank ids are {_listed(ranks)}; they must be 0 to {len(ranks) - 1} without duplicates")
     return machines
 
 
@@ -54,14 +54,14 @@ def _devices(path: str, number: int, server: Any) -> list[RankedDevice]:
              for i, device in enumerate(devices)]
     ids = sorted(device.device_id for device in found)
     if len(set(ids)) < len(ids):
-        raise _wrong(path, f"{where}: the device ids are {_listed(ids)}; each may stand once")
+        raise _wrong(path, f"{where}: the device ids are {_listed(ids)}; they must not have duplicates")
     return sorted(found)
 
 
 def _number(path: str, where: str, device: Any, key: str) -> int:
     value = device.get(key) if isinstance(device, dict) else None
     if not str(value).isdecimal() or isinstance(value, bool):
-        raise _wrong(path, f"{where}: '{key}' is {value!r}, not a whole number from 0")
+        raise _wrong(path, f"{where}: '{key}' is {value!r}, not a whole number of 0 or more")
     return int(value)
 
 

@@ -1,4 +1,4 @@
-"""The files by which a run's launcher, its ranks and stop_training.sh know of each other."""
+"""The files through which the launcher of a run, its ranks and stop_training.sh communicate."""
 import fcntl
 import os
 import subprocess
@@ -7,59 +7,58 @@ from typing import IO, NamedTuple
 
 from src.common.files import atomic_output
 
-PROGRAM = "launch.py"  # what the command lines of launchers and keepers of ranks name
-SCHEDULER = "scheduler"  # takes the place of a rank number in file names
-
+PROGRAM = "launch.py"  # occurs in the command lines of launchers and rank wrappers
+SCHEDULER = "scheduler"  # used instead of a rank number in file names
 
 
 class Ending(NamedTuple):
-    """How a rank's program ended."""
+    """The end of the program of a rank."""
 
     rank: int | str
-    code: int  # as a shell counts: 128 + the signal's number if a signal killed it
+    code: int  # the exit code; 128 + n if signal n killed the program
     time: float  # seconds since the epoch
 
 
 class RankFiles:
-    """The folder `ranks/`: for each rank of this machine its log, the process that keeps it, and how it ended."""
+    """The folder `ranks/` with the log, the wrapper's process id and the exit code of each rank of this machine."""
 
     def __init__(self, folder: str):
         self.folder = folder
 
     def log(self, rank: int | str) -> str:
-        """The file that the rank's output is appended to."""
+        """Return the path of the file that the output of the rank is appended to."""
         return os.path.join(self.folder, f"rank_{rank}.log")
 
     def scheduler_log(self) -> str:
-        """Where msrun has the scheduler's output go."""
+        """Return the path of the file with the output of the scheduler of msrun."""
         return os.path.join(self.folder, "msrun", "scheduler.log")
 
     def clear(self) -> None:
-        """Make the folder, and forget the processes of an earlier run; the logs stay."""
+        """Create the folder, and remove the files of an earlier run except for the logs."""
         os.makedirs(self.folder, exist_ok=True)
         for name in os.listdir(self.folder):
             if name.endswith((".pid", ".ending")):
                 os.remove(os.path.join(self.folder, name))
 
-    def write_keeper(self, rank: int | str, pid: int) -> None:
-        """Note the process that keeps the rank."""
+    def write_wrapper(self, rank: int | str, pid: int) -> None:
+        """Record the process id of the wrapper of the rank."""
         self._write(rank, "pid", str(pid))
 
-    def keeper(self, rank: int | str) -> int | None:
-        """The process that keeps the rank, dead or alive; None before it has started."""
+    def wrapper(self, rank: int | str) -> int | None:
+        """Return the process id of the wrapper of the rank, which may have ended; None before it has started."""
         text = self._read(rank, "pid")
         return None if text is None else int(text)
 
-    def keeper_lives(self, pid: int) -> bool:
-        """Whether `pid` still is a process that keeps a rank of this folder, not a stranger or a zombie."""
+    def is_wrapper_alive(self, pid: int) -> bool:
+        """Return whether the process `pid` is a wrapper of this folder, and not another process or a zombie."""
         return self.folder in command_line(pid)
 
     def write_ending(self, rank: int | str, code: int) -> None:
-        """Note how the rank's program ended."""
+        """Record the exit code of the program of the rank."""
         self._write(rank, "ending", str(code))
 
     def ending(self, rank: int | str) -> Ending | None:
-        """How the rank's program ended; None before it has."""
+        """Return the end of the program of the rank; None while it runs."""
         text = self._read(rank, "ending")
         return None if text is None else Ending(rank, int(text), os.stat(self._path(rank, "ending")).st_mtime)
 
@@ -79,10 +78,10 @@ class RankFiles:
 
 
 class PidFile:
-    """The file `pid` of a run folder, which holds the launcher's process id and is locked as long as that lives.
+    """The file `pid` of a run folder with the process id of the launcher, which locks it while it runs.
 
-    The lock, not the number, tells whether the run lives: the system drops it with the process, and a number left
-    by a killed run may belong to a stranger by now.
+    The lock shows whether the run is active, because the system releases it when the process ends. The process id of a
+    killed run may have been reused by another process.
     """
 
     def __init__(self, folder: str):
@@ -90,7 +89,7 @@ class PidFile:
         self._stream: IO[str] | None = None
 
     def take(self) -> bool:
-        """Lock the file for this process and the children it forks; False if a live run holds it."""
+        """Lock the file for this process and its forked children; return False if an active run holds the lock."""
         for _ in range(20):
             stream = open(self._path, "a+", encoding="ascii")  # noqa: SIM115
             try:
@@ -99,23 +98,23 @@ class PidFile:
                     self._stream = stream
                     return True
             except (BlockingIOError, FileNotFoundError):
-                time.sleep(0.05)  # stop_training.sh looks at it, or the run that held it ends and removes it: once more
+                time.sleep(0.05)  # another process is reading or removing the file: try again
             stream.close()
         return False
 
     def write(self, pid: int) -> None:
-        """Write the process id into the file that `take` locked."""
+        """Write the process id to the file that `take` has locked."""
         self._stream.truncate(0)
         self._stream.write(f"{pid}\n")
         self._stream.flush()
 
     def release(self) -> None:
-        """Remove the file, then give up the lock."""
+        """Remove the file, then release the lock."""
         os.remove(self._path)
         self._stream.close()
 
-    def live_pid(self) -> int | None:
-        """The launcher of the live run, or None."""
+    def active_pid(self) -> int | None:
+        """Return the process id of the launcher of the active run; None if there is none."""
         try:
             with open(self._path, encoding="ascii") as stream:
                 try:
@@ -125,12 +124,12 @@ class PidFile:
                     text = stream.read().strip()
         except FileNotFoundError:
             return None
-        # A run folder may be shared by machines: the process must be a launcher on this one.
+        # Machines may share a run folder, so check that the process is a launcher on this machine.
         return int(text) if text.isdecimal() and PROGRAM in command_line(int(text)) else None
 
 
 def command_line(pid: int) -> str:
-    """The command line of a process; empty if there is no such process or it is a zombie."""
+    """Return the command line of a process; empty if it does not exist or is a zombie."""
     if not os.path.isdir("/proc/self"):
         return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True).stdout
     try:

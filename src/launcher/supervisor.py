@@ -1,4 +1,4 @@
-"""Start the processes of a plan, show their log, pass signals on, and end the run when one of them has ended badly."""
+"""Running the processes of a plan: showing their log, forwarding signals, and ending the run if one of them fails."""
 import math
 import os
 import signal
@@ -15,26 +15,30 @@ from src.launcher.plan import Command, Plan
 from src.launcher.processes import STOPPED_CODES, describe_code, exit_code, kill_group, send_signal, start
 from src.launcher.run_files import SCHEDULER, Ending, RankFiles
 
-_LOOK_EVERY = 0.1  # seconds
-_FAILED_GRACE = 12  # after a process has failed: for the others to tell of their own trouble, or to save
-_STOPPED_GRACE = 120  # after a rank has stopped because it was asked to: for the others to save and end
-_DONE_GRACE = 2  # after all ranks have ended: for msrun, which needs some seconds to see it
-_ELSEWHERE_GRACE = 120  # the same when the scheduler may still serve ranks on other machines
+_POLL_SECONDS = 0.1
+# Seconds that the remaining processes get before they are killed:
+_FAILED_GRACE = 12  # after a process has failed: to report errors of their own, or to save
+_STOPPED_GRACE = 120  # after a rank was stopped: for the others to save and end
+_DONE_GRACE = 2  # after all ranks have ended: for msrun, which takes some seconds to notice
+_ELSEWHERE_GRACE = 120  # the same if the scheduler may still be needed by ranks on other machines
 _LAST_LINES = 20
 
 
-class Result(NamedTuple):
-    """How a run ended: its exit code, and what to tell about it (empty: nothing)."""
+class RunResult(NamedTuple):
+    """The result of a run."""
 
-    code: int
-    message: str
+    code: int  # the exit code
+    message: str  # for the user; may be empty
 
 
-def supervise(plan: Plan, shown: bool) -> Result:
-    """Run `plan` to its end; `shown`: copy the log to the standard output.
+def supervise(plan: Plan, shown: bool) -> RunResult:
+    """Run the processes of a plan to their end.
 
-    SIGTERM and SIGINT reach every rank, as often as they reach this process (SIGHUP: as SIGTERM). When a rank has
-    failed, the others get a few seconds, then they are killed.
+    Each SIGTERM and SIGINT that this process receives is forwarded to every rank (SIGHUP as SIGTERM). When a rank has
+    failed, the others are killed after a few seconds.
+
+    Args:
+        shown: copy the log to standard output.
     """
     files = RankFiles(plan.ranks_folder)
     if plan.ranks:
@@ -44,16 +48,16 @@ def supervise(plan: Plan, shown: bool) -> Result:
     with _Signals() as signals:
         processes = [_start(command) for command in plan.commands]
         watch = _RankWatch(plan, files, log_starts, processes) if plan.ranks else None
-        while watch.goes_on() if watch else processes[0].poll() is None:
-            signals.pass_on(watch.receivers() if watch else {0: processes[0].send_signal})
+        while watch.is_running() if watch else processes[0].poll() is None:
+            signals.forward(watch.receivers() if watch else {0: processes[0].send_signal})
             follower.copy()
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_SECONDS)
     follower.copy()
     if watch:
         return watch.result(plan.commands[0].log)
     code = exit_code(processes[0])
     program = os.path.basename(plan.commands[0].arguments[1])
-    return Result(code, f"{program} {describe_code(code)}; the log is {plan.log}" if code else "")
+    return RunResult(code, f"{program} {describe_code(code)}; the log is {plan.log}" if code else "")
 
 
 def _start(command: Command) -> subprocess.Popen:
@@ -66,7 +70,7 @@ def _start(command: Command) -> subprocess.Popen:
 
 
 class _Signals(AbstractContextManager):
-    """Collects the signals that ask the run to stop, and passes each on to each receiver, once."""
+    """Collects the signals that ask the run to stop, and forwards each of them once to each receiver."""
 
     def __init__(self) -> None:
         self._received: list[int] = []
@@ -75,7 +79,7 @@ class _Signals(AbstractContextManager):
 
     def __enter__(self) -> "_Signals":
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(signum) != signal.SIG_IGN:  # nohup, for example, has SIGHUP ignored
+            if signal.getsignal(signum) != signal.SIG_IGN:  # nohup, for example, ignores SIGHUP
                 self._handlers_before[signum] = signal.signal(signum, self._receive)
         return self
 
@@ -86,8 +90,8 @@ class _Signals(AbstractContextManager):
     def _receive(self, signum: int, _frame: object) -> None:
         self._received.append(signal.SIGINT if signum == signal.SIGINT else signal.SIGTERM)
 
-    def pass_on(self, receivers: Mapping[int, Callable[[int], None]]) -> None:
-        """Send each receiver what it has not had yet; a rank may come up after the signal."""
+    def forward(self, receivers: Mapping[int, Callable[[int], None]]) -> None:
+        """Send each receiver the signals that it has not received yet; a rank may start after a signal has come."""
         for name, send in receivers.items():
             for signum in self._received[self._sent.get(name, 0):]:
                 send(signum)
@@ -95,67 +99,67 @@ class _Signals(AbstractContextManager):
 
 
 class _RankWatch:
-    """Watches the ranks of this machine, and the processes (msrun, or their keepers) that started them."""
+    """Watches the ranks of this machine and the processes (msrun or rank wrappers) that start them."""
 
     def __init__(self, plan: Plan, files: RankFiles, log_starts: Mapping[int, int], processes: list[subprocess.Popen]):
         self._ranks, self._files, self._log_starts, self._processes = plan.ranks, files, log_starts, processes
-        self._all_are_here = len(plan.ranks) == plan.world_size
-        self._endings: dict[int, Ending] = {}  # in the order in which they were seen
+        self._all_ranks_are_local = len(plan.ranks) == plan.world_size
+        self._endings: dict[int, Ending] = {}  # in the order in which they were noticed
         self._deadline = math.inf
 
-    def goes_on(self) -> bool:
-        """Look at all processes; False when all have ended, by themselves or, after the time of grace, by our hand."""
-        living = self._living_keepers()  # before the endings: a keeper notes the ending, then ends
+    def is_running(self) -> bool:
+        """Check all processes, and kill them if their time has run out; return False when all have ended."""
+        wrappers = self._wrappers_alive()  # before the endings: a wrapper records the ending, then ends
         now = time.time()
         for rank in self._ranks:
             ending = self._files.ending(rank)
-            if ending is None and rank not in living and self._files.keeper(rank) is not None:
-                ending = Ending(rank, 128 + signal.SIGKILL, now)  # killed with its keeper, as msrun does
+            if ending is None and rank not in wrappers and self._files.wrapper(rank) is not None:
+                ending = Ending(rank, 128 + signal.SIGKILL, now)  # killed together with its wrapper, as msrun does
             if ending is not None and rank not in self._endings:
                 self._endings[rank] = ending
         running = [process for process in self._processes if process.poll() is None]
-        if not running and not living:
+        if not running and not wrappers:
             return False
         self._deadline = min(self._deadline, time.monotonic() + self._grace())
         if time.monotonic() > self._deadline:
-            for pid in [*living.values(), *(process.pid for process in running)]:
+            for pid in [*wrappers.values(), *(process.pid for process in running)]:
                 kill_group(pid)
         return True
 
     def receivers(self) -> dict[int, Callable[[int], None]]:
-        """How to send a signal to each rank that can be sent one now."""
-        return {rank: partial(send_signal, pid) for rank, pid in self._living_keepers().items()
+        """Return a function that sends a signal, for each rank that can receive one now."""
+        return {rank: partial(send_signal, pid) for rank, pid in self._wrappers_alive().items()
                 if rank not in self._endings}
 
-    def result(self, starter_log: str) -> Result:
-        """What to tell, when all has ended; `starter_log`: what msrun printed."""
+    def result(self, starter_log: str) -> RunResult:
+        """Return the result after all processes have ended; `starter_log` holds the output of msrun."""
         failed = sorted(self._failed(), key=lambda ending: ending.time)
         scheduler = self._failed_scheduler()
         if scheduler and (not failed or scheduler.time < failed[0].time):
             log = self._files.scheduler_log()
-            return Result(1, f"the scheduler, which brings the ranks together, {describe_code(scheduler.code)}: a rank "
-                             f"on any machine does not answer it\nThe last lines of {log}:\n"
-                             f"{last_lines(log, _LAST_LINES)}")
+            return RunResult(1, f"the scheduler, which connects the ranks, {describe_code(scheduler.code)}: a rank on "
+                                f"this or another machine does not respond\nThe last lines of {log}:\n"
+                                f"{last_lines(log, _LAST_LINES)}")
         if failed:
             first = failed[0]
             log = self._files.log(first.rank)
             lines = last_lines(log, _LAST_LINES, self._log_starts[first.rank])
             others = [f"; then rank {other.rank} {describe_code(other.code)}" for other in failed[1:]
                       if other.code != 128 + signal.SIGKILL]
-            return Result(first.code, f"rank {first.rank} {describe_code(first.code)}, and the run with it"
-                                      f"{''.join(others)}\nThe last lines of {log}:\n{lines}")
+            return RunResult(first.code, f"rank {first.rank} {describe_code(first.code)}, which ended the run"
+                                         f"{''.join(others)}\nThe last lines of {log}:\n{lines}")
         codes = [self._endings[rank].code for rank in self._ranks if rank in self._endings]
         if len(codes) == len(self._ranks) and not any(codes):
-            return Result(0, "")
+            return RunResult(0, "")
         if codes and any(codes):
-            return Result(max(codes), f"train.py {describe_code(max(codes))} on {len(codes)} ranks")
-        return Result(1, f"the ranks could not be started\nThe last lines of {starter_log}:\n"
-                         f"{last_lines(starter_log, _LAST_LINES)}")
+            return RunResult(max(codes), f"train.py {describe_code(max(codes))} on {len(codes)} ranks")
+        return RunResult(1, f"the ranks could not be started\nThe last lines of {starter_log}:\n"
+                            f"{last_lines(starter_log, _LAST_LINES)}")
 
     def _grace(self) -> float:
-        """Seconds that the run may still take, as things stand."""
+        """Return the number of seconds that the run may still take in its present state."""
         if len(self._endings) == len(self._ranks):
-            return _DONE_GRACE if self._all_are_here else _ELSEWHERE_GRACE
+            return _DONE_GRACE if self._all_ranks_are_local else _ELSEWHERE_GRACE
         if self._failed() or self._failed_scheduler() or any(p.poll() for p in self._processes):
             return _FAILED_GRACE
         return _STOPPED_GRACE if any(ending.code for ending in self._endings.values()) else math.inf
@@ -167,6 +171,6 @@ class _RankWatch:
         ending = self._files.ending(SCHEDULER)
         return ending if ending and ending.code else None
 
-    def _living_keepers(self) -> dict[int, int]:
-        pids = {rank: self._files.keeper(rank) for rank in self._ranks}
-        return {rank: pid for rank, pid in pids.items() if pid is not None and self._files.keeper_lives(pid)}
+    def _wrappers_alive(self) -> dict[int, int]:
+        pids = {rank: self._files.wrapper(rank) for rank in self._ranks}
+        return {rank: pid for rank, pid in pids.items() if pid is not None and self._files.is_wrapper_alive(pid)}

@@ -1,4 +1,4 @@
-"""The shell scripts: flags, exit codes, logs, paths with spaces, the background, stopping a run. One device."""
+"""The shell scripts on one device: flags, exit codes, logs, paths with spaces, background runs, stopping a run."""
 import os
 import signal
 import subprocess
@@ -26,7 +26,7 @@ def place(tmp_path):
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "scripts").glob("*.sh")))
-def test_plain_sh_can_read_it(script):
+def test_scripts_are_valid_posix_sh(script):
     subprocess.run([SHELL, "-n", ROOT / "scripts" / script], check=True)
 
 
@@ -52,7 +52,7 @@ def test_training_runs_train_py_and_keeps_its_log(place, script, device, folder)
     ]
     assert (run_folder / "log.txt").read_text() == done.stdout
     assert "to stderr" in done.stdout
-    assert os.listdir(run_folder) == ["log.txt"], "no pid file stays"
+    assert os.listdir(run_folder) == ["log.txt"], "the pid file is removed"
 
 
 def test_a_second_run_is_appended_to_the_log(place):
@@ -62,16 +62,16 @@ def test_a_second_run_is_appended_to_the_log(place):
     assert (place[1] / "train_mass_cpu/log.txt").read_text() == first.stdout + second.stdout
 
 
-@pytest.mark.parametrize(("flags", "handed_on"), [
+@pytest.mark.parametrize(("flags", "passed"), [
     (["-r"], ["--resume"]),
     (["--resume", "a model-7.safetensors"], ["--resume", "a model-7.safetensors"]),
     ([], []),
 ])
-def test_resume_is_handed_on(place, flags, handed_on):
+def test_resume_is_passed_to_train_py(place, flags, passed):
     done = run_launcher(place, "run_cpu.sh", *flags, "-t", "t", "-c", "my config.json", "--run_folder", "my run")
     assert done.returncode == 0, done.stderr
     assert arguments_seen(done.stdout) == [
-        "--config", "my config.json", "--run_folder", str((place[1] / "my run").resolve()), *handed_on,
+        "--config", "my config.json", "--run_folder", str((place[1] / "my run").resolve()), *passed,
         "--set", "training_config.device_target=CPU"]
 
 
@@ -91,7 +91,7 @@ def test_inference_runs_eval_py_with_defaults_and_with_all_flags(place):
 
 
 @pytest.mark.parametrize("task", ["t", "i"])
-def test_exit_code_of_the_program_passes_through(place, task):
+def test_exit_code_of_the_program_is_returned(place, task):
     vocabulary = ["-v", "vocabulary.bin"] if task == "i" else []
     done = run_launcher(place, "run_cpu.sh", "-t", task, "-c", "my config.json", *vocabulary, TEST_EXIT_CODE="7")
     assert done.returncode == 7
@@ -118,41 +118,41 @@ INFER = ["-t", "i", "-c", "my config.json", "-v", "vocabulary.bin"]
         ("run_gpu.sh", [*GOOD, "-n", "0"], 2, "-n/--device_num: '0' is not allowed; allowed are 1 to 8"),
         ("run_gpu.sh", [*GOOD, "-n", "4", "-i", "6"], 2, "the devices would be 6 to 9; allowed are 0 to 7"),
         ("run_gpu.sh", [*GOOD, "-i", "8"], 2, "-i/--device_id: '8' is not allowed; allowed are 0 to 7"),
-        ("run_gpu.sh", [*GOOD, "--nodes", "2", "--master", "a"], 2, "needs --node_rank; allowed are 0 to 1"),
-        ("run_gpu.sh", [*GOOD, "--nodes", "2", "--node_rank", "0"], 2, "needs --master HOST[:PORT]"),
+        ("run_gpu.sh", [*GOOD, "--nodes", "2", "--master", "a"], 2, "requires --node_rank; allowed are 0 to 1"),
+        ("run_gpu.sh", [*GOOD, "--nodes", "2", "--node_rank", "0"], 2, "requires --master HOST[:PORT]"),
         ("run_gpu.sh", [*GOOD, "--nodes", "2", "--node_rank", "2", "--master", "a"], 2, "allowed are 0 to 1"),
         ("run_gpu.sh", [*GOOD, "--master", "a:80"], 2, "a port of 1024 to 65535"),
-        ("run_gpu.sh", [*GOOD, "--node_rank", "0"], 2, "belong to a run on several machines"),
+        ("run_gpu.sh", [*GOOD, "--node_rank", "0"], 2, "are flags of runs on several machines"),
         ("run_cpu.sh", ["-t", "t"], 2, "required: -c/--config"),
         ("run_cpu.sh", ["-t", "t", "-c", "none.json"], 1, "'none.json' does not exist"),
-        ("run_cpu.sh", [*GOOD, "-m", "rouge"], 2, "belong to inference"),
-        ("run_cpu.sh", INFER[:4], 2, "inference needs the vocabulary"),
-        ("run_cpu.sh", [*INFER, "-r"], 2, "--resume belongs to training"),
-        ("run_cpu.sh", [*INFER, "-n", "2"], 2, "runs on one device: sentences are answered in order into one file"),
+        ("run_cpu.sh", [*GOOD, "-m", "rouge"], 2, "are flags of inference"),
+        ("run_cpu.sh", INFER[:4], 2, "inference requires the vocabulary"),
+        ("run_cpu.sh", [*INFER, "-r"], 2, "--resume is a flag of training"),
+        ("run_cpu.sh", [*INFER, "-n", "2"], 2, "runs on one device and writes its predictions in order to one file"),
         ("run_cpu.sh", [*INFER[:4], "-v", "none.bin"], 1, "'none.bin' does not exist"),
         ("run_cpu.sh", [*INFER, "-m", "bleu"], 2, "invalid choice: 'bleu' (choose from 'rouge', 'ppl')"),
-        ("stop_training.sh", [], 1, "no training runs"),
-        ("stop_training.sh", ["none"], 1, "there is no folder 'none'"),
+        ("stop_training.sh", [], 1, "no training is running"),
+        ("stop_training.sh", ["none"], 1, "folder 'none' does not exist"),
         ("stop_training.sh", ["a", "b"], 2, "unrecognized arguments: b"),
         ("quickstart.sh", ["--slow"], 2, "unknown argument '--slow'"),
         ("setup_venv.sh", ["--slow"], 2, "unknown argument '--slow'"),
         ("setup_venv.sh", ["--python", "/no/python"], 1, "/no/python: not found"),
     ],
 )
-def test_mistakes_are_told(place, script, arguments, code, message):
+def test_mistakes_are_reported(place, script, arguments, code, message):
     done = run_launcher(place, script, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr and "Traceback" not in done.stderr
-    assert script in done.stderr, "the message begins with the name of the script that was typed"
-    assert not list(place[1].glob("*_mass_*")), "a refused command makes no folder"
+    assert script in done.stderr, "the message starts with the name of the script"
+    assert not list(place[1].glob("*_mass_*")), "an invalid command creates no folder"
 
 
-def test_a_python_that_will_not_do_is_refused(place):
+def test_an_unusable_python_is_refused(place):
     done = run_launcher(place, "run_cpu.sh", *GOOD, PYTHON="/no/such/python")
     assert done.returncode == 1 and "/no/such/python" in done.stderr and "setup_venv.sh" in done.stderr
 
 
-def test_a_folder_named_src_where_the_user_stands_changes_nothing(place):
+def test_a_folder_named_src_in_the_working_folder_is_ignored(place):
     stray = place[1] / "src"
     stray.mkdir()
     (stray / "__init__.py").write_text("raise SystemExit('the wrong src')")
@@ -175,7 +175,7 @@ def test_stop_training_stops_the_named_run_only(place):
         stopped = run_launcher(place, "stop_training.sh")
         assert stopped.returncode == 0 and first.wait(30) == 143
         assert os.listdir(work / "train_mass_cpu") == ["log.txt"]
-        assert "saved" in read(work / "train_mass_cpu/log.txt"), "the program had the time to end in its own way"
+        assert "saved" in read(work / "train_mass_cpu/log.txt"), "the program had time to end by itself"
     finally:
         first.kill()
         second.kill()
@@ -193,7 +193,7 @@ def test_signals_to_the_launcher_reach_the_training(place, signum, code):
         process.kill()
 
 
-def test_a_killed_launcher_takes_its_training_along_gently(place):
+def test_the_training_saves_and_ends_when_its_launcher_is_killed(place):
     folder = place[1] / "train_mass_cpu"
     process = start_launcher(place, "run_cpu.sh", *GOOD)
     try:
@@ -202,25 +202,25 @@ def test_a_killed_launcher_takes_its_training_along_gently(place):
         process.kill()
     wait_until(lambda: "saved" in read(folder / "log.txt"))
     process.wait()
-    assert (folder / "pid").exists(), "nobody was left to remove it"
+    assert (folder / "pid").exists(), "no process was left to remove it"
     assert run_launcher(place, "stop_training.sh", "train_mass_cpu").returncode == 1
-    assert run_launcher(place, "run_cpu.sh", *GOOD).returncode == 0, "a stale pid file is no obstacle"
+    assert run_launcher(place, "run_cpu.sh", *GOOD).returncode == 0, "a stale pid file is ignored"
 
 
-def test_stop_training_leaves_a_stranger_alone(place):
-    """A pid file left by a killed run may name another process by now."""
+def test_stop_training_does_not_stop_other_processes(place):
+    """The process id in the pid file of a killed run may have been reused by another process."""
     folder = place[1] / "train_mass_cpu"
     folder.mkdir()
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        (folder / "pid").write_text(f"{stranger.pid}\n")
+        (folder / "pid").write_text(f"{other.pid}\n")
         assert run_launcher(place, "stop_training.sh", "train_mass_cpu").returncode == 1
-        assert stranger.poll() is None
+        assert other.poll() is None
     finally:
-        stranger.kill()
+        other.kill()
 
 
-def test_background_returns_at_once_and_tells_how_to_follow_and_to_stop(place):
+def test_background_returns_at_once_and_prints_how_to_follow_and_to_stop(place):
     folder = (place[1] / "train_mass_cpu").resolve()
     done = run_launcher(place, "run_cpu.sh", *GOOD, "-b", TEST_SECONDS="60")
     assert done.returncode == 0 and not done.stderr
@@ -231,14 +231,14 @@ def test_background_returns_at_once_and_tells_how_to_follow_and_to_stop(place):
         follow, stop = (line.partition(": ")[2].strip() for line in lines[1:])
         assert follow == f"tail -f '{folder}/log.txt'"
         wait_until(lambda: "ready" in read(folder / "log.txt"))
-        assert process_state(pid), "it lives"
+        assert process_state(pid), "it is running"
         assert subprocess.run([SHELL, "-c", stop], env={**os.environ, "PYTHON": sys.executable}).returncode == 0
         assert not process_state(pid)
     finally:
         if process_state(pid):
             os.kill(pid, signal.SIGKILL)
     log = read(folder / "log.txt")
-    assert "saved" in log and "stopped, as it was asked to" in log
+    assert "saved" in log and "train.py was stopped by SIGTERM" in log
     assert not (folder / "pid").exists()
 
 

@@ -1,4 +1,4 @@
-"""Runs on several devices: msrun as it is, stand-ins for train.py, GPU and Ascend machines by their --dry_run."""
+"""Runs on several devices: the real msrun, replacements of train.py, and --dry_run for GPU and Ascend machines."""
 import json
 import os
 import shlex
@@ -22,7 +22,7 @@ from tests.helpers.launching import (
 
 GOOD = ["-t", "t", "-c", "my config.json"]
 
-# Stands for mindspore in the scheduler, so that no test waits for its import: stays until it is killed.
+# Replaces mindspore in the scheduler, so that no test waits for its import; it runs until it is killed.
 SCHEDULER = {"__init__.py": "def set_device(name): pass", "communication.py": "import time\ndef init(): time.sleep(60)"}
 
 
@@ -33,7 +33,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def ranks_place(place):
-    """A repository whose scheduler is a stand-in too: what the ranks do needs no real one."""
+    """A repository whose scheduler is replaced too, as the tests of ranks do not need a real one."""
     package = place[0] / "mindspore"
     package.mkdir()
     for name, text in SCHEDULER.items():
@@ -42,10 +42,10 @@ def ranks_place(place):
 
 
 def dry_run(place, script, *arguments, **environment) -> tuple[list[tuple[dict[str, str], list[str]]], str]:
-    """The commands that a dry run prints, as (environment, arguments), and all that it prints."""
+    """Return the commands that a dry run prints, as (environment, arguments), and its whole output."""
     done = run_launcher(place, script, *GOOD, *arguments, "--dry_run", **environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert not list(place[1].glob("train_mass_*")), "nothing is made"
+    assert not list(place[1].glob("train_mass_*")), "a dry run creates nothing"
     commands = []
     for line in done.stdout.splitlines():
         words = shlex.split(line.removesuffix(" &"), comments=True)
@@ -57,7 +57,7 @@ def dry_run(place, script, *arguments, **environment) -> tuple[list[tuple[dict[s
 
 
 def flags(arguments: list[str]) -> dict[str, str]:
-    """The flags of an msrun command, up to the script it starts."""
+    """Return the flags of an msrun command, up to the script that it starts."""
     return dict(word.removeprefix("--").split("=", 1) for word in arguments[1:10] if word.startswith("--"))
 
 
@@ -86,26 +86,26 @@ def test_the_second_of_two_machines(place):
     seen = flags(arguments)
     assert (seen["worker_num"], seen["local_worker_num"], seen["node_rank"]) == ("16", "8", "1")
     assert (seen["master_addr"], seen["master_port"]) == ("10.0.0.1", "9000")
-    assert "scheduler:" not in text, "it runs on the first machine"
+    assert "scheduler:" not in text, "the scheduler runs on the first machine"
     last = text.splitlines()[-1]
     assert "rank 15:" in last and "RANK_ID=15 DEVICE_ID=7" in last and "MS_SCHED_HOST=10.0.0.1" in last
 
 
-def test_machines_agree_on_a_port_without_being_told(place):
+def test_machines_use_the_same_port_by_default(place):
     ports = {flags(dry_run(place, "run_cpu.sh", "--nodes", "2", "--node_rank", rank, "--master", "host")[0][0][1])
              ["master_port"] for rank in ("0", "1")}
     assert ports == {"8118"}
 
 
-def test_devices_are_counted_among_those_the_caller_may_see(place):
+def test_devices_are_counted_among_the_visible_ones(place):
     [(environment, _)], _ = dry_run(place, "run_gpu.sh", "-n", "2", "-i", "1", CUDA_VISIBLE_DEVICES="7,5,3,GPU-8a")
     assert environment["CUDA_VISIBLE_DEVICES"] == "5,3"
     done = run_launcher(place, "run_gpu.sh", *GOOD, "-n", "3", "--dry_run", CUDA_VISIBLE_DEVICES="4,5")
-    assert done.returncode == 2 and "it names 2: 4,5" in done.stderr
+    assert done.returncode == 2 and "CUDA_VISIBLE_DEVICES, which has 2: 4,5" in done.stderr
 
 
 def table(*machines: list[tuple[int, int]], **changes) -> dict:
-    """A rank table of these machines' (device id, rank id)."""
+    """Return a rank table; each machine is a list of (device id, rank id)."""
     servers = [{"server_id": f"10.0.0.{i}", "device": [{"device_id": str(device), "device_ip": f"192.1.27.{device}",
                                                        "rank_id": str(rank)} for device, rank in devices]}
                for i, devices in enumerate(machines)]
@@ -135,7 +135,7 @@ def test_the_second_machine_of_a_rank_table(place):
     (["-n", "2", "--nodes", "2", "--node_rank", "0"], "has 1 machines, but --nodes is 2"),
     (["-n", "2", "-i", "1"], "-i and -j exclude each other"),
 ])
-def test_a_rank_table_that_does_not_fit_starts_nothing(place, arguments, message):
+def test_a_rank_table_that_contradicts_the_flags_starts_nothing(place, arguments, message):
     (place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
     done = run_launcher(place, "run_ascend.sh", *GOOD, "-j", "table.json", *arguments)
     assert done.returncode in (1, 2) and message in done.stderr
@@ -149,7 +149,7 @@ def test_a_rank_table_that_does_not_fit_starts_nothing(place, arguments, message
     (table([(0, 0)], server_count="2"), "'server_count' is 2, but 'server_list' has 1"),
     (table([(0, 0)], status="initializing"), "'initializing', not 'completed'"),
     (table([]), "server_list[0] has no list 'device'"),
-    (table([(0, 0), (1, 0)]), "the rank ids are 0, 0; they must be 0 to 1, each once"),
+    (table([(0, 0), (1, 0)]), "the rank ids are 0, 0; they must be 0 to 1 without duplicates"),
     (table([(0, 1), (1, 2)]), "the rank ids are 1, 2"),
     (table([(3, 0), (3, 1)]), "the device ids are 3, 3"),
     (table([("x", 0)]), "server_list[0].device[0]: 'device_id' is 'x'"),
@@ -163,37 +163,37 @@ def test_a_rank_table_is_checked(tmp_path, content, message):
 
 
 def test_msrun_sets_what_the_dry_run_says(ranks_place):
-    """The dry run's word on msrun is held against msrun itself, which starts the stand-in twice."""
+    """The variables in the output of the dry run are compared with those that msrun sets for two processes."""
     _, text = dry_run(ranks_place, "run_gpu.sh", "-n", "2", "-i", "4")
     done = run_launcher(ranks_place, "run_gpu.sh", *GOOD, "-n", "2", "-i", "4")
     assert done.returncode == 0, done.stderr
     folder = ranks_place[1] / "train_mass_gpu4-5"
     for rank in range(2):
         line = next(line for line in text.splitlines() if f"rank {rank}: " in line)
-        told = dict(word.split("=", 1) for word in line.partition(f"rank {rank}: ")[2].split())
-        told |= {"CUDA_VISIBLE_DEVICES": "4,5"}
+        printed = dict(word.split("=", 1) for word in line.partition(f"rank {rank}: ")[2].split())
+        printed |= {"CUDA_VISIBLE_DEVICES": "4,5"}
         seen = environment_seen((folder / f"ranks/rank_{rank}.log").read_text())
-        port = "MS_SCHED_PORT"  # a free one is chosen each time
-        assert told.pop(port) != seen.pop(port)
-        assert seen == told
+        port = "MS_SCHED_PORT"  # a free port is chosen each time
+        assert printed.pop(port) != seen.pop(port)
+        assert seen == printed
     assert arguments_seen(done.stdout)[-1] == "training_config.device_target=GPU"
     assert (folder / "log.txt").read_text() == done.stdout
-    assert "rank 0 of 2" in done.stdout and "rank 1 of 2" not in done.stdout, "rank 0's output is what is shown"
+    assert "rank 0 of 2" in done.stdout and "rank 1 of 2" not in done.stdout, "the output of rank 0 is shown"
 
 
 def rank_processes(place) -> list[str]:
-    """The command lines of all processes of this test's runs."""
+    """Return the command lines of all processes of the runs of this test."""
     listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listing.splitlines() if str(place[0]) in line]
 
 
-@pytest.mark.parametrize("road", ["msrun", "rank table"])
-def test_stopping_gives_every_rank_the_time_to_save(ranks_place, road):
-    """Rank 0 takes seconds to save; msrun alone kills it as soon as rank 1 has ended."""
+@pytest.mark.parametrize("method", ["msrun", "rank table"])
+def test_stopping_gives_every_rank_the_time_to_save(ranks_place, method):
+    """Rank 0 takes seconds to save; without the wrappers, msrun would kill it as soon as rank 1 has ended."""
     (ranks_place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
-    how = ["run_cpu.sh"] if road == "msrun" else ["run_ascend.sh", "-j", "table.json"]
-    process = start_launcher(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SAVING="3")
-    folder = ranks_place[1] / ("train_mass_cpu" if road == "msrun" else "train_mass_ascend0-1")
+    command = ["run_cpu.sh"] if method == "msrun" else ["run_ascend.sh", "-j", "table.json"]
+    process = start_launcher(ranks_place, command[0], *GOOD, "-n", "2", *command[1:], TEST_SAVING="3")
+    folder = ranks_place[1] / ("train_mass_cpu" if method == "msrun" else "train_mass_ascend0-1")
     try:
         wait_until(lambda: all("ready" in read(folder / f"ranks/rank_{rank}.log") for rank in range(2)))
         stopped = run_launcher(ranks_place, "stop_training.sh")
@@ -207,27 +207,27 @@ def test_stopping_gives_every_rank_the_time_to_save(ranks_place, road):
         process.kill()
 
 
-@pytest.mark.parametrize("road", ["msrun", "rank table"])
-def test_a_rank_that_fails_ends_the_run_and_is_named(ranks_place, road):
+@pytest.mark.parametrize("method", ["msrun", "rank table"])
+def test_a_rank_that_fails_ends_the_run_and_is_named(ranks_place, method):
     (ranks_place[1] / "table.json").write_text(json.dumps(table([(0, 0), (1, 1)])))
-    how = ["run_cpu.sh"] if road == "msrun" else ["run_ascend.sh", "-j", "table.json"]
-    done = run_launcher(ranks_place, how[0], *GOOD, "-n", "2", *how[1:], TEST_SECONDS="600", TEST_EXIT_CODE="3",
+    command = ["run_cpu.sh"] if method == "msrun" else ["run_ascend.sh", "-j", "table.json"]
+    done = run_launcher(ranks_place, command[0], *GOOD, "-n", "2", *command[1:], TEST_SECONDS="600", TEST_EXIT_CODE="3",
                         TEST_FAILING_RANK="1", TEST_LINES="100")
     assert done.returncode == 3
     assert "rank 1 ended with exit code 3" in done.stderr and "rank_1.log" in done.stderr
-    assert "line 99" in done.stderr and "line 2\n" not in done.stderr, "its last lines, and no more"
+    assert "line 99" in done.stderr and "line 2\n" not in done.stderr, "only its last lines are shown"
     assert not rank_processes(ranks_place)
 
 
-@pytest.mark.parametrize("victim", ["program", "keeper"])
+@pytest.mark.parametrize("victim", ["program", "wrapper"])
 def test_a_killed_rank_ends_the_run_and_is_named(ranks_place, victim):
     process = start_launcher(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
     folder = ranks_place[1] / "train_mass_cpu"
     try:
         wait_until(lambda: all("ready" in read(folder / f"ranks/rank_{rank}.log") for rank in range(2)))
-        keeper = int((folder / "ranks/rank_1.pid").read_text())
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(keeper)], capture_output=True, text=True).stdout
-        os.kill(keeper if victim == "keeper" else int(children), signal.SIGKILL)
+        wrapper = int((folder / "ranks/rank_1.pid").read_text())
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(wrapper)], capture_output=True, text=True).stdout
+        os.kill(wrapper if victim == "wrapper" else int(children), signal.SIGKILL)
         assert process.wait(60) == 137
         log = read(folder / "log.txt")
         assert "rank 1 was killed by signal 9 (SIGKILL; exit code 137)" in log
@@ -256,7 +256,7 @@ def test_a_killed_launcher_lets_its_ranks_save(ranks_place):
     wait_until(lambda: not any("msrun" not in line for line in rank_processes(ranks_place)))
 
 
-def test_two_runs_on_one_machine_do_not_meet(ranks_place):
+def test_two_runs_on_one_machine_do_not_interfere(ranks_place):
     background = [*GOOD, "-n", "2", "-b"]
     for folder in ("first run", "second run"):
         run_launcher(ranks_place, "run_cpu.sh", *background, "--run_folder", folder, code=0, TEST_SECONDS="60")

@@ -1,4 +1,4 @@
-"""What the tests of the launchers share: a repository of stand-in programs, and how to start and await things."""
+"""Helpers of the tests of the launchers: a repository with replacement programs, starting scripts, waiting."""
 import json
 import shutil
 import subprocess
@@ -10,9 +10,9 @@ from tests.helpers.paths import ROOT
 from tests.helpers.scripts import run_script, start_script
 
 LAUNCHERS = ["run_cpu.sh", "run_gpu.sh", "run_ascend.sh"]
-ALL_DEVICES = {"CUDA_VISIBLE_DEVICES": None, "ASCEND_RT_VISIBLE_DEVICES": None}  # whatever this machine is told
+ALL_DEVICES = {"CUDA_VISIBLE_DEVICES": None, "ASCEND_RT_VISIBLE_DEVICES": None}  # unset
 
-# Stands for train.py and eval.py: tells its arguments, exits or waits as the test asks, ends gracefully when told to.
+# Replaces train.py and eval.py: prints its arguments, exits or waits as a test requests; ends gracefully on a signal.
 PROGRAM = """
 import json, os, signal, sys, time
 
@@ -40,7 +40,7 @@ Place = tuple[Path, Path]
 
 
 def make_place(folder: Path) -> Place:
-    """A repository with stand-in programs and a working folder, both with spaces in their paths."""
+    """Create a repository with replacement programs and a working folder, both with spaces in their paths."""
     repository, work = folder / "the repository", folder / "my work"
     shutil.copytree(ROOT / "scripts", repository / "scripts")
     shutil.copytree(ROOT / "src", repository / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -62,18 +62,18 @@ def run_launcher(place: Place, script: str, *arguments: object, code: int | None
 
 def start_launcher(place: Place, script: str, *arguments: object, stdout: int = subprocess.DEVNULL,
                    **environment: str) -> subprocess.Popen[str]:
-    """Start a shell script of the place's repository; its stand-in program runs for TEST_SECONDS, 60 by default."""
+    """Start a shell script of the place's repository; its program runs for TEST_SECONDS, 60 by default."""
     return start_script(f"scripts/{script}", *arguments, root=place[0], cwd=place[1], stdout=stdout,
                         stderr=subprocess.DEVNULL, environment={**ALL_DEVICES, "TEST_SECONDS": "60", **environment})
 
 
 def arguments_seen(log: str) -> list[str]:
-    """The arguments that the stand-in program had, the last time it ran."""
+    """Return the arguments of the last run of the replacement program in a log."""
     return _seen(log, "arguments ")
 
 
 def environment_seen(log: str) -> dict[str, str]:
-    """The environment that the stand-in program had, the last time it ran: of it, what tells ranks apart."""
+    """Return the variables that distinguish ranks in the last run of the replacement program in a log."""
     return _seen(log, "environment ")
 
 
@@ -86,12 +86,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 300) -> None:
     """Wait for a condition; the limit is generous because the machine may be busy."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.05)
 
 
 def process_state(pid: int) -> str:
-    """The command line of a process; empty if it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
