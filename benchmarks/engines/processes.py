@@ -35,7 +35,7 @@ class Round(NamedTuple):
     """Some steps in a row."""
 
     seconds: float
-    results: list[float]  # of each step: in training the loss, in search the length of the answers
+    results: list[float]  # of each step: in training the loss, in search the mean length of the predictions
     peak_memory: int  # bytes that the process has held at most so far
 
 

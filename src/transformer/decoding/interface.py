@@ -35,9 +35,9 @@ class StepFunction(Protocol):
             sentences: [sentences] ints, indices into the batch. A sentence that was left out in one step must not be
                 given again.
             last_ids: [sentences, width] int32, the newest token of each hypothesis.
-            ancestors: [sentences, width, position + 1] int32: for each hypothesis and each position so far, the place
-                (0 .. width - 1) of the hypothesis that was given with its token at that position. The last entry is
-                the hypothesis' own place.
+            ancestors: [sentences, width, position + 1] int32, where the tokens of each hypothesis were passed: that of
+                position p was at the place ancestors[..., p] (0 .. width - 1) in step p. The last entry is the
+                hypothesis' own place.
         """
 
 
