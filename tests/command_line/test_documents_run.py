@@ -23,8 +23,8 @@ PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def run_page(page: Document, folder: Path) -> None:
-    """Run the blocks of a page one after the other in a folder."""
-    printed = ""
+    """Run the blocks of a page one after the other in a folder; they must succeed and print what the page says."""
+    printed, problems = "", []
     for block in page.blocks:
         where = f"{page.name}, line {block.line}"
         if block.is_run:
@@ -32,11 +32,12 @@ def run_page(page: Document, folder: Path) -> None:
             printed = run([*program, "-c", block.text], folder, where)
         elif block.marker == "prints":
             missing = [line for line in block.text.splitlines() if not is_printed(line, printed)]
-            assert not missing, f"{where}: not printed: {missing}\n{printed}"
+            problems += [f"{where}: not printed: {missing}; but:\n{printed}"] if missing else []
+    assert not problems, "\n".join(problems)
 
 
 def run(command: list[str], folder: Path, where: str) -> str:
-    """What a block prints; it must succeed."""
+    """Run a command and return what it prints; its exit code must be 0."""
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": PATH, "PYTHON": sys.executable}, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT)
     assert done.returncode == 0, f"{where}: exit code {done.returncode}\n{done.stdout}"

@@ -1,4 +1,4 @@
-"""What the documents say exists: scripts, flags, files, configuration keys, links, and the messages they explain."""
+"""Everything that the documents name exists: scripts, flags, files, keys, links, and the messages they explain."""
 import ast
 import dataclasses
 import os
