@@ -1,9 +1,9 @@
-"""Make the quick start's corpus: English prose in the docstrings of this Python's standard library and packages.
+"""Make the corpus of the quick start: English prose from docstrings of the standard library and installed packages.
 
-Sentences for pre-training and its validation (pretrain/, pretrain_valid/), and pairs of description and summary
-(pairs/): the summary is the first sentence of a docstring, the description is the prose that follows it. One a line,
-in lower case. The packages of HELD_OUT make the valid and test splits, whatever else is installed; all others make the
-train split. Another version of a package, or of Python, changes the text, but not which package is in which split.
+It consists of sentences for pre-training and its validation (pretrain/, pretrain_valid/) and of pairs of description
+and summary (pairs/). A summary is the first sentence of a docstring, and a description is the prose after it. Each line
+holds one sentence or description in lower case. The packages in HELD_OUT form the valid and test splits, all others the
+train split. Other versions of Python or of packages change the text, but not the assignment of packages to splits.
 """
 import argparse
 import os
@@ -24,7 +24,7 @@ HELD_OUT = {
 SPLITS = ("train", "valid", "test")
 SUMMARY_WORDS = (3, 20)
 DESCRIPTION_WORDS = (8, 120)
-BOILERPLATE = 3  # a sentence in the descriptions of more docstrings than this tells nothing about any of them
+BOILERPLATE = 3  # a sentence in the descriptions of more docstrings than this is removed from all of them
 FAST_STEP = 3  # the small corpus is made from every third file
 FAST_SENTENCES = {"train": 12_000, "valid": 500}
 FAST_PAIRS = {"train": 1_500, "valid": 100, "test": 100}
@@ -34,7 +34,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Pair:
-    """What the summarizer reads and what it should write."""
+    """The source and the target of summarization."""
 
     source: str  # the description
     target: str  # the summary
@@ -42,13 +42,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Sentences and pairs of each split, in the order of packages, files and positions in the file."""
+    """The sentences and pairs of each split, ordered by package, file and position in the file."""
 
     sentences: dict[str, list[str]]
     pairs: dict[str, list[Pair]]
 
     def thinned(self) -> "Corpus":
-        """A small corpus of the same kind."""
+        """Return a smaller corpus for smoke tests, with items that are evenly spread over this one."""
         return Corpus(
             {split: thin(items, FAST_SENTENCES.get(split, 0)) for split, items in self.sentences.items()},
             {split: thin(items, FAST_PAIRS[split]) for split, items in self.pairs.items()},
@@ -60,9 +60,9 @@ def split_of(package: str) -> str:
 
 
 def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
-    """Sort the prose of docstrings into splits, without duplicates: what test holds is not in valid nor in train.
+    """Divide the prose of docstrings into splits without duplicates: text of test is not in valid, or of both in train.
 
-    Two texts are the same if they differ in case and white space only. A pair is a duplicate if either of its sides is.
+    Texts that differ only in case and white space are duplicates. A pair is a duplicate if either of its sides is.
     """
     prose: dict[str, list[str]] = {split: [] for split in SPLITS}
     drafts: dict[str, list[list[str]]] = {split: [] for split in SPLITS}
@@ -85,9 +85,9 @@ def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
 
 
 def read_prose(docstring: str) -> tuple[list[str], list[str]]:
-    """All sentences of a docstring that are prose; and again those of a pair: summary first, then the description.
+    """Return all sentences of a docstring that are prose, and the sentences of a pair (the summary comes first).
 
-    The second list is empty where the docstring does not begin with a summary.
+    The second list is empty if the docstring does not begin with a summary.
     """
     found = [(part.kind, sentence) for part in paragraphs(docstring) for sentence in sentences(part.text)]
     prose = [(kind, sentence) for kind, sentence in found if is_prose(sentence)]
@@ -99,15 +99,15 @@ def read_prose(docstring: str) -> tuple[list[str], list[str]]:
 
 
 def find_boilerplate(drafts: Iterable[Sequence[str]]) -> set[str]:
-    """Sentences, normalized, that stand in the descriptions of many docstrings ('This interface is deprecated.')."""
+    """Return the normalized sentences that occur in many descriptions, such as 'this interface is deprecated.'."""
     counts = Counter(text for _, *description in drafts for text in {normalize(sentence) for sentence in description})
     return {text for text, count in counts.items() if count > BOILERPLATE}
 
 
 def make_pair(draft: Sequence[str], boilerplate: set[str]) -> Pair | None:
-    """A pair from a summary and the sentences that follow it; None where they say too little.
+    """Make a pair from a summary and the sentences that follow it; return None if the description is too short.
 
-    A description that is too long is cut after a sentence; one that repeats the summary loses that sentence.
+    A description that is too long is truncated at the end of a sentence. Sentences that repeat the summary are dropped.
     """
     summary, *description = draft
     known = normalize(summary).rstrip(".")
@@ -119,7 +119,7 @@ def make_pair(draft: Sequence[str], boilerplate: set[str]) -> Pair | None:
         length = len(sentence.split())
         if words + length > most:
             break
-        # The tokenizers split a full stop off the last word of a line only; those inside the line are split off here.
+        # The tokenizer separates the full stop only at the end of a line, so those inside the line are separated here.
         kept.append(f"{sentence[:-1]} ." if sentence.endswith(".") else sentence)
         words += length
     return Pair(" ".join(kept), summary) if words >= fewest else None
@@ -130,7 +130,7 @@ def normalize(text: str) -> str:
 
 
 def are_new(texts: Sequence[str], seen: set[str]) -> bool:
-    """Whether none of these texts is in `seen`; if so, they are put there."""
+    """Return whether none of the texts is in `seen`, and add them to it in this case."""
     normalized = {normalize(text) for text in texts}
     if normalized & seen:
         return False
@@ -139,12 +139,12 @@ def are_new(texts: Sequence[str], seen: set[str]) -> bool:
 
 
 def thin(items: list[Item], count: int) -> list[Item]:
-    """`count` of the items, evenly spread over all of them; all if there are not that many."""
+    """Return `count` items that are evenly spread over all of them, or all items if there are fewer."""
     return [items[i * len(items) // count] for i in range(count)] if count < len(items) else items
 
 
 def write_corpus(corpus: Corpus, folder: str) -> list[tuple[str, int, int]]:
-    """Write the files of the corpus in lower case; give the name, the lines and the words of each."""
+    """Write the files of the corpus in lower case; return name, number of lines and number of words of each file."""
     files = {
         "pretrain/pretrain.txt": corpus.sentences["train"],
         "pretrain_valid/pretrain_valid.txt": corpus.sentences["valid"],
@@ -155,7 +155,7 @@ def write_corpus(corpus: Corpus, folder: str) -> list[tuple[str, int, int]]:
     table = []
     for name, lines in files.items():
         if not lines:
-            raise MassError(f"no docstring gives a line for {name}: is the standard library of this Python installed?")
+            raise MassError(f"there is no docstring for {name}; is the standard library of this Python installed?")
         with atomic_output(os.path.join(folder, name)) as path, open(path, "w", encoding="utf-8") as stream:
             stream.writelines(f"{normalize(line)}\n" for line in lines)
         table.append((name, len(lines), sum(len(line.split()) for line in lines)))
@@ -165,8 +165,8 @@ def write_corpus(corpus: Corpus, folder: str) -> list[tuple[str, int, int]]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m quickstart.docstring_corpus", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output_folder", required=True, help="where the corpus goes; made if need be")
-    parser.add_argument("--fast", action="store_true", help="a small corpus, evenly thinned, for a smoke test")
+    parser.add_argument("--output_folder", required=True, help="folder for the corpus; created if missing")
+    parser.add_argument("--fast", action="store_true", help="make a small corpus for a smoke test")
     return parser.parse_args()
 
 
@@ -178,7 +178,7 @@ def main() -> None:
     if arguments.fast:
         corpus = corpus.thinned()
     table = write_corpus(corpus, arguments.output_folder)
-    print(f"{reading.docstrings} docstrings in {reading.files} Python files ({reading.unreadable} files not readable)")
+    print(f"{reading.docstrings} docstrings in {reading.files} Python files ({reading.unreadable} unreadable files)")
     print(f"{'file':36}{'lines':>9}{'words':>10}")
     for name, lines, words in table:
         print(f"{name:36}{lines:9}{words:10}")

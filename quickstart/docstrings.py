@@ -1,4 +1,4 @@
-"""Docstrings of the standard library and of the installed packages, found by parsing, not by importing."""
+"""Finding the docstrings of the standard library and of installed packages by parsing, without importing them."""
 import ast
 import gc
 import inspect
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# Tests describe cases, not things; vendored folders hold copies of other packages.
+# Docstrings of tests describe test cases; vendored folders hold copies of other packages.
 SKIPPED_FOLDERS = {
     "__pycache__", "site-packages", "dist-packages", "test", "tests", "idle_test",
     "_vendor", "vendor", "vendored", "_vendored", "extern", "externals", "third_party",
@@ -18,23 +18,23 @@ SKIPPED_FOLDERS = {
 
 @dataclass(frozen=True)
 class Docstring:
-    """One docstring. `package` is its top-level package or module, for the standard library as well."""
+    """A docstring."""
 
-    package: str
+    package: str  # the top-level package or module, also for the standard library
     text: str  # dedented
 
 
 @dataclass
 class Reading:
-    """What was read so far."""
+    """Counts of what was read so far."""
 
     files: int = 0
     docstrings: int = 0
-    unreadable: int = 0  # files that are not UTF-8 or not of this Python's syntax
+    unreadable: int = 0  # files that are not UTF-8 or have syntax errors
 
 
 def source_folders() -> list[str]:
-    """The standard library's and the site-packages folders of the running Python."""
+    """Return the folders of the standard library and of the installed packages of the running Python."""
     names = ("stdlib", "purelib", "platlib")
     return list(dict.fromkeys(os.path.realpath(sysconfig.get_path(name)) for name in names))
 
@@ -42,8 +42,7 @@ def source_folders() -> list[str]:
 def read_docstrings(folders: list[str], reading: Reading, step: int = 1) -> Iterator[Docstring]:
     """Yield the docstrings under `folders`, ordered by package, file and position in the file.
 
-    A package that is found in several folders is one package. Of the files, every `step`-th is read. `reading` counts
-    along.
+    The parts of a package in several folders belong together. Every `step`-th file is read. `reading` is updated.
     """
     files = sorted((package_of(path, folder), os.path.relpath(path, folder), path)
                    for folder in folders for path in python_files(folder))
@@ -62,18 +61,18 @@ def python_files(folder: str) -> Iterator[str]:
 
 
 def package_of(path: str, folder: str) -> str:
-    """`numpy` for .../numpy/linalg/linalg.py, `six` for .../six.py, `pytest` for `_pytest`."""
+    """Return the package of a file: `numpy` for numpy/linalg/linalg.py, `six` for six.py, `pytest` for _pytest."""
     return os.path.relpath(path, folder).split(os.sep)[0].removesuffix(".py").lstrip("_")
 
 
 def parse(path: str, reading: Reading) -> ast.Module | None:
-    """The syntax tree of a file; None where it has no docstring or cannot be parsed."""
+    """Return the syntax tree of a file; None if it has no docstring or cannot be parsed."""
     reading.files += 1
     try:
         with open(path, "rb") as stream:
             source = stream.read()
         if b'"""' not in source and b"'''" not in source:
-            return None  # not worth the parsing: what is left are one-line docstrings in plain quotes
+            return None  # not worth parsing: it could only have one-line docstrings in plain quotes
         return ast.parse(source)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         reading.unreadable += 1
@@ -81,9 +80,9 @@ def parse(path: str, reading: Reading) -> ast.Module | None:
 
 
 def docstrings_of(tree: ast.AST) -> Iterator[str]:
-    """The docstrings of a module, its classes and their functions, in the order of the file.
+    """Yield the docstrings of a module and of its classes and functions in the order of the file.
 
-    Looks into definitions and into the branches around them, not into expressions: ten times as quick as ast.walk.
+    Only statements are visited, not expressions, which is ten times as fast as ast.walk.
     """
     if isinstance(tree, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
         text = ast.get_docstring(tree, clean=False)
@@ -97,8 +96,7 @@ def docstrings_of(tree: ast.AST) -> Iterator[str]:
 
 @contextmanager
 def quiet_quick_parsing() -> Iterator[None]:
-    """Parse without the garbage collector (it would walk the big trees again and again) and without the
-    warnings that other people's escape sequences deserve."""
+    """Disable the garbage collector, which would traverse the trees repeatedly, and warnings about the parsed code."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The picture of the quick start's losses."""
+"""The plot of the losses of the quick start."""
 from typing import Any
 
 from src.common.files import atomic_output
@@ -8,9 +8,11 @@ COLOURS = {"pre-training": BLUE, "MASS pre-trained": BLUE, "from scratch": ORANG
 
 
 def draw_loss_curves(histories: dict[str, list[dict[str, Any]]], path: str) -> None:
-    """Draw the negative log-likelihood of each training, pre-training on the left and fine-tuning on the right.
+    """Plot the negative log-likelihood of each training: pre-training on the left, fine-tuning on the right.
 
-    `histories` maps the name of a training to the lines of its metrics.jsonl.
+    Args:
+        histories: the lines of metrics.jsonl by the name of the training.
+        path: the image file to write.
     """
     from matplotlib.figure import Figure
 

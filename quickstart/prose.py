@@ -1,9 +1,9 @@
-"""English prose out of docstrings: paragraphs without code and markup, cut into sentences."""
+"""Extracting English prose from docstrings: paragraphs without code and markup, split into sentences."""
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Lines
+# Patterns of lines
 RULE = re.compile(r"\s*([-=~^*#+])\1{2,}[-=+ ]*$")
 TITLE = re.compile(r"\s*([A-Z][A-Za-z ]{2,30}):$")
 PROMPT = re.compile(r"\s*(?:>>>|\.\.\. |In \[|\$ |# )")
@@ -12,7 +12,7 @@ ADMONITION = re.compile(r"\s*\.\. (?:note|warning|attention|important|tip|hint|c
 BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(?=\S)")
 FIELD = re.compile(r"\s*[:@][a-z]+\b[^:`]*:(?!`)\s*")  # :param x:, @return:; not :class:`X`
 ARGUMENT = re.compile(r"[*`'\"]*\w[\w.,*`'\" ]{0,40}(?:\([^:]*\))?\s*:\s+")  # x (Tensor): ...
-# Sections that hold no prose, and sections that hold lists of parameters or results
+# Sections without prose, and sections with lists of parameters or results
 CODE_SECTIONS = {
     "examples", "example", "references", "see also", "supported platforms", "usage", "tutorial examples", "raises",
     "raise", "warns", "methods", "attributes", "functions", "classes", "exceptions", "constants", "symbols", "outline",
@@ -22,7 +22,7 @@ FIELD_SECTIONS = {
     "keyword parameters", "kwargs", "inputs", "input", "outputs", "output", "returns", "return", "yields", "receives",
 }
 
-# Inside a line
+# Patterns inside a line
 MARKUP = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r":[a-z:]+:`~?[.!]?([^`<]*?)(?:\s*<[^`>]*>)?`", r"\1"),  # :func:`name`, :ref:`words <target>`
     (r"`([^`<]+?)\s*<[^`>]*>`_{0,2}", r"\1"),  # `words <target>`_
@@ -34,13 +34,13 @@ MARKUP = [(re.compile(pattern), replacement) for pattern, replacement in (
     (r"[“”]|``|''", '"'),
     (r"[‘’]", "'"),
 )]
-# A point after one of these ends no sentence; but for the inner ones, it does where a common word follows.
+# A full stop after these does not end a sentence, unless a common word follows and the abbreviation is not `inner`.
 ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'])(?:(?P<inner>e\.g|i\.e|vs|cf|viz|a\.k\.a|w\.r\.t|resp|approx|incl|[Ff]ig|[Ee]qs?|Dr|Mr|Mrs|Prof|"
     r"St)|[A-Za-z]|etc|al|[Nn]o|[Ss]ec|[Cc]h|Inc|[Rr]ef|[Vv]ol|pp|ed)\.$")
 SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s+[\"'(]*[A-Z0-9])")
 
-# Words
+# Patterns of words
 WORD = re.compile(r"[A-Za-z]?[a-z]+(?:[-'/][A-Za-z]?[a-z]+)*|[A-Z]{1,5}s?|(?:[A-Za-z]?[a-z]*-)?[A-Z]+(?:-[a-z]+)?")
 NUMBER = re.compile(r"[-+]?\d[\d,.]*(?:%|st|nd|rd|th|-?[dD])?")
 COMMON = frozenset((
@@ -56,15 +56,15 @@ FORBIDDEN = re.compile(
 
 @dataclass
 class Paragraph:
-    """Lines that belong together. `kind` is prose, item (of a list) or field (of a list of parameters)."""
+    """Lines that belong together."""
 
-    kind: str
+    kind: str  # "prose", "item" (of a list) or "field" (of a list of parameters)
     indent: int
     has_marker: bool
     lines: list[str]
 
     def accepts(self, indent: int) -> bool:
-        """Whether a line of this indent goes on with the paragraph."""
+        """Return whether a line with this indentation continues the paragraph."""
         return indent >= self.indent if self.has_marker else abs(indent - self.indent) <= 1
 
     @property
@@ -74,20 +74,19 @@ class Paragraph:
 
 
 def paragraphs(docstring: str) -> list[Paragraph]:
-    """The paragraphs of a dedented docstring in reST, numpydoc or Google style.
+    """Return the paragraphs of a dedented docstring in reST, numpydoc or Google style.
 
-    Headings, code, tables and the sections that hold no prose are left out. What is taken for prose by mistake has
-    another hurdle to pass: `is_prose`.
+    Headings, code, tables and sections without prose are left out. Filter the sentences of the result by `is_prose`.
     """
     found: list[Paragraph] = []
     section, section_indent, is_open = "prose", -1, False
-    lines = list(hide_code(docstring))
+    lines = list(blank_code(docstring))
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         indent = indent_of(line)
         if not line or RULE.match(line):
             is_open = False
             continue
-        if indent <= section_indent:  # a Google section lasts while lines are deeper than its title
+        if indent <= section_indent:  # a Google section ends at the first line that is not indented more than its title
             section, section_indent, is_open = "prose", -1, False
         heading = heading_of(line, following, is_open)
         if heading:
@@ -104,24 +103,24 @@ def paragraphs(docstring: str) -> list[Paragraph]:
     return found
 
 
-def hide_code(docstring: str) -> Iterator[str]:
-    """The lines of a docstring; an empty one for each line of a doctest, a literal block or a directive."""
-    hidden_indent, in_doctest = None, False
+def blank_code(docstring: str) -> Iterator[str]:
+    """Yield the lines of a docstring; lines of doctests, literal blocks and directives are empty."""
+    blanked_indent, in_doctest = None, False
     for line in docstring.expandtabs().split("\n"):
         line = line.rstrip()
         indent = indent_of(line)
         in_doctest = bool(line) and (in_doctest or bool(PROMPT.match(line)))
-        if not line or in_doctest or (hidden_indent is not None and indent > hidden_indent):
+        if not line or in_doctest or (blanked_indent is not None and indent > blanked_indent):
             yield ""
             continue
         admonition = ADMONITION.match(line)
         is_directive = bool(DIRECTIVE.match(line)) and not admonition
-        hidden_indent = indent if is_directive or (line.endswith("::") and not admonition) else None
+        blanked_indent = indent if is_directive or (line.endswith("::") and not admonition) else None
         yield "" if is_directive else " " * indent + line[admonition.end():] if admonition else line
 
 
 def heading_of(line: str, following: str, is_open: bool) -> str | None:
-    """The name of the section that starts here, in lower case: underlined, or alone on its line before a colon."""
+    """Return the lower-case title of the section that starts at a line: underlined, or followed by a colon."""
     if RULE.match(following) and not is_open:
         return line.strip(" :").lower()
     title = TITLE.match(line)
@@ -135,7 +134,7 @@ def indent_of(line: str) -> int:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Cut a paragraph into sentences, free of markup. Not every one of them is prose: see `is_prose`."""
+    """Yield the sentences of a paragraph without markup. Not all of them are prose (see `is_prose`)."""
     for pattern, replacement in MARKUP:
         text = pattern.sub(replacement, text)
     text, start = " ".join(text.split()), 0
@@ -150,7 +149,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def is_prose(sentence: str, minimum: int = 5, maximum: int = 60) -> bool:
-    """Whether this is a whole English sentence of `minimum` to `maximum` words, with at most a few names of things."""
+    """Return whether this is a whole English sentence of `minimum` to `maximum` words with few identifiers."""
     words = sentence.split()
     if not minimum <= len(words) <= maximum or not re.match(r"[\"'(]?[A-Z]", sentence):
         return False

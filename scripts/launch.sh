@@ -1,8 +1,7 @@
 #!/bin/sh
-# What run_cpu.sh, run_gpu.sh, run_ascend.sh and stop_training.sh share: sh launch.sh {CPU|GPU|Ascend|stop} [flags]
+# Called by run_cpu.sh, run_gpu.sh, run_ascend.sh and stop_training.sh: sh launch.sh {CPU|GPU|Ascend|stop} [flags]
 #
-# The work is done by launch.py, in the caller's folder: relative paths, those inside the configuration too, mean what
-# the caller means.
+# launch.py runs in the folder of the caller, so that relative paths, also in the configuration, refer to that folder.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)

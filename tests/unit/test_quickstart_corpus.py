@@ -1,4 +1,4 @@
-"""The quick start's corpus: what counts as prose, what makes a pair, and that no text is in two splits."""
+"""The corpus of the quick start: what is prose, what is a pair, and that no text is in two splits."""
 import os
 import subprocess
 import sys
@@ -126,7 +126,7 @@ def test_pairs_take_summary_and_description():
     ]
 
 
-def test_boilerplate_is_left_out_of_descriptions():
+def test_boilerplate_is_removed_from_descriptions():
     docstrings = [Docstring("numpy", f"Do the thing number {i}.\n\nThis interface is going to be removed soon. "
                                      f"It makes {i} copies of the thing and puts them away.") for i in range(5)]
     assert all("removed" not in pair.source for pair in make_corpus(docstrings).pairs["train"])
@@ -156,7 +156,7 @@ def test_thin_keeps_the_order_and_the_spread():
     assert thin([1, 2], 5) == [1, 2]
 
 
-def test_reading_is_ordered_and_counts_what_it_cannot_read(tmp_path):
+def test_reading_is_ordered_and_counts_unreadable_files(tmp_path):
     for name, content in {
         "b/__init__.py": b'"""Module b."""\nif True:\n    def f():\n        """Function f."""\n',
         "a.py": b'"""Module a."""\nclass C:\n    """Class C."""\n    async def m(self):\n        """Method m."""\n',
@@ -178,7 +178,7 @@ def test_empty_corpus_is_an_error(tmp_path):
 
 
 def test_fast_corpus_of_this_machine(tmp_path):
-    """The command as the quick start runs it; every file has the promised size, and no split shares a line."""
+    """The command of the quick start writes files of the expected sizes, and no two splits share a line."""
     subprocess.run([sys.executable, "-m", "quickstart.docstring_corpus", "--output_folder", tmp_path, "--fast"],
                    check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     lines = {os.path.relpath(path, tmp_path): path.read_text().splitlines() for path in tmp_path.glob("*/*.txt")}

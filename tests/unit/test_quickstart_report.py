@@ -1,4 +1,4 @@
-"""The quick start's report: figures gathered from the outputs of training and evaluation, and the verdict on them."""
+"""The report of the quick start: figures from the outputs of training and evaluation, and the verdict on them."""
 import json
 import sys
 
@@ -17,23 +17,23 @@ def write_json_lines(path, objects):
 
 @pytest.fixture
 def run_folder(tmp_path):
-    """What train.py and eval.py leave behind, for 20 test pairs."""
+    """A folder with outputs of train.py and eval.py for 20 test pairs."""
     history = [{"event": "train", "step": 5, "nll": 4.0, "seconds": 1.0},
                {"event": "valid", "step": 5, "nll": 3.5, "ppl": 33.0, "seconds": 2.0},
                {"event": "valid", "step": 9, "nll": 3.6, "ppl": 36.0, "seconds": 3.0}]
     for name in report.TRAININGS:
         write_json_lines(tmp_path / name / "metrics.jsonl", history)
     for model, ppl in (("mass", 50.0), ("scratch", 80.0)):
-        answers = [{"source": f"the source number {i} has more than ten words in it .", "target": f"source {i}",
-                    "prediction": f"{model} {i}", "score": -1.0} for i in range(20)]
+        predictions = [{"source": f"the source number {i} has more than ten words in it .", "target": f"source {i}",
+                        "prediction": f"{model} {i}", "score": -1.0} for i in range(20)]
         scores = tmp_path / "scores"
-        write_json_lines(scores / f"{model}_rouge/predictions.jsonl", answers)
+        write_json_lines(scores / f"{model}_rouge/predictions.jsonl", predictions)
         write_json_lines(scores / f"{model}_rouge/metrics.json", [{"rouge": ROUGE, "signature": "s"}])
         write_json_lines(scores / f"{model}_ppl/metrics.json", [{"ppl": {"subword": ppl, "word": 99.0}}])
     return tmp_path
 
 
-def test_report_gathers_prints_and_draws(run_folder, monkeypatch, capsys):
+def test_report_collects_prints_and_plots(run_folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report", "--run_folder", str(run_folder)])
     report.main()
     results = json.loads((run_folder / "results.json").read_text())
@@ -48,24 +48,25 @@ def test_report_gathers_prints_and_draws(run_folder, monkeypatch, capsys):
     assert "MASS pre-trained         50.0     99.0" in printed and "Example 5 of 5" in printed
 
 
-def test_models_that_answered_different_tests_are_refused(run_folder):
+def test_models_scored_on_different_test_sets_are_rejected(run_folder):
     write_json_lines(run_folder / "scores/scratch_rouge/predictions.jsonl", [{"source": "a", "target": "b"}])
     with pytest.raises(MassError, match="different test sets"):
-        report.gather(str(run_folder))
+        report.collect_results(str(run_folder))
 
 
-def test_missing_result_is_told(run_folder):
+def test_a_missing_result_is_reported(run_folder):
     (run_folder / "scores/mass_ppl/metrics.json").unlink()
     with pytest.raises(MassError, match="mass_ppl/metrics.json"):
-        report.gather(str(run_folder))
+        report.collect_results(str(run_folder))
 
 
 @pytest.mark.parametrize(("ppl", "rouge_1", "rouge_2", "expected"), [
-    (50.0, 31.0, 11.0, ["'MASS pre-trained' is ahead, 50.0 against 80.0", "'MASS pre-trained' is ahead on rouge-1"]),
-    (99.0, 31.0, 11.0, ["'from scratch' is ahead, 80.0 against 99.0", "is ahead on rouge-1", "DISAGREE"]),
-    (50.0, 29.0, 9.0, ["'MASS pre-trained' is ahead", "'from scratch' is ahead on rouge-1, rouge-2", "DISAGREE"]),
-    (50.0, 31.0, 9.0, ["'MASS pre-trained' is ahead", "no winner ('MASS pre-trained' leads on rouge-1 only)"]),
-    (50.0, 30.0, 10.0, ["'MASS pre-trained' is ahead", "no winner (they are equal)"]),
+    (50.0, 31.0, 11.0, ["'MASS pre-trained' is better, 50.0 against 80.0", "'MASS pre-trained' is better on rouge-1"]),
+    (99.0, 31.0, 11.0, ["'from scratch' is better, 80.0 against 99.0", "is better on rouge-1", "DISAGREE"]),
+    (50.0, 29.0, 9.0, ["'MASS pre-trained' is better", "'from scratch' is better on rouge-1, rouge-2", "DISAGREE"]),
+    (50.0, 31.0, 9.0, ["'MASS pre-trained' is better",
+                       "no clear result ('MASS pre-trained' is better on rouge-1 only)"]),
+    (50.0, 30.0, 10.0, ["'MASS pre-trained' is better", "no clear result (they are equal)"]),
 ])
 def test_verdict(ppl, rouge_1, rouge_2, expected):
     mass = {"ppl": {"subword": ppl}, "rouge": {**ROUGE, "rouge-1": rouge_1, "rouge-2": rouge_2}}
