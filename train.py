@@ -4,7 +4,7 @@ import argparse
 from config import load_config
 from config.reference import help_text
 from src.common.arguments import HelpFormatter
-from src.common.errors import run
+from src.common.errors import UsageError, run
 from src.runtime.device import importing_mindspore
 
 
@@ -20,11 +20,22 @@ def main() -> int:
                         help="resume a run: from the newest complete checkpoint of the run folder (or start a new run "
                              "if there is none yet), or from the checkpoint or folder PATH. To start a new run from "
                              "weights, use checkpoint_options.existed_ckpt")
+    parser.add_argument("--show_batch", type=int, nargs="?", const=1, metavar="ROWS",
+                        help="print the first ROWS rows (1 if not given) of the first training batch as the network "
+                             "receives them, and do not train")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
+    if args.show_batch is not None and args.show_batch < 1:
+        raise UsageError(f"--show_batch {args.show_batch}: give 1 row or more")
 
     with importing_mindspore():  # takes seconds, so the configuration is checked first
+        from src.training.data import describe_first_batch
         from src.training.trainer import train
+
+    if args.show_batch:
+        for line in describe_first_batch(config, args.show_batch):
+            print(line)
+        return 0
 
     device = config.training_config
     number = "" if device.device_target == "CPU" else device.device_id

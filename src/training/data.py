@@ -1,5 +1,6 @@
 """The training and validation data that a configuration names, checked, and their batches for this rank."""
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from config.config import Config
@@ -9,6 +10,7 @@ from src.checkpoints.training_state import DataIdentity
 from src.common.errors import UsageError
 from src.dataset.batching.assembly import batch_source
 from src.dataset.batching.source import BatchSource
+from src.dataset.inspection import describe_batch
 from src.dataset.records.record_set import RecordSet, load_records
 from src.runtime.distributed import Ranks
 from src.text.text_processing import TextProcessing
@@ -51,6 +53,18 @@ def load_training_data(config: Config, ranks: Ranks) -> TrainingData:
         valid_source = batch_source(valid_records, dataclasses.replace(config, dataset_config=data), False, ranks.rank,
                                     ranks.world_size, source.plan.shapes)
     return TrainingData(records, source, valid_records, valid_source)
+
+
+def describe_first_batch(config: Config, rows: int) -> Iterator[str]:
+    """Yield lines that show the first training batch of one process; see `describe_batch`.
+
+    Raises:
+        UsageError, MassError: as `load_training_data`.
+    """
+    data = load_training_data(config, Ranks())
+    vocabulary = Dictionary.load_from_persisted_dict(data.records.vocabulary_path)
+    first_step = next(data.source.steps(epoch=0))
+    yield from describe_batch(first_step[0], vocabulary, rows)
 
 
 def find_run_text_processing(config: Config, records: RecordSet, start: str) -> TextProcessing | None:
