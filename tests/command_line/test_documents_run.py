@@ -22,9 +22,12 @@ OTHER_PAGES = [page for page in map(read_document, all_documents()) if page.path
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def run_page(page: Document, folder: Path) -> None:
-    """Run the blocks of a page one after the other in a folder; they must succeed and print what the page says."""
-    printed, problems = "", []
+def run_page(page: Document, folder: Path, printed: str = "") -> str:
+    """Run the blocks of a page one after the other in a folder; they must succeed and print what the page says.
+
+    `printed` is what was printed before. Returns what the last block printed.
+    """
+    problems = []
     for block in page.blocks:
         where = f"{page.name}, line {block.line}"
         if block.is_run:
@@ -34,6 +37,7 @@ def run_page(page: Document, folder: Path) -> None:
             missing = [line for line in block.text.splitlines() if not is_printed(line, printed)]
             problems += [f"{where}: not printed: {missing}; but:\n{printed}"] if missing else []
     assert not problems, "\n".join(problems)
+    return printed
 
 
 def run(command: list[str], folder: Path, where: str) -> str:
@@ -56,22 +60,23 @@ def without_numbers(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A folder in which the commands of the front page were run."""
+def project(tmp_path_factory) -> tuple[Path, str]:
+    """A folder in which the commands of the front page were run, and what they printed."""
     folder = tmp_path_factory.mktemp("documents") / "mass"
     folder.mkdir()
     make_project(folder)
-    run_page(FRONT_PAGE, folder)
-    return folder
+    return folder, run_page(FRONT_PAGE, folder)
 
 
 def test_the_front_page_leads_from_text_to_predictions(project):
-    predictions = (project / "summaries.txt").read_text().splitlines()
-    assert len(predictions) == len((project / "articles.txt").read_text().splitlines())
+    folder, _ = project
+    predictions = (folder / "summaries.txt").read_text().splitlines()
+    assert len(predictions) == len((folder / "articles.txt").read_text().splitlines())
 
 
 @pytest.mark.parametrize("page", OTHER_PAGES, ids=lambda page: page.name)
 def test_the_commands_of_other_pages_run(page, project, tmp_path):
+    made, printed = project
     folder = tmp_path / "mass"
-    shutil.copytree(project, folder, symlinks=True)
-    run_page(page, folder)
+    shutil.copytree(made, folder, symlinks=True)
+    run_page(page, folder, printed)

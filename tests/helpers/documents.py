@@ -4,7 +4,7 @@ A code block is fenced and names its language. An HTML comment on the line befor
 
     <!-- run -->                 run it (shell blocks; Python blocks are run without being marked)
     <!-- not run: the reason --> do not run it, and allow programs that are not of this repository
-    <!-- prints -->              the block that was run last printed these lines (numbers may differ)
+    <!-- prints -->              the block that was run last, or before it the front page, printed these lines
 
 The commands of an unmarked shell block are checked, not run: their scripts exist and know the flags. A block that
 follows a line beginning with "Create `path`" is the content of a file that the reader makes.
