@@ -1,4 +1,4 @@
-"""train.py stopped, killed, damaged and resumed, as a user meets it; and which folder a resumed run lives in."""
+"""train.py is stopped, killed, finds damaged files and is resumed, in the same or in another folder."""
 import json
 import shutil
 import signal
@@ -14,7 +14,7 @@ from src.utils.load_weights import load_weights
 from tests.helpers.scripts import start_script
 from tests.helpers.tiny_training import events_of, training_nodes, write_pairs
 
-STEPS = 400
+STEPS = 200
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,17 @@ def place(tmp_path_factory):
     nodes = training_nodes(*paths, learn_rate_config={"optimizer": "lamb"}, checkpoint_options={"save_ckpt_steps": 7},
                            training_config={"max_steps": STEPS, "valid_steps": 50})
     (folder / "config.json").write_text(json.dumps(nodes))
-    finish(start(folder, "whole"))
+    train_in_process(folder, folder / "whole")
     return folder
+
+
+def train_in_process(place, folder, resume=None, **changes):
+    """Train in `folder`; `changes` are keys by node that differ from those of config.json."""
+    from src.training.trainer import train
+
+    nodes = json.loads((place / "config.json").read_text())
+    nodes = {node: {**keys, **changes.get(node, {})} for node, keys in nodes.items()}
+    return train(config_from_dict(nodes), str(folder), resume)
 
 
 def start(folder, run, *flags):
@@ -49,15 +58,15 @@ def wait_for_step(folder, step):
 def test_stopped_killed_and_damaged_the_run_comes_to_the_same_end(place):
     run, whole = place / "parts", place / "whole"
     process = start(place, "parts", "--resume")  # as in a restart loop: there is nothing to resume yet
-    wait_for_step(run, 40)
+    wait_for_step(run, 20)
     process.send_signal(signal.SIGTERM)
     printed = finish(process, 128 + signal.SIGTERM)
     assert "holds no checkpoint yet: a new run begins" in printed and "continue with --resume" in printed
     stopped = newest(run)
-    assert stopped >= 40 and f"stopped after {stopped} steps" in printed
+    assert stopped >= 20 and f"stopped after {stopped} steps" in printed
 
     process = start(place, "parts", "--resume")
-    wait_for_step(run, stopped + 60)
+    wait_for_step(run, stopped + 30)
     process.kill()
     assert f"resumed from parts/ckpt-{stopped}.safetensors, step {stopped}" in finish(process, -signal.SIGKILL)
     killed, last = newest(run), events_of_whole_lines(run)[-1]["step"]
@@ -84,53 +93,44 @@ def events_of_whole_lines(folder):
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-# -- folders; these runs are at their end already, so that nothing is compiled ---------------------------------------
-
-
-def resume_run(place, folder, resume=None, **changes):
-    """train() in a folder, with some nodes of the configuration changed."""
-    from src.training.trainer import train
-
-    nodes = json.loads((place / "config.json").read_text())
-    nodes = {node: {**keys, **changes.get(node, {})} for node, keys in nodes.items()}
-    return train(config_from_dict(nodes), str(folder), resume)
+# -- folders; these runs are at their end already, so nothing is compiled --------------------------------------------
 
 
 def test_a_finished_run_is_left_as_it_is(place):
     before = events_of(place / "whole")
-    result = resume_run(place, place / "whole", resume="")
+    result = train_in_process(place, place / "whole", resume="")
     assert result.steps == STEPS and result.checkpoint.endswith(f"ckpt-{STEPS}.safetensors")
     assert events_of(place / "whole") == before
     with pytest.raises(UsageError, match="earlier run.*--resume"):
-        resume_run(place, place / "whole")
+        train_in_process(place, place / "whole")
 
 
 def test_weights_to_start_from_are_not_read_by_a_run_that_is_resumed(place, capsys):
-    resume_run(place, place / "whole", resume="", checkpoint_options={"existed_ckpt": "none.safetensors"})
+    train_in_process(place, place / "whole", resume="", checkpoint_options={"existed_ckpt": "none.safetensors"})
     assert "existed_ckpt 'none.safetensors' is not read" in capsys.readouterr().out
 
 
 def test_another_model_is_refused_by_name(place):
     with pytest.raises(UsageError, match="model_config.hidden_size was 8 and is 16.*existed_ckpt"):
-        resume_run(place, place / "whole", resume="", model_config={"hidden_size": 16})
+        train_in_process(place, place / "whole", resume="", model_config={"hidden_size": 16})
     with pytest.raises(UsageError, match="batches per step .* was 1 and is 2"):
-        resume_run(place, place / "whole", resume="", dataset_config={"accumulate_batches": 2})
+        train_in_process(place, place / "whole", resume="", dataset_config={"accumulate_batches": 2})
 
 
 def test_going_back_sets_later_checkpoints_aside(place, tmp_path):
     run = tmp_path / "back"
     shutil.copytree(place / "whole", run)
     earlier = newest(run, -2)
-    result = resume_run(place, run, resume=str(run / f"ckpt-{earlier}.safetensors"),
-                      training_config={"max_steps": earlier})
+    result = train_in_process(place, run, resume=str(run / f"ckpt-{earlier}.safetensors"),
+                              training_config={"max_steps": earlier})
     assert result.steps == newest(run) == earlier and newest(run / "set_aside") == STEPS
     assert max(event["step"] for event in events_of(run)) == earlier
     assert load_weights(str(run / "latest.safetensors")).metadata["step"] == earlier
 
 
 def test_a_checkpoint_of_another_folder_is_resumed_in_the_run_folder(place, tmp_path):
-    result = resume_run(place, tmp_path / "new", resume=str(place / "whole"))
+    result = train_in_process(place, tmp_path / "new", resume=str(place / "whole"))
     assert result.steps == STEPS
     assert events_of(tmp_path / "new") == events_of(place / "whole")  # so that the curves are whole
     with pytest.raises(UsageError, match="earlier run"):
-        resume_run(place, tmp_path / "new", resume=str(place / "whole"))
+        train_in_process(place, tmp_path / "new", resume=str(place / "whole"))

@@ -1,4 +1,4 @@
-"""Whole system: from records to answers, a small model learns to reverse short sequences."""
+"""The whole system, from records to predictions: a small model learns to reverse short sequences."""
 import json
 
 import numpy as np
@@ -14,6 +14,7 @@ from src.inference.examples import load_test_set
 from src.utils.dictionary import Dictionary
 
 WORDS = [f"w{i}" for i in range(12)]
+STEPS = 500
 
 
 def write_pairs(folder, name, count, seed, vocabulary):
@@ -30,7 +31,7 @@ def write_pairs(folder, name, count, seed, vocabulary):
 
 @pytest.fixture(scope="module")
 def reversal(tmp_path_factory):
-    """A trained model: (folder, configuration as a dictionary, vocabulary path)."""
+    """Train a model; return its folder, its configuration as dictionaries and the path of its vocabulary."""
     folder = tmp_path_factory.mktemp("reversal")
     vocabulary = Dictionary.from_counts({word: 100 for word in WORDS})
     vocabulary_path = str(folder / "vocabulary.bin")
@@ -44,9 +45,9 @@ def reversal(tmp_path_factory):
                          "num_attention_heads": 4, "intermediate_size": 128, "hidden_dropout_prob": 0.0,
                          "attention_dropout_prob": 0.0, "max_position_embeddings": 8, "max_decode_length": 8,
                          "label_smoothing": 0.05, "beam_width": 2},
-        "learn_rate_config": {"lr": 2e-3, "warmup_steps": 100, "decay_steps": 900},
-        "checkpoint_options": {"ckpt_path": str(folder / "run"), "save_ckpt_steps": 300, "keep_ckpt_max": 2},
-        "training_config": {"max_steps": 1000, "log_steps": 100, "valid_steps": 500},
+        "learn_rate_config": {"lr": 4e-3, "warmup_steps": 50, "decay_steps": 450},
+        "checkpoint_options": {"ckpt_path": str(folder / "run"), "save_ckpt_steps": 150, "keep_ckpt_max": 2},
+        "training_config": {"max_steps": STEPS, "log_steps": 50, "valid_steps": 250},
     }
     from src.training.trainer import train
 
@@ -65,16 +66,16 @@ def evaluated(nodes, vocabulary_path, options):
 
 def test_learns_to_reverse(reversal):
     folder, nodes, vocabulary_path = reversal
-    output = folder / "answers" / "reversed.jsonl"
+    output = folder / "predictions" / "reversed.jsonl"
     metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), METRICS["rouge"]()))
-    answers = [json.loads(line) for line in output.read_text().splitlines()]
-    assert len(answers) == metrics["sentences"] == 200
-    exact = sum(answer["prediction"].split() == answer["source"].split()[::-1] for answer in answers)
-    assert exact / len(answers) > 0.95
+    entries = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(entries) == metrics["sentences"] == 200
+    exact = sum(entry["prediction"].split() == entry["source"].split()[::-1] for entry in entries)
+    assert exact / len(entries) > 0.95
     assert metrics["rouge"]["rouge-l"] > 95
 
 
-def test_perplexity_of_what_was_learnt_is_near_one(reversal):
+def test_perplexity_is_near_one(reversal):
     folder, nodes, vocabulary_path = reversal
     output = folder / "scores" / "scores.jsonl"
     metrics = evaluated(nodes, vocabulary_path, EvaluationOptions(str(output), METRICS["ppl"]()))
@@ -84,12 +85,12 @@ def test_perplexity_of_what_was_learnt_is_near_one(reversal):
     assert -sum(log_probs) == pytest.approx(metrics["nll"])
 
 
-def test_search_score_is_the_log_probability_of_its_answer(reversal):
-    """Two of the road's ends meet: what the cached search says of an answer, teacher forcing says too."""
+def test_score_of_a_prediction_is_its_log_probability(reversal):
+    """The cached search and teacher forcing give a prediction the same log-probability."""
     folder, nodes, vocabulary_path = reversal
-    rouge = [json.loads(line) for line in (folder / "answers" / "reversed.jsonl").read_text().splitlines()]
+    generated = [json.loads(line) for line in (folder / "predictions" / "reversed.jsonl").read_text().splitlines()]
     scored = [json.loads(line) for line in (folder / "scores" / "scores.jsonl").read_text().splitlines()]
-    matched = [(found["log_prob"], given["log_prob"]) for found, given in zip(rouge, scored, strict=True)
+    matched = [(found["log_prob"], given["log_prob"]) for found, given in zip(generated, scored, strict=True)
                if found["prediction"] == given["target"]]
     assert len(matched) > 190
     np.testing.assert_allclose(*np.array(matched).T, atol=1e-3)
@@ -100,11 +101,11 @@ def test_run_folder_holds_what_it_should(reversal):
     names = sorted(path.name for path in (folder / "run").iterdir())
     vocabularies = [name for name in names if name.startswith("vocabulary-")]
     assert len(vocabularies) == 1
-    kept = {f"ckpt-{step}{ending}" for step in (900, 1000)
+    kept = {f"ckpt-{step}{ending}" for step in (450, STEPS)
             for ending in (".safetensors", ".state.json", ".state.safetensors")}
     assert set(names) - set(vocabularies) == kept | {"best.safetensors", "config.json", "latest.safetensors",
                                                      "loss_curve.png", "metrics.jsonl", "tensorboard"}
     events = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [event["step"] for event in events if event["event"] == "train"] == list(range(100, 1001, 100))
+    assert [event["step"] for event in events if event["event"] == "train"] == list(range(50, STEPS + 1, 50))
     validated = [event["step"] for event in events if event["event"] == "valid"]
-    assert {500, 1000} < set(validated) and len(set(validated)) == len(validated)  # and at the end of each epoch
+    assert {250, STEPS} < set(validated) and len(set(validated)) == len(validated)  # and at the end of each epoch
