@@ -1,12 +1,12 @@
-"""Data preparation from raw text to records: speed and memory of each step, beside plain tools on the same text.
+"""Measure speed and memory of each step of data preparation, compared with simple tools on the same text.
 
     python benchmarks/data_preparation.py --text FOLDER [--lines 1000000] [--rounds 3] [--only STEP ...] [--work FOLDER]
 
-The text is enlarged to --lines lines in one file (see enlarge_text.py). Each step is the command a user types, start-up
-included, with 1 and with 2 processes; beside them run `subword-nmt apply-bpe` on the same tokens and
-plain_preparation.py on the same text (without --whole_plain on a tenth of it). All of them run in each round, in turns;
-times are medians of the rounds. Peak memory is also taken at a tenth of the lines. Prints the Markdown tables of
-benchmarks/README.md. Linux only.
+The text is enlarged to --lines lines in one file (see enlarge_text.py). Each step is run as a command, including its
+start-up time, with 1 and with 2 processes. For comparison, `subword-nmt apply-bpe` is run on the same tokens, and
+plain_preparation.py on the same text (or, without --whole_plain, on a tenth of it). All of them take turns in each
+round, and times are medians over the rounds. Peak memory is also measured for a tenth of the lines. The output is the
+Markdown tables of benchmarks/README.md. Linux only.
 """
 import argparse
 import filecmp
@@ -22,10 +22,10 @@ from preparation_runs import OTHERS, STEPS, Preparation, Run
 
 def runs_of_round(preparation: Preparation, chosen: list[str], number: int, learn_rounds: int,
                   whole_plain: bool) -> list[Run]:
-    """All runs of a round in their order, each other round with two processes first; memory in the first one only.
+    """Return the runs of a round in order. Every other round starts with two processes.
 
-    The plain script is run on the smaller text, unless `whole_plain`; MindRecord, which one process writes
-    whatever we do, with two processes.
+    Runs on a tenth of the lines, for memory, are part of the first round only. Without `whole_plain`, the simple script
+    is run on a tenth of the lines. MindRecord files are always written by one process, so they are made with two only.
     """
     runs = []
     for step in (*STEPS, *OTHERS):
@@ -40,7 +40,7 @@ def runs_of_round(preparation: Preparation, chosen: list[str], number: int, lear
 
 
 def identities(preparation: Preparation, done: dict[Run, list[Measurement]]) -> list[str]:
-    """Whether outputs that must be equal are, as lines to print."""
+    """Compare outputs that must be equal, and return the results as lines of text."""
     lines = []
     for step, ending in (("tokenize", ".txt"), ("learn", "codes"), ("bpe", (".txt", ".dict", ".bin")),
                          ("records", ".tfrecord")):
@@ -60,17 +60,17 @@ def identities(preparation: Preparation, done: dict[Run, list[Measurement]]) -> 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", default="/work/shared/data/news", help="folder of *.txt (default: %(default)s)")
+    parser.add_argument("--text", required=True, help="folder of *.txt files")
     parser.add_argument("--lines", type=int, default=1_000_000, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--learn_rounds", type=int, default=1, help="rounds in which codes are learnt (default: 1)")
+    parser.add_argument("--learn_rounds", type=int, default=1, help="rounds in which codes are learned (default: 1)")
     parser.add_argument("--symbols", type=int, default=46000, help="BPE merges to learn (default: %(default)s)")
-    parser.add_argument("--threshold", type=int, default=50, help="of the vocabulary (default: %(default)s)")
+    parser.add_argument("--threshold", type=int, default=50, help="threshold of the vocabulary (default: %(default)s)")
     parser.add_argument("--whole_plain", action="store_true",
-                        help="run the plain script on all lines, not on a tenth (6 minutes for a million)")
+                        help="run the simple script on all lines instead of a tenth (6 minutes for a million lines)")
     parser.add_argument("--only", nargs="+", choices=[*STEPS, *OTHERS, "memory"], default=[*STEPS, *OTHERS, "memory"],
-                        help="what to measure (default: all); what these steps need is made, but not measured")
-    parser.add_argument("--work", help="folder for text and outputs, kept for the next call (default: a temporary one)")
+                        help="what to measure (default: all); earlier steps are run without being measured")
+    parser.add_argument("--work", help="folder for text and outputs, which later calls reuse (default: temporary)")
     return parser.parse_args()
 
 
@@ -87,7 +87,7 @@ def main() -> None:
                 measured = preparation.measure(run)
                 done[run].append(measured)
                 print(f"round {number + 1}: {run.step}, {run.processes} processes, {run.lines:,} lines: "
-                      f"{measured.seconds:.1f} s ({measured.cpu_seconds:.1f} s of processor), "
+                      f"{measured.seconds:.1f} s ({measured.cpu_seconds:.1f} s of CPU time), "
                       f"{measured.largest_mib:.0f} MiB", file=sys.stderr, flush=True)
         print(growth)
         print("\n".join(identities(preparation, done)) + "\n")

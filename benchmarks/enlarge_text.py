@@ -2,11 +2,12 @@
 
     python benchmarks/enlarge_text.py --text FOLDER --lines 1000000 --output FILE
 
-The lines of all *.txt are shuffled, and repeated as often as needed. Real text brings new words for ever, which mere
-repetition does not, and caches of words would look better than they are. So in each copy after the first one, digits
-are replaced by other ones, and in a share of the lines a new word is made of two others (half of the one, half of the
-other). The share is such that ten times the lines have about 3.7 times the distinct words, as in the news text it was
-chosen with; the growth is printed. The same text gives the same file, and its first tenth is a fair sample of it.
+The lines of all *.txt files are shuffled, and repeated as often as needed. The number of distinct words of real text
+keeps growing, which repetition alone does not reproduce; caches of words would then seem better than they are. So in
+every copy after the first one, digits are replaced by other digits, and in a share of the lines a new word is made of
+the halves of two others. The share is chosen such that ten times the lines have about 3.7 times the distinct words, as
+in a corpus of news; the growth is printed. The same text always yields the same file, and its first tenth is a
+representative sample of it.
 """
 import argparse
 import os
@@ -25,7 +26,7 @@ _DIGITS = "0123456789"
 
 
 def enlarged_lines(base: list[str], count: int) -> Iterator[str]:
-    """Yield `count` lines made of those of `base`, which is shuffled."""
+    """Shuffle the lines `base`, and yield `count` lines made from them."""
     random.Random(0).shuffle(base)
     for number in range(count):
         copy, place = divmod(number, len(base))
@@ -33,7 +34,7 @@ def enlarged_lines(base: list[str], count: int) -> Iterator[str]:
 
 
 def vary(line: str, copy: int) -> str:
-    """The line with other digits and, now and then, a new word; the same for the same copy number."""
+    """Return the line with other digits and sometimes a new word; the result depends on the arguments only."""
     line = line.translate(str.maketrans(_DIGITS, _DIGITS[copy % 10 :] + _DIGITS[: copy % 10]))
     draw = random.Random(f"{copy} {line}")
     if draw.random() >= BLEND_SHARE:
@@ -49,13 +50,13 @@ def vary(line: str, copy: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", required=True, help="folder of *.txt")
+    parser.add_argument("--text", required=True, help="folder of *.txt files")
     parser.add_argument("--lines", type=int, required=True)
     parser.add_argument("--output", required=True)
     args = parser.parse_args()
     base = [line for path in list_files(args.text, "*.txt", "text folder") for line in read_lines(path) if line.strip()]
     if not base:
-        raise MassError(f"the files *.txt of {args.text!r} hold no text")
+        raise MassError(f"the *.txt files of {args.text!r} hold no text")
     words: set[str] = set()
     with atomic_output(args.output) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
         for number, line in enumerate(enlarged_lines(base, args.lines), start=1):

@@ -1,4 +1,4 @@
-"""How long a command takes and how much memory its processes need (Linux: it reads /proc)."""
+"""Measuring the time of a command and the memory of its processes (on Linux, as it reads /proc)."""
 import os
 import subprocess
 import threading
@@ -12,23 +12,23 @@ _SAMPLE_SECONDS = 0.05
 
 
 class Measurement(NamedTuple):
-    """What one run of a command took."""
+    """The time and memory of one run of a command."""
 
     seconds: float
-    cpu_seconds: float  # of all processes; beside `seconds` it tells a slow command from a busy machine
-    largest_mib: float  # peak resident memory of the process that needed most, as the kernel counts it
-    total_mib: float  # highest sum of the resident memory of all processes at a time, sampled; shared pages count twice
+    cpu_seconds: float  # of all processes; shows whether a slow run is due to a busy machine
+    largest_mib: float  # peak resident memory of the largest process, measured by the kernel
+    total_mib: float  # peak of the summed resident memory of all processes, sampled; shared pages count repeatedly
     output: str
 
 
 def measure(command: Sequence[str], cores: int | None = None) -> Measurement:
-    """Run a command to its end, on that many cores if given.
+    """Run a command to its end, on `cores` cores if that is given.
 
-    The process that calls this must be small itself: the kernel counts the memory of a parent as that of its child
-    until the child has begun its own program.
+    The calling process must be small, because the kernel counts its memory as that of the child until the child has
+    started its program.
 
     Raises:
-        SystemExit: the command failed; what it printed is shown.
+        SystemExit: the command failed; the message includes its output.
     """
     chosen = sorted(os.sched_getaffinity(0))[:cores]
     begin = time.monotonic()
@@ -48,7 +48,7 @@ def measure(command: Sequence[str], cores: int | None = None) -> Measurement:
 
 
 class _Sampler(threading.Thread):
-    """Watches the resident memory of a process and all its descendants; `peak` in KiB."""
+    """Samples the resident memory of a process and all its descendants; `peak` is in KiB."""
 
     def __init__(self, pid: int):
         super().__init__(daemon=True)
@@ -66,7 +66,7 @@ class _Sampler(threading.Thread):
 
 def _tree(pid: int) -> list[int]:
     found = [pid]
-    for parent in found:  # grows while it is read
+    for parent in found:  # the list grows during the loop
         for children in Path(f"/proc/{parent}/task").glob("*/children"):
             found.extend(map(int, _read(children).split()))
     return found

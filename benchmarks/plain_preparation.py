@@ -1,8 +1,8 @@
-"""The straightforward way to prepare text, to compare with: read all, nltk, subword-nmt, write.
+"""The simplest way to prepare text, for comparison: read everything, apply nltk and subword-nmt, write.
 
     python benchmarks/plain_preparation.py RAW CODES OUTPUT
 
-One process; no vocabulary and no records are made. Prints the seconds of each step as JSON.
+It runs in one process, and creates no vocabulary and no records. It prints the seconds of each step as JSON.
 """
 import json
 import sys

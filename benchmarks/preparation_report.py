@@ -1,4 +1,4 @@
-"""The tables that benchmarks/data_preparation.py prints, in Markdown."""
+"""The Markdown tables that benchmarks/data_preparation.py prints."""
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -17,25 +17,25 @@ NAMES = {
     "subword-nmt": "`subword-nmt apply-bpe`",
     "mindspore": "`plain_preparation.py`",
 }
-ROAD = ("tokenize", "bpe", "records")  # from raw text to records when there are codes
+PIPELINE = ("tokenize", "bpe", "records")  # from raw text to records with given codes
 MAX_GROWTH, MAX_MIB = 0.10, 600
 
 
 def report(done: Done, lines: int, sample_lines: int) -> str:
-    """Speed, memory, and what of the targets is reached."""
+    """Return tables of speed and memory, and a list of the targets."""
     tables = [make(done, lines, sample_lines) for make in (_speed_table, _memory_table, _targets)]
     return "\n\n".join(table for table in tables if table)
 
 
 def _seconds(done: Done, step: str, processes: int, lines: int) -> float | None:
-    """Median seconds of a step over the rounds, None if it was not measured."""
+    """Return the median seconds of a step over the rounds; None if it was not measured."""
     found = done.get(Run(step, processes, lines))
     return statistics.median(measured.seconds for measured in found) if found else None
 
 
-def _road_seconds(done: Done, processes: int, lines: int, learn: bool) -> float | None:
-    """Median over the rounds of the seconds of the whole road, and with `learn` also those of learning the codes."""
-    rounds = [done.get(Run(step, processes, lines), ()) for step in ROAD]
+def _pipeline_seconds(done: Done, processes: int, lines: int, learn: bool) -> float | None:
+    """Return the median seconds of the whole pipeline, including learning the codes if `learn`."""
+    rounds = [done.get(Run(step, processes, lines), ()) for step in PIPELINE]
     learning = _seconds(done, "learn", processes, lines) if learn else 0.0
     if not all(rounds) or learning is None:
         return None
@@ -43,7 +43,7 @@ def _road_seconds(done: Done, processes: int, lines: int, learn: bool) -> float 
 
 
 class _Other(NamedTuple):
-    """Another program beside a step of ours."""
+    """Another program that a step is compared with."""
 
     lines: int
     seconds: float
@@ -51,7 +51,7 @@ class _Other(NamedTuple):
 
 
 def _plain(done: Done, sizes: Sequence[int], name: str, step: str | None = None) -> _Other | None:
-    """plain_preparation.py, the whole or one of its own steps, on the first of these numbers of lines it was run on."""
+    """Return the time of plain_preparation.py, or of one of its steps, for the first of `sizes` it was run on."""
     for lines in sizes:
         if found := done.get(Run("mindspore", 1, lines)):
             seconds = statistics.median(json.loads(m.output)[step] if step else m.seconds for m in found)
@@ -78,9 +78,9 @@ def _speed_table(done: Done, lines: int, sample_lines: int) -> str:
     for name, (one, two), other in [
         *((NAMES[step], [_seconds(done, step, count, lines) for count in (1, 2)], _other(done, step, sizes))
           for step in STEPS),
-        ("raw text to records, codes given", [_road_seconds(done, count, lines, False) for count in (1, 2)],
-         _plain(done, sizes, "plain script, no records")),
-        ("raw text to records, codes learnt", [_road_seconds(done, count, lines, True) for count in (1, 2)], None),
+        ("raw text to records, codes given", [_pipeline_seconds(done, count, lines, False) for count in (1, 2)],
+         _plain(done, sizes, "simple script, no records")),
+        ("raw text to records, codes learned", [_pipeline_seconds(done, count, lines, True) for count in (1, 2)], None),
     ]:
         if one is not None or two is not None:
             beside = f"{_speed(other.lines, other.seconds)} {other.name}" if other else ""
@@ -94,7 +94,7 @@ def _other(done: Done, step: str, sizes: Sequence[int]) -> _Other | None:
     if step == "bpe":
         seconds = _seconds(done, "subword-nmt", 1, sizes[0])
         return None if seconds is None else _Other(sizes[0], seconds, NAMES["subword-nmt"])
-    return _plain(done, sizes, "nltk in the plain script", "tokenize") if step == "tokenize" else None
+    return _plain(done, sizes, "nltk in the simple script", "tokenize") if step == "tokenize" else None
 
 
 def _memory_table(done: Done, lines: int, sample_lines: int) -> str:
@@ -121,17 +121,17 @@ def _growth(sample: Sequence[Measurement] | None, found: Sequence[Measurement] |
 
 
 def _targets(done: Done, lines: int, sample_lines: int) -> str:
-    """A line for each target of which all figures are there."""
+    """Return a line for each target whose measurements are complete."""
     theirs, ours = _seconds(done, "subword-nmt", 1, lines), _seconds(done, "bpe", 1, lines)
-    one, two = (_road_seconds(done, count, lines, False) for count in (1, 2))
-    learnt = _road_seconds(done, 2, lines, True)
+    one, two = (_pipeline_seconds(done, count, lines, False) for count in (1, 2))
+    learned = _pipeline_seconds(done, 2, lines, True)
     found = []
     if theirs and ours:
         found.append((theirs / ours >= 5, f"BPE in one process {theirs / ours:.1f} times as fast as subword-nmt (5)"))
     if two:
         found.append((lines / two >= 6000, f"raw text to records, 2 processes: {lines / two:,.0f} lines/s (6,000)"))
-    if learnt:
-        found.append((lines / learnt >= 6000, f"the same, codes learnt too: {lines / learnt:,.0f} lines/s"))
+    if learned:
+        found.append((lines / learned >= 6000, f"the same, with learning of codes: {lines / learned:,.0f} lines/s"))
     if one and two:
         found.append((one / two >= 1.7, f"2 processes {one / two:.2f} times as fast as 1 (1.7)"))
     for step in STEPS:
@@ -139,7 +139,7 @@ def _targets(done: Done, lines: int, sample_lines: int) -> str:
             large, small = (done.get(Run(step, processes, count)) for count in (lines, sample_lines))
             if large and small:
                 growth, peak = _peak(large) / small[0].largest_mib - 1, _peak(large)
-                limit = "as distinct words may" if step == "learn" else f"under {MAX_GROWTH:.0%}"
+                limit = "may grow with distinct words" if step == "learn" else f"under {MAX_GROWTH:.0%}"
                 found.append((peak < MAX_MIB and (step == "learn" or growth < MAX_GROWTH),
                               f"memory of {step}, {processes} processes: {growth:+.0%} ({limit}), {peak:,.0f} MiB "
                               f"(under {MAX_MIB})"))

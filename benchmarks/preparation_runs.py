@@ -1,4 +1,4 @@
-"""The commands that benchmarks/data_preparation.py measures, and what they need of each other."""
+"""The commands that benchmarks/data_preparation.py measures, and their dependencies."""
 import os
 import shutil
 import sys
@@ -13,15 +13,15 @@ SUBWORD_NMT = "from subword_nmt.subword_nmt import main; main()"
 
 
 class Run(NamedTuple):
-    """What is measured: a step or another program, with that many processes, on that many lines."""
+    """A measured command."""
 
-    step: str
+    step: str  # one of STEPS, or another program
     processes: int
     lines: int
 
 
 class Preparation:
-    """The commands of all runs, and where their outputs are in the folder `work`."""
+    """The commands of all runs, and the paths of their outputs in the folder `work`."""
 
     def __init__(self, work: str, text: str, lines: int, symbols: int, threshold: int):
         self.work, self.lines, self.sample_lines = work, lines, max(lines // 10, 1)
@@ -29,14 +29,14 @@ class Preparation:
         self.codes = os.path.join(work, f"{lines}_lines_{symbols}_symbols.codes")
 
     def output(self, run: Run) -> str:
-        """The folder or file that a run makes."""
+        """Return the folder or file that a run creates."""
         return os.path.join(self.work, f"{run.lines}_lines", f"{run.processes}_processes", run.step)
 
     def raw_folder(self, lines: int) -> str:
         return os.path.join(self.work, f"{lines}_lines", "raw")
 
     def make_raw_text(self) -> str:
-        """Enlarge the text, unless an earlier call did; returns how its distinct words grow."""
+        """Enlarge the text unless this has been done; return a description of the growth of distinct words."""
         path, note = os.path.join(self.raw_folder(self.lines), "news.txt"), os.path.join(self.work, f"{self.lines}.txt")
         if not os.path.exists(note):
             script = os.path.join(REPOSITORY, "benchmarks", "enlarge_text.py")
@@ -52,7 +52,7 @@ class Preparation:
             return stream.read()
 
     def measure(self, run: Run) -> Measurement:
-        """Do a run from scratch; what it needs of earlier steps is made first, unmeasured, if it is not there."""
+        """Run a command from scratch and measure it; missing outputs of earlier steps are created first."""
         for needed in self._needs(run):
             if not os.path.exists(self.output(needed) + ".done"):
                 self.measure(needed)
@@ -70,10 +70,10 @@ class Preparation:
         if run.step == "tokenize":
             return []
         tokens = Run("tokenize", run.processes, run.lines)
-        learnt = [] if os.path.exists(self.codes) else [Run("learn", 2, self.lines)]
-        return {"learn": [tokens], "bpe": [*learnt, tokens], "records": [Run("bpe", run.processes, run.lines)],
+        learned = [] if os.path.exists(self.codes) else [Run("learn", 2, self.lines)]
+        return {"learn": [tokens], "bpe": [*learned, tokens], "records": [Run("bpe", run.processes, run.lines)],
                 "mindrecord": [Run("bpe", run.processes, run.lines)],
-                "subword-nmt": [*learnt, tokens], "mindspore": learnt}[run.step]
+                "subword-nmt": [*learned, tokens], "mindspore": learned}[run.step]
 
     def _command(self, run: Run, output: str) -> list[str]:
         def script(name: str, *arguments: object) -> list[str]:

@@ -1,6 +1,17 @@
-"""Vocabulary, BPE, schedules, metrics, files: what every floor above stands on.
+"""Vocabulary, byte-pair encoding, schedules, metrics and monitoring.
 
-Nothing here imports MindSpore, so that the text tools start at once.
+dictionary          the vocabulary
+vocabulary_tools    building, merging, describing and comparing vocabulary files
+pickled_dictionary  converting the vocabularies of the earlier implementation
+byte_pair_encoding  splitting words into subwords; its implementations are in bpe/
+lr_scheduler        learning rate schedules
+rouge_score         the metric ROUGE
+ppl_score           the metric perplexity
+loss_monitor        reporting the progress of a training; see monitoring/
+load_weights        reading and writing files of weights
+initializer         initial weights
+
+Importing this package does not import MindSpore, so that the text tools start quickly.
 """
 from src.utils.dictionary import Dictionary
 
