@@ -103,7 +103,7 @@ def test_a_killed_run_leaves_no_incomplete_file_and_the_next_run_cleans_up(folde
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_unusual_characters_do_not_shift_lines(folder, processes):
-    """Windows line ends, a byte-order mark, separators and control characters inside lines, a line of a megabyte, and no final line end."""
+    """Lines keep their places despite line ends of other kinds, separators, control characters and a megabyte line."""
     source = ["\ufefffirst\r", "", "a\u2028b\x85c\x0bd\x1ce\rf", "\x00\x07", " " * 50, "x" * 500_000 + " y" * 250_000,
               "\u3000\r", "<unk>\tUNK</s>", "\ufeff", "last"]
     for name in ("test", "train"):
