@@ -1,4 +1,4 @@
-"""What a training run tells of itself: figures for people, files for programs."""
+"""Reports of a training run: figures on the terminal or in the log, and files for programs."""
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from src.utils.ppl_score import perplexity
 
 
 @dataclass(frozen=True)
-class Sums:
+class ReportSums:
     """Sums over the steps since the last report."""
 
     loss: float = 0.0
@@ -20,25 +20,27 @@ class Sums:
     targets: int = 0
     tokens: int = 0
 
-    def plus(self, loss: float, nll: float, targets: int, tokens: int) -> "Sums":
-        return Sums(self.loss + loss, self.nll + nll, self.targets + targets, self.tokens + tokens)
+    def plus(self, loss: float, nll: float, targets: int, tokens: int) -> "ReportSums":
+        """Return the sums with those of one more step."""
+        return ReportSums(self.loss + loss, self.nll + nll, self.targets + targets, self.tokens + tokens)
 
 
 class LossMonitor:
-    """Gathers the sums of training steps and reports their means every `log_steps` steps.
+    """Accumulates the sums of training steps and reports their means every `log_steps` steps.
 
-    A report goes to the terminal (a bar) or the log (a line), to `<folder>/metrics.jsonl` and to TensorBoard event
-    files; `<folder>/loss_curve.png` is drawn anew after validations. Each line of metrics.jsonl is an object with
-    `event` ("train", "valid" or "skip"), `step`, `seconds` of training until then and the figures. `loss` is the
-    smoothed loss, `nll` the negative log-likelihood, both per target symbol.
+    A report goes to the terminal (a progress bar) or the log (a line), to `<folder>/metrics.jsonl` and to TensorBoard
+    event files; `<folder>/loss_curve.png` is drawn again after validations. Each line of metrics.jsonl is an object
+    with `event` ("train", "valid" or "skip"), `step`, `seconds` of training until then, and the figures. `loss` is the
+    label-smoothed loss and `nll` the negative log-likelihood, both per target token.
 
     Args:
         folder: the run folder; it exists.
-        log_steps: steps between two reports.
-        total_steps: the step the run ends at.
-        resumed_step: the step the run goes on from, 0 for a new one. What the files hold of later steps is removed.
-        unreported: `unreported` as it was at that step.
-        main: False on all ranks but one, which take the same calls and tell nothing.
+        log_steps: the number of steps between two reports.
+        total_steps: the last step of the run.
+        resumed_step: the step that the run is resumed from, 0 for a new run. Entries of later steps are removed from
+            the files.
+        unreported: the property `unreported` at that step.
+        main: False on all ranks but the main one; they report nothing.
     """
 
     def __init__(self, folder: str, log_steps: int, total_steps: int, *, resumed_step: int = 0,
@@ -47,35 +49,37 @@ class LossMonitor:
         self._log_steps = log_steps
         self._total_steps = total_steps
         self._resumed_step = resumed_step
-        self._sums = Sums(**(unreported or {}))
-        self._due: list[tuple[int, Sums, float, float]] = []  # reports that wait for their tokens per second
+        self._sums = ReportSums(**(unreported or {}))
+        self._due: list[tuple[int, ReportSums, float, float]] = []  # reports whose tokens per second are not known yet
         self._last_figures: Figures | None = None
         self._start = time.monotonic()
         self._restart_rate()
 
     @property
     def unreported(self) -> dict[str, float]:
-        """What the next report already covers. With it in a checkpoint, that report is the same after resuming."""
+        """The sums that the next report starts from. A checkpoint stores them, so that resuming does not change it."""
         return dataclasses.asdict(self._sums)
 
     def step(self, step: int, loss: float, nll: float, targets: int, tokens: int, learning_rate: float,
              loss_scale: float, more_follow: bool = False) -> None:
-        """Take in one optimizer step.
+        """Add one optimizer step.
 
         Args:
-            loss, nll: sums over its `targets` target symbols.
-            tokens: source and target symbols without padding.
-            more_follow: the losses of several steps were read back at once and this is not the last of them: the time
-                they took is known at the last.
+            step: its number, from 1.
+            loss, nll: sums over its target tokens.
+            targets: number of target tokens.
+            tokens: number of source and target tokens, without padding.
+            more_follow: whether the losses of several steps were read back together and this is not the last of them;
+                the time that they took is known only at the last one.
         """
         self._sums = self._sums.plus(loss, nll, targets, tokens)
         self._rate_tokens += tokens
         if step % self._log_steps == 0 or step == self._total_steps:
             self._due.append((step, self._sums, learning_rate, loss_scale))
-            self._sums = Sums()
+            self._sums = ReportSums()
         if more_follow:
             return
-        left = self._time_left(step)
+        left = self._remaining_seconds(step)
         if self._due:
             self._report(left)
         else:
@@ -83,14 +87,20 @@ class LossMonitor:
             self._outputs.progress(step, figures, left)
 
     def skipped(self, step: int, loss_scale: float, new_scale: float) -> None:
-        """An update was left out because its gradients were not finite."""
+        """Report that an update was skipped because its gradients were not finite."""
         self._write("skip", step, {"loss_scale": loss_scale, "new_loss_scale": new_scale})
         self.note(f"step {step}: gradients overflow at loss scale {loss_scale:g}; skipped, the scale is now "
                   f"{new_scale:g}")
 
     def validated(self, step: int, nll: float, targets: int, best: bool,
                   rouge: Mapping[str, float] | None = None) -> None:
-        """Result of a validation: summed negative log-likelihood of `targets` symbols, ROUGE if it was measured."""
+        """Report a validation.
+
+        Args:
+            nll: negative log-likelihood, summed over `targets` target tokens.
+            best: whether it is the best validation so far.
+            rouge: ROUGE scores in percent by name, if they were measured.
+        """
         ppl = perplexity(nll, targets)
         self._write("valid", step, {"nll": nll / targets, "ppl": ppl, **(rouge or {}), "best": best})
         scores = "".join(f", {name.upper()} {score:.2f}" for name, score in (rouge or {}).items())
@@ -99,18 +109,18 @@ class LossMonitor:
             self._outputs.draw()
 
     def note(self, text: str) -> None:
-        """Show a line; `print` would tear the progress bar."""
+        """Print a line without disturbing the progress bar."""
         self._outputs.note(text)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What runs inside does not count for the tokens per second; for the time left it does."""
+        """A context whose time does not count for the tokens per second, but for the estimate of the remaining time."""
         start = time.monotonic()
         yield
         self._rate_start += time.monotonic() - start
 
     def close(self) -> None:
-        """End the bar, close the files and draw the picture a last time."""
+        """Close the progress bar and the files, and draw the loss curve a last time."""
         self._outputs.close()
 
     def _report(self, left: float) -> None:
@@ -121,13 +131,13 @@ class LossMonitor:
         self._due.clear()
         self._restart_rate()
 
-    def _figures(self, sums: Sums, learning_rate: float, loss_scale: float) -> Figures:
+    def _figures(self, sums: ReportSums, learning_rate: float, loss_scale: float) -> Figures:
         rate = self._rate_tokens / max(time.monotonic() - self._rate_start, 1e-9)
         return Figures(sums.loss / sums.targets, sums.nll / sums.targets, perplexity(sums.nll, sums.targets),
                        learning_rate, rate, loss_scale)
 
-    def _time_left(self, step: int) -> float:
-        """Seconds: the steps to come take as long as those of this process did, validations and all."""
+    def _remaining_seconds(self, step: int) -> float:
+        """Estimate the remaining seconds from the mean time of the steps of this process, including validations."""
         return (time.monotonic() - self._start) / (step - self._resumed_step) * (self._total_steps - step)
 
     def _write(self, event: str, step: int, figures: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a training run tells: figures over what lies between two reports, files that a resumed run continues."""
+"""Reports of a training run: figures over the steps since the last report, files that a resumed run continues."""
 import fcntl
 import json
 import math
@@ -28,12 +28,12 @@ PNG = b"\x89PNG"
 
 
 def sums(step):
-    """Loss, negative log-likelihood, target symbols and symbols of a step, none like another."""
+    """Return loss, negative log-likelihood, number of target tokens and number of tokens of a step, all distinct."""
     return 40.0 + step / 7, 30.0 + step / 3, 10 + step, 25 + 2 * step
 
 
 def train(folder, steps, total=40, log_steps=10, **options):
-    """Run a monitor over some steps; returns it, closed."""
+    """Run a monitor over some steps, close it and return it."""
     os.makedirs(folder, exist_ok=True)
     monitor = LossMonitor(str(folder), log_steps, total, **options)
     for step in steps:
@@ -48,7 +48,7 @@ def entries(folder, event="train"):
 
 @pytest.fixture
 def pictures():
-    """For tests that look at pictures."""
+    """Marks tests that need the pictures."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def no_pictures(request, monkeypatch):
 
 @pytest.fixture
 def clock_hand(monkeypatch):
-    """A clock that the test moves."""
+    """A function that advances the clock."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
@@ -71,7 +71,7 @@ def clock_hand(monkeypatch):
 
 
 class TestFigures:
-    def test_each_report_is_the_mean_over_the_symbols_since_the_one_before(self, tmp_path):
+    def test_each_report_is_the_mean_over_the_tokens_since_the_previous_one(self, tmp_path):
         train(tmp_path, range(1, 25), total=24)
         for entry, steps in zip(entries(tmp_path), (range(1, 11), range(11, 21), range(21, 25)), strict=True):
             loss, nll, targets, _ = np.sum([sums(step) for step in steps], axis=0)
@@ -117,16 +117,16 @@ class TestFigures:
         monitor.validated(4, 20.0, 10, best=True, rouge={"rouge-1": 12.5})
         monitor.validated(5, math.inf, 10, best=False)
         monitor.close()
-        told = capsys.readouterr().out
-        assert "step 3: gradients overflow at loss scale 64; skipped, the scale is now 32" in told
-        assert "step 4: validation perplexity 7.39, ROUGE-1 12.50 (best so far)" in told
+        printed = capsys.readouterr().out
+        assert "step 3: gradients overflow at loss scale 64; skipped, the scale is now 32" in printed
+        assert "step 4: validation perplexity 7.39, ROUGE-1 12.50 (best so far)" in printed
         (skip,), (first, second) = entries(tmp_path, "skip"), entries(tmp_path, "valid")
         assert (skip["step"], skip["loss_scale"], skip["new_loss_scale"]) == (3, 64.0, 32.0)
         assert (first["nll"], first["ppl"], first["rouge-1"]) == (2.0, pytest.approx(math.exp(2)), 12.5)
         assert first["best"] is True and second["best"] is False
         assert second["nll"] is None and "Infinity" not in (tmp_path / TRAINING_METRICS_FILE).read_text()
 
-    def test_other_ranks_tell_nothing(self, tmp_path, capsys):
+    def test_other_ranks_report_nothing(self, tmp_path, capsys):
         monitor = LossMonitor(str(tmp_path), 1, 2, main=False)
         monitor.step(1, *sums(1), 0.1, 1.0)
         monitor.skipped(1, 2.0, 1.0)
@@ -153,7 +153,7 @@ class TestResuming:
                      for entry in entries(folder)] for folder in (tmp_path / "whole", part)]
         assert timeless[0] == timeless[1]
 
-    def test_seconds_go_on(self, tmp_path, clock_hand):
+    def test_seconds_continue(self, tmp_path, clock_hand):
         for resumed_step, steps in ((0, range(1, 31)), (20, range(21, 41))):
             monitor = LossMonitor(str(tmp_path), 10, 40, resumed_step=resumed_step)
             for step in steps:
@@ -162,12 +162,12 @@ class TestResuming:
             monitor.close()
         assert [entry["seconds"] for entry in entries(tmp_path)] == [10.0, 20.0, 30.0, 40.0]
 
-    def test_a_run_that_starts_anew_begins_the_file_anew(self, tmp_path):
+    def test_a_new_run_replaces_the_file(self, tmp_path):
         train(tmp_path, range(1, 41))
         train(tmp_path, range(1, 11))
         assert [entry["step"] for entry in entries(tmp_path)] == [10]
 
-    def test_a_file_that_is_not_there_is_begun(self, tmp_path):
+    def test_a_missing_file_is_created(self, tmp_path):
         train(tmp_path, range(31, 41), resumed_step=30)
         assert [entry["step"] for entry in entries(tmp_path)] == [40]
 
@@ -232,14 +232,14 @@ class TestTensorBoard:
         scalars, _ = read_events(tmp_path / "tensorboard" / "valid")
         assert scalars == [(20, "nll", 2.0), (20, "perplexity", pytest.approx(math.exp(2))), (20, "rouge-l", 12.5)]
 
-    def test_a_resumed_run_tells_from_where_on_it_counts(self, tmp_path):
+    def test_a_resumed_run_marks_the_step_from_which_its_events_count(self, tmp_path):
         train(tmp_path, range(1, 31))
         train(tmp_path, range(21, 41), resumed_step=20)
         scalars, starts = read_events(tmp_path / "tensorboard" / "train")
         assert starts == [1, 21]
         assert [step for step, tag, _ in scalars if tag == "nll"] == [10, 20, 30, 30, 40]
 
-    def test_training_goes_on_without_them(self, tmp_path, monkeypatch, capsys):
+    def test_training_continues_without_them(self, tmp_path, monkeypatch, capsys):
         def full(self, entry):
             raise OSError(28, "No space left on device")
 
@@ -265,8 +265,8 @@ class TestPicture:
         train(tmp_path, ())
         assert not (tmp_path / "loss_curve.png").exists()
 
-    def test_shows_the_file_not_the_process(self, tmp_path):
-        """The lines of the picture are those of all parts of the run."""
+    def test_shows_the_whole_run(self, tmp_path):
+        """The plotted lines show all parts of a resumed run."""
         from matplotlib.figure import Figure
 
         from src.utils.monitoring.loss_curve import plot_losses
@@ -335,7 +335,7 @@ monitor.close()
 
 
 def run_on_terminal(command, columns):
-    """What a command writes to a terminal of so many columns."""
+    """Return what a command writes to a terminal of this width."""
     terminal, its_end = pty.openpty()
     fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with subprocess.Popen(command, stdout=its_end, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
@@ -358,18 +358,18 @@ class TestDisplay:
     def test_a_terminal_shows_a_bar(self, tmp_path):
         shown = run_on_terminal([sys.executable, "-c", TERMINAL_RUN, ROOT, str(tmp_path)], columns=120)
         drawings = [line for line in shown.replace("\n", "\r").split("\r") if "%|" in line]
-        assert "20/40" in drawings[0] and " 50%" in drawings[0]  # the steps before resuming are behind
+        assert "20/40" in drawings[0] and " 50%" in drawings[0]  # the steps before resuming are included
         assert "30/40" in drawings[-1] and " 75%" in drawings[-1]
         for part in ("loss 2.000", "ppl 2.718", "lr 0.001", "tokens/s", "left"):
             assert part in drawings[-1]
         assert "step 30: validation perplexity 2.72 (best so far)" in shown
-        assert "step 25/40" not in shown  # no lines of the log
+        assert "step 25/40" not in shown  # no log lines
 
-    def test_a_terminal_without_room_shows_lines(self, tmp_path):
+    def test_a_narrow_terminal_shows_lines(self, tmp_path):
         shown = run_on_terminal([sys.executable, "-c", TERMINAL_RUN, ROOT, str(tmp_path)], columns=0)
         assert "%|" not in shown and "step 25/40: loss 2.0000" in shown and "step 30/40" in shown
 
-    def test_a_log_has_a_line_each_report(self, tmp_path, capsys):
+    def test_a_log_has_one_line_per_report(self, tmp_path, capsys):
         train(tmp_path, range(1, 26))
         assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["step 10/40", "step 20/40"]
 

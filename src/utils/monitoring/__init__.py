@@ -1,1 +1,1 @@
-"""What a training run leaves to see: metrics.jsonl, the progress bar, TensorBoard events, the picture of the losses."""
+"""The outputs of a training run: metrics.jsonl, the progress display, TensorBoard events, the loss curve."""

@@ -1,16 +1,16 @@
-"""What a person sees of a running training: a progress bar on a terminal, lines in a log."""
+"""The progress display of a run: a progress bar on a terminal, lines in a log."""
 import os
 import sys
 from typing import NamedTuple, Protocol, TextIO
 
-NARROWEST_BAR = 40  # columns; some terminals say they have none
+NARROWEST_BAR = 40  # columns; some terminals report 0
 
 
 class Figures(NamedTuple):
-    """The figures of a report, over the tokens since the one before."""
+    """The figures of a report, over the tokens since the previous report."""
 
-    loss: float  # smoothed, per target symbol
-    nll: float  # negative log-likelihood per target symbol
+    loss: float  # label-smoothed, per target token
+    nll: float  # negative log-likelihood per target token
     ppl: float
     lr: float
     tokens_per_second: float  # source and target, without padding
@@ -18,29 +18,29 @@ class Figures(NamedTuple):
 
 
 class Display(Protocol):
-    """Where progress goes."""
+    """Shows the progress of a run."""
 
     def progress(self, step: int, figures: Figures, left: float) -> None:
-        """A step is done: the figures of the last report, and the seconds to the end as they are now expected."""
+        """Show that a step is done, with the figures of the last report and the estimated seconds until the end."""
 
     def report(self, step: int, figures: Figures, left: float) -> None:
-        """New figures, of the steps up to this one."""
+        """Show the figures of a new report, which ends with this step."""
 
     def note(self, text: str) -> None:
-        """A line that stays."""
+        """Show a line of text permanently."""
 
     def close(self) -> None: ...
 
 
 def make_display(total_steps: int, resumed_step: int = 0, stream: TextIO | None = None) -> Display:
-    """A bar if `stream` (standard output, if None) is a terminal with room for it, lines otherwise."""
+    """Return a progress bar if `stream` (None: standard output) is a terminal wide enough for it, otherwise lines."""
     stream = stream or sys.stdout
     has_room = stream.isatty() and os.get_terminal_size(stream.fileno()).columns >= NARROWEST_BAR
     return (ProgressBar if has_room else LogLines)(total_steps, resumed_step, stream)
 
 
 class LogLines:
-    """One line a report."""
+    """One line per report."""
 
     def __init__(self, total_steps: int, resumed_step: int, stream: TextIO):
         self._total_steps = total_steps
@@ -61,7 +61,7 @@ class LogLines:
 
 
 class ProgressBar:
-    """A bar of all steps, those before resuming included; its time left is the log's, not tqdm's."""
+    """A progress bar over all steps, including those before resuming; it shows our estimate of the time, not tqdm's."""
 
     def __init__(self, total_steps: int, resumed_step: int, stream: TextIO):
         from tqdm import tqdm
@@ -72,7 +72,7 @@ class ProgressBar:
 
     def progress(self, step: int, figures: Figures, left: float) -> None:
         self._describe(figures, left)
-        self._bar.update(step - self._bar.n)  # draws ten times a second at most
+        self._bar.update(step - self._bar.n)  # redraws at most ten times per second
 
     def report(self, step: int, figures: Figures, left: float) -> None:
         self._describe(figures, left)
@@ -93,7 +93,7 @@ class ProgressBar:
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes, seconds: 3725.6 -> '1:02:05'."""
+    """Format seconds as hours, minutes and seconds: 3725.6 -> '1:02:05'."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

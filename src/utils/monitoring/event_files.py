@@ -9,12 +9,12 @@ NOT_FIGURES = ("event", "step", "seconds")
 
 
 class EventFiles:
-    """Training and validation as two TensorBoard runs, so that equal figures of both stand in one chart.
+    """Writes training and validation as two TensorBoard runs, so that one chart shows the same figure of both.
 
-    After resuming, a new file is begun that tells TensorBoard to forget what came after `resumed_step`.
+    After resuming, a new file makes TensorBoard discard the events after `resumed_step`.
 
-    The files are written at once in this thread: tensorboardX's SummaryWriter hands events to another one, and blocks
-    for good when that has died of a full disk.
+    Events are written immediately and in this thread: tensorboardX's SummaryWriter passes them to another thread, and
+    blocks forever once that thread has died because the disk is full.
     """
 
     def __init__(self, folder: str, resumed_step: int = 0):
@@ -35,7 +35,7 @@ class EventFiles:
         return EventsWriter(os.path.join(folder, "events"), f".after-{resumed_step}")
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Write the figures of an entry of metrics.jsonl; a skipped update belongs to the training."""
+        """Write the figures of an entry of metrics.jsonl; those of a skipped update belong to the training run."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 

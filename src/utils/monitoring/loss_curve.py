@@ -1,4 +1,4 @@
-"""The picture of a training run: losses and learning rate over the steps."""
+"""The plot of a training run: losses and learning rate over the steps."""
 import math
 from typing import Any
 
@@ -10,13 +10,13 @@ from src.utils.monitoring.metrics_file import read_metrics
 LOSS_CURVE_FILE = "loss_curve.png"
 LOSS_LABEL = "negative log-likelihood per subword (nats)"
 BLUE, ORANGE, GREY = "#4c72b0", "#dd8452", "#8c8c8c"
-SMOOTHED_FROM = 40  # reports of training: fewer are drawn as they are
-MARKED_UP_TO = 60  # validations: the marks of more would cover the line
+SMOOTHED_FROM = 40  # training reports; fewer are drawn without a running mean
+MARKED_UP_TO = 60  # validations; the markers of more would cover the line
 
 
 def draw_loss_curve(metrics_path: str, picture_path: str, title: str = "") -> None:
-    """Draw what a metrics file holds; nothing is drawn of a file that holds no loss yet."""
-    from matplotlib.figure import Figure  # no pyplot: no screen, no global state
+    """Plot a metrics file into a picture file; nothing is written if the file has no losses yet."""
+    from matplotlib.figure import Figure  # pyplot needs a display and has global state
 
     entries = read_metrics(metrics_path)
     if not any(_points(entries, event)[0] for event in ("train", "valid")):
@@ -37,10 +37,14 @@ def draw_loss_curve(metrics_path: str, picture_path: str, title: str = "") -> No
 
 def plot_losses(axes: Any, entries: list[dict[str, Any]], train_colour: str, valid_colour: str,
                 prefix: str = "") -> None:
-    """Plot the negative log-likelihoods of a run into matplotlib axes: training as a line, validation marked.
+    """Plot the negative log-likelihoods of a run into matplotlib axes: training as a line, validation with markers.
 
-    Training is measured with dropout and, in pre-training, on fresh masks: it lies above validation. Many reports are
-    drawn faint, below their running mean.
+    Training losses are usually higher than validation losses, because they are measured with dropout and, in
+    pre-training, with fresh masks. If there are many reports, they are drawn faintly behind their running mean.
+
+    Args:
+        entries: those of a metrics file.
+        prefix: of the labels in the legend.
     """
     steps, losses = _points(entries, "train")
     smooth = len(losses) >= SMOOTHED_FROM
@@ -64,7 +68,10 @@ def plot_losses(axes: Any, entries: list[dict[str, Any]], train_colour: str, val
 
 
 def running_mean(values: list[float], width: int) -> np.ndarray:
-    """[n]: the mean of each value and the `width` before and after it; as many on both sides, so fewer at the ends."""
+    """Return the mean of each value with up to `width` values before it and as many after it: [n].
+
+    At the ends, fewer values are used, but always as many on both sides.
+    """
     sums = np.concatenate([[0.0], np.cumsum(values)])
     centres = np.arange(len(values))
     reach = np.minimum(width, np.minimum(centres, centres[::-1]))
@@ -85,7 +92,7 @@ def _plot_learning_rate(axes: Any, entries: list[dict[str, Any]]) -> None:
 
 
 def _points(entries: list[dict[str, Any]], event: str) -> tuple[list[int], list[float]]:
-    """Steps and losses of an event's entries; null stands for a loss that was not finite."""
+    """Return steps and losses of the entries of an event, without losses that are not finite (null)."""
     found = [(entry["step"], entry["nll"]) for entry in entries
              if entry["event"] == event and entry["nll"] is not None and math.isfinite(entry["nll"])]
     return [step for step, _ in found], [loss for _, loss in found]

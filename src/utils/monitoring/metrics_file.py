@@ -1,4 +1,4 @@
-"""metrics.jsonl: what happened in a training run, one JSON object a line."""
+"""metrics.jsonl: the events of a training run, one JSON object per line."""
 import json
 import math
 import os
@@ -12,9 +12,9 @@ TRAINING_METRICS_FILE = "metrics.jsonl"
 
 
 def read_metrics(path: str) -> list[dict[str, Any]]:
-    """The entries of a metrics file, in the order they were written.
+    """Read the entries of a metrics file, in the order in which they were written.
 
-    A last line that is not whole (the run was killed while it wrote) is left out.
+    An incomplete last line (the run was killed while it wrote) is ignored.
 
     Raises:
         MassError: the file is missing, or another line is not an entry; the message names file and line.
@@ -40,10 +40,10 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 
 class MetricsFile:
-    """Writes the entries of a run, each at once.
+    """Writes the entries of a run, each immediately.
 
-    A run that resumes after step `resumed_step` continues the file: entries of later steps, which it will write
-    again, are removed. With 0 the file begins anew.
+    A run that is resumed from step `resumed_step` continues the file; entries of later steps, which the run will write
+    again, are removed. With 0, an existing file is replaced.
     """
 
     def __init__(self, path: str, resumed_step: int = 0):
@@ -51,11 +51,11 @@ class MetricsFile:
         kept = [entry for entry in earlier if entry["step"] <= resumed_step]
         with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
             stream.writelines(map(_line, kept))
-        self.seconds: float = kept[-1]["seconds"] if kept else 0.0  # of training before this process
+        self.seconds: float = kept[-1]["seconds"] if kept else 0.0  # of training, before this process
         self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append an entry; a figure that is not finite becomes null, because JSON has no word for it."""
+        """Append an entry; a figure that is not finite becomes null, because JSON cannot represent it."""
         self._stream.write(_line(entry))
         self._stream.flush()
 

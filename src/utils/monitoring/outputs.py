@@ -1,4 +1,4 @@
-"""All that a training run shows and writes of itself."""
+"""All outputs of a training run together."""
 import os
 import time
 from typing import Any
@@ -8,11 +8,11 @@ from src.utils.monitoring.event_files import EVENTS_FOLDER, EventFiles
 from src.utils.monitoring.loss_curve import LOSS_CURVE_FILE, draw_loss_curve
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, MetricsFile
 
-DRAWING_SHARE = 0.01  # of the time of the run, at most
+DRAWING_SHARE = 0.01  # largest share of the run's time that drawing may take
 
 
 class NoOutputs:
-    """What ranks other than 0 show and write: nothing."""
+    """The outputs of all ranks but the main one: none."""
 
     seconds = 0.0
 
@@ -36,10 +36,10 @@ class NoOutputs:
 
 
 class RunOutputs:
-    """The display, metrics.jsonl, the TensorBoard events and the picture of one run folder.
+    """The progress display, metrics.jsonl, the TensorBoard events and the loss curve of one run folder.
 
-    The run needs the first two. The others only show what metrics.jsonl holds: if one fails, a warning says so and
-    the training goes on.
+    The last two only show the content of metrics.jsonl: if one of them fails, a warning is printed and training
+    continues.
     """
 
     def __init__(self, folder: str, total_steps: int, resumed_step: int = 0):
@@ -51,7 +51,7 @@ class RunOutputs:
         self._events: EventFiles | None = None
         try:
             self._events = EventFiles(os.path.join(folder, EVENTS_FOLDER), resumed_step)
-        except Exception as error:  # of another package: it may be anything
+        except Exception as error:  # any error, because it comes from another package
             self._warn("TensorBoard events are not written", error)
 
     def write(self, entry: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class RunOutputs:
         try:
             self._events.write(entry)
         except Exception as error:
-            self._events = None  # the file may end in half an event, which nothing can follow
+            self._events = None  # the file may end in an incomplete event, after which nothing can be read
             self._warn("TensorBoard events are not written any more", error)
 
     def progress(self, step: int, figures: Figures, left: float) -> None:
@@ -74,7 +74,7 @@ class RunOutputs:
         self._display.note(text)
 
     def draw(self) -> None:
-        """Draw the picture anew, unless the last drawing is so recent that drawing would slow the training."""
+        """Draw the loss curve, unless it was drawn so recently that drawing would slow down training."""
         start = time.monotonic()
         if start < self._next_drawing:
             return
@@ -90,7 +90,7 @@ class RunOutputs:
             self._warn(f"{LOSS_CURVE_FILE} could not be drawn", error)
 
     def close(self) -> None:
-        """Close the files and draw the whole run."""
+        """Close the files and draw the loss curve of the whole run."""
         self._metrics.close()
         if self._events is not None:
             self._events.close()
