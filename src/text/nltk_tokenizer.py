@@ -37,9 +37,9 @@ class ChunkTokenizer(RecentWords):
     A chunk at the start or the end of a line includes a `\\n` on that side.
     """
 
-    def __init__(self, split: Callable[[str], list[str]]):
-        """`split`: nltk's `word_tokenize` for one line."""
-        super().__init__(_MAX_CHUNKS)
+    def __init__(self, split: Callable[[str], list[str]], max_chunks: int = _MAX_CHUNKS):
+        """`split`: nltk's `word_tokenize` for one line; `max_chunks`: the size of the cache."""
+        super().__init__(max_chunks)
         self._split = split
 
     def tokenize(self, text: str) -> tuple[str, int]:

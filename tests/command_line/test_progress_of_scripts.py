@@ -1,4 +1,4 @@
-"""Each data preparation script on a terminal: a progress bar, and none with --quiet."""
+"""Each script of data preparation shows a progress bar on a terminal, and none with --quiet."""
 import os
 import pty
 import termios
@@ -34,12 +34,12 @@ def place(tmp_path) -> Path:
 
 
 def shown_on_terminal(place: Path, script: str, *arguments: str) -> str:
-    """What a script writes to stderr when that is a terminal."""
+    """Run a script with a terminal as stderr, and return what it writes there."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))  # no bar fits into none
+    termios.tcsetwinsize(theirs, (24, 100))  # wide enough for a progress bar
     try:
         done = run_script(script, *arguments, "--output_folder", "out", cwd=place, stderr=theirs, code=None)
-        os.write(theirs, END)  # reading what is not there would wait
+        os.write(theirs, END)  # marks the end, because reading more would block
         shown = b""
         while not shown.endswith(END):
             shown += os.read(ours, 1 << 16)

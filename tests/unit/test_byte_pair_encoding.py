@@ -1,4 +1,4 @@
-"""BPE, compiled and not, against subword-nmt itself, and the way back."""
+"""Both BPE encoders, compared with subword-nmt itself, and joining subwords."""
 import io
 import subprocess
 import sys
@@ -12,8 +12,6 @@ from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
 from src.common.errors import MassError
-from src.common.native_library import build_library
-from src.utils.bpe import encoders
 from src.utils.bpe.codes import BpeCodes
 from src.utils.bpe.encoders import CompiledBpeEncoder, SubwordNmtEncoder
 from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, join_subwords
@@ -37,7 +35,7 @@ def codes(tmp_path_factory) -> str:
 
 def require_compiler() -> None:
     try:
-        build_library(encoders._SOURCE, encoders._load)
+        CompiledBpeEncoder(BpeCodes([("a", "b")]), [])
     except MassError as error:
         pytest.skip(str(error))
 
@@ -56,7 +54,7 @@ def reference(codes) -> BPE:
 
 
 def encoded_by_reference(reference: BPE, text: str) -> str:
-    """As the command does it, whose reader takes U+2028 and others for line ends."""
+    """Encode text like the command of subword-nmt, for which U+2028 and other characters end a line."""
     return "".join(reference.process_line(line) for line in text.splitlines(keepends=True))
 
 
@@ -69,11 +67,12 @@ def test_the_output_is_that_of_the_subword_nmt_command(encoding, codes, tmp_path
     subprocess.run(command, check=True)
     assert encoding.encode_text(text).encode("utf-8") == output.read_bytes()
 
+
 ODD_TEXT = st.text("abelnorstw低 <u/>k@ \u00a0\t\r\x0b\x1e\x85\u2028", max_size=30)
 
 
 def encode_and_count(encoding, text: str) -> tuple[str, Counter[str]]:
-    encoding.take_counts()  # of earlier tests
+    encoding.take_counts()  # discard the counts of earlier tests
     return encoding.encode_text(text), encoding.take_counts()
 
 
@@ -91,19 +90,19 @@ def test_any_text_is_encoded_as_subword_nmt_does(encoding, reference, lines, lin
         assert counts == token_counts(encoded)
 
 
-def test_line_ends_are_no_part_of_a_counted_subword(encoding):
+def test_line_ends_are_not_part_of_a_counted_subword(encoding):
     counts = [encode_and_count(encoding, f"low price{end}low{end}{end}low")[1] for end in ("\n", "\r\n")]
     assert counts[0] == counts[1] and counts[0].total() >= 4
 
 
-# Of one to four bytes; some end a line for subword-nmt's reader, some stand in marks of its own. The last is no text.
+# Characters of one to four bytes. Some end a line for subword-nmt, some occur in its markers; the last is not valid.
 LETTERS = "ab低é\u0301\u00a0😀@</w>" + "\t\x00\x0b\x1c\x85\u2028\r" + "\ud800"
 CODE_LETTERS = "ab低é\u0301😀@</w>"
 
 
 @st.composite
 def any_codes(draw) -> list[tuple[str, str]]:
-    """Codes in an order that is not that of learning, so that merges overlap, repeat and compete."""
+    """Codes in an arbitrary order, so that merges overlap, repeat and compete."""
     inside, last, pairs = list(CODE_LETTERS), [letter + "</w>" for letter in CODE_LETTERS] + ["</w>"], []
     for _ in range(draw(st.integers(1, 20))):
         left, right = draw(st.sampled_from(inside)), draw(st.sampled_from(inside + last))
@@ -134,54 +133,57 @@ def test_a_long_word_is_split_like_others(encoding, reference):
     assert encoding.encode_text(word) == reference.process_line(word)
 
 
-def test_a_word_of_a_megabyte_is_no_trouble(codes):
+def test_a_word_of_a_megabyte_is_encoded_quickly(codes):
     require_compiler()
-    encoding, word = BytePairEncoding(codes), "lowestnewer" * 100_000  # a quadratic split would not come back
+    encoding, word = BytePairEncoding(codes), "lowestnewer" * 100_000  # a quadratic algorithm would not finish
     for text in (word, "low " + word, "low"):
         encoded, counts = encode_and_count(encoding, text)
         assert join_subwords(encoded) == text and counts == token_counts(encoded)
 
 
-def test_counts_add_up_until_they_are_taken(encoding):
+def test_counts_accumulate_until_they_are_taken(encoding):
     encoding.take_counts()
     encoded = encoding.encode_text("low price\n") + encoding.encode_text("low lowest <unk>\n")
     assert encoding.take_counts() == token_counts(encoded)
     assert encoding.take_counts() == Counter()
 
 
-def test_symbols_and_unknown_words_stay_as_they_are(encoding):
+def test_special_tokens_and_spellings_of_the_unknown_token_are_kept(encoding):
     line = "</s> <mask> UNK <UNK> <unk> <s> <pad>"
     assert encoding.encode_text(line) == line
     assert "UNK " not in encoding.encode_text("DRUNK SHRUNKEN")
 
 
-def test_more_words_than_are_remembered_change_nothing(encoding, codes, monkeypatch):
-    monkeypatch.setattr(encoders, "_CACHE_WORDS", 500)
-    compiled = isinstance(encoding._encoder, CompiledBpeEncoder)  # remembers 65,536 words
-    letters, length = ("lowest-", 6) if compiled else ("lowe", 5)
+@pytest.mark.parametrize(("compiled", "letters", "length"), [(True, "lowest-", 6), (False, "lowe", 5)])
+def test_more_words_than_fit_into_the_cache_change_nothing(codes, compiled, letters, length):
+    """The C encoder caches 65,536 words; the cache of the other one is smaller here."""
+    def new_encoder():
+        loaded = BpeCodes.load(codes)
+        return CompiledBpeEncoder(loaded, []) if compiled else SubwordNmtEncoder(loaded, [], cache_words=500)
+
+    if compiled:
+        require_compiler()
     words = ["".join(word) for word in product(letters, repeat=length)]
     pieces = [" ".join([*words[begin : begin + 9000], "price"]) + "\n" for begin in range(0, len(words), 9000)]
-    small = BytePairEncoding(codes, compiled)
-    text = "".join(pieces) * 2
-    encoded, counts = encode_and_count(small, text)
-    one_by_one = [BytePairEncoding(codes, compiled).encode_text(piece) for piece in pieces]
+    encoder = new_encoder()
+    encoded = encoder.encode("".join(pieces) * 2)
+    one_by_one = [new_encoder().encode(piece) for piece in pieces]
     assert encoded == "".join(one_by_one) * 2
-    assert counts == token_counts(encoded)
-    assert small.encode_text("lowest price") == encoding.encode_text("lowest price")
+    assert encoder.take_counts() == token_counts(encoded)
+    assert encoder.encode("lowest price") == BytePairEncoding(codes, compiled).encode_text("lowest price")
 
 
-def test_without_a_compiler_subword_nmt_serves_and_the_user_is_told(codes, monkeypatch):
+def test_without_a_compiler_subword_nmt_is_used_with_a_note(codes, monkeypatch):
     monkeypatch.setenv("CC", "/nonexistent/cc")
     encoding = BytePairEncoding(codes)
-    assert isinstance(encoding._encoder, SubwordNmtEncoder)
-    assert "slower: no C compiler found (looked for /nonexistent/cc)" in encoding.note
+    assert encoding.encode_text(TEXT) == BytePairEncoding(codes, compiled=False).encode_text(TEXT)
+    assert "applied by subword-nmt, which is slower: no C compiler found (looked for /nonexistent/cc)" in encoding.note
     assert BytePairEncoding(codes, compiled=False).note == ""
 
 
 def test_the_text_tools_do_not_import_mindspore(codes):
-    root = ROOT
     code = f"import sys, src.text.bpe_corpus as b; b.encode_text({codes!r}, 'a'); print('mindspore' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=300)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert result.stdout == "False\n", result.stderr
 
 
@@ -209,7 +211,7 @@ def test_joining(text, joined):
         ("#version: 7\na b\n", "version"),
     ],
 )
-def test_bad_codes_are_refused(tmp_path, content, message):
+def test_invalid_codes_are_rejected(tmp_path, content, message):
     path = tmp_path / "codes"
     path.write_text(content)
     with pytest.raises(MassError, match=message):

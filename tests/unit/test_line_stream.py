@@ -1,4 +1,4 @@
-"""Lines are handed out as they come, whole and numbered."""
+"""Lines are read as they arrive, whole and in order."""
 import os
 import threading
 
@@ -19,7 +19,7 @@ def stream_of(data, **options):
 
 
 @given(st.binary(max_size=200).map(lambda data: data.replace(b"\r", b"")), st.integers(1, 5))
-def test_the_lines_are_those_of_the_text(data, most):
+def test_the_lines_are_those_of_the_stream(data, most):
     batches = list(stream_of(data, errors="replace", most=most).batches())
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not lines[-1]:
@@ -30,7 +30,7 @@ def test_the_lines_are_those_of_the_text(data, most):
     assert all(1 <= len(batch) <= most for batch in batches)
 
 
-def test_lines_do_not_wait_for_those_to_come():
+def test_lines_do_not_wait_for_later_lines():
     reading, writing = os.pipe()
     batches = LineStream(reading, "standard input").batches()
     os.write(writing, b"one\ntwo\nthr")
@@ -42,7 +42,7 @@ def test_lines_do_not_wait_for_those_to_come():
     assert list(batches) == [["four"]]
 
 
-def test_lines_that_come_together_are_answered_together(monkeypatch):
+def test_lines_that_arrive_together_are_one_batch(monkeypatch):
     monkeypatch.setattr(line_stream, "WAIT", 60)
     reading, writing = os.pipe()
     batches = LineStream(reading, "standard input", most=3).batches()
@@ -58,7 +58,7 @@ def test_lines_that_come_together_are_answered_together(monkeypatch):
     os.close(writing)
 
 
-def test_bad_lines_are_named():
+def test_invalid_lines_are_named_in_the_error():
     data = b"fine\n" * 4 + b"caf\xe9\nfine\n"
     with pytest.raises(MassError, match="standard input, line 5: not UTF-8"):
         list(stream_of(data, most=3).batches())
@@ -66,7 +66,7 @@ def test_bad_lines_are_named():
     assert [line for batch in stream.batches() for line in batch][4] == "caf\ufffd" and stream.damaged == 1
 
 
-def test_a_line_without_end_is_refused(monkeypatch):
+def test_a_line_that_is_too_long_is_rejected(monkeypatch):
     monkeypatch.setattr(line_stream, "MAX_LINE_BYTES", 1000)
     with pytest.raises(MassError, match="line 2: longer than"):
         list(stream_of(b"one\n" + b"x" * 5000).batches())

@@ -1,4 +1,4 @@
-"""Reading text files: what a line is, parts of files, bytes that are not UTF-8, lines without end."""
+"""Reading text files: line ends, parts of files, bytes that are not UTF-8, lines that are too long."""
 from collections import Counter
 
 import pytest
@@ -32,7 +32,7 @@ def test_only_a_newline_ends_a_line(tmp_path, raw, lines):
 
 
 def lines_by_definition(raw: bytes) -> tuple[list[str], int]:
-    """Line by line: decoded with replacement, and how many were damaged."""
+    """Return the lines, decoded one by one with replacement, and the number of damaged lines."""
     raw_lines = raw.removeprefix(BOM).split(b"\n")
     if not raw_lines[-1]:
         raw_lines.pop()
@@ -76,7 +76,7 @@ def test_undecodable_bytes_are_an_error_with_file_line_and_column(tmp_path, monk
         decode_lines(b"fine\n\xff\n", "f.txt", first_line=30)
 
 
-def test_a_line_without_end_is_refused_and_a_long_one_is_read(tmp_path, monkeypatch):
+def test_a_line_that_is_too_long_is_rejected_and_a_long_one_is_read(tmp_path, monkeypatch):
     path = tmp_path / "f.txt"
     path.write_bytes(b"short\n" * 3 + b"x" * (1 << 20) + b"\nshort\n")
     assert [len(line) for line in read_lines(str(path))] == [5, 5, 5, 1 << 20, 5]

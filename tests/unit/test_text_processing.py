@@ -1,4 +1,4 @@
-"""Raw text to subwords and back, and what of it stands beside a model's weights."""
+"""The processing of raw text into subwords and back, and its description beside the weights of a model."""
 import json
 import os
 import shutil
@@ -38,7 +38,7 @@ def test_each_step_has_its_effect(codes):
     assert whole.subwords[0].startswith("the `@@ ` c@@ a@@ t ")
 
 
-def test_lines_stay_lines_and_symbols_for_unknown_words_stay_whole(codes):
+def test_lines_are_kept_and_spellings_of_the_unknown_token_remain_whole(codes):
     text = TextProcessing("nltk", True, True, codes)
     processed = text.encode(["", "UNK is <unk>", " \t ", "the"])
     assert processed.words == ["", "UNK is <unk>", "", "the"]
@@ -55,24 +55,24 @@ def test_any_text_has_as_many_lines_as_before(lines):
 @pytest.mark.parametrize("text", [
     "He can't say \"yes\" to that.", "It rose 3.5 % (to $40), they said; why?", "The company's shares don't move!",
     "5,000 people live in St. Petersburg."])
-def test_english_comes_back_as_it_was(text):
+def test_detokenizing_english_restores_it(text):
     tokens = tokenize_text("nltk", text + "\n").text.split()
     assert detokenize("nltk", tokens).replace("3.5%", "3.5 %") == text
 
 
-def test_hash_for_a_digit_is_not_the_sign_before_a_number():
+def test_a_hash_for_a_digit_keeps_the_space_after_it():
     assert detokenize("nltk", ["rose", "#", "percent", "."], hashes_are_digits=True) == "rose # percent."
 
 
-def test_chinese_has_no_spaces_but_between_latin_words():
+def test_chinese_has_spaces_between_latin_words_only():
     words = ["我", "爱", "Python", "语言", "，", "Hello", "world", ",", "(", "2026", "年", ")"]
     assert detokenize("jieba", words) == "我爱Python语言，Hello world, (2026年)"
 
 
-def test_answers_to_tokenized_text_are_tokenized(codes):
-    symbols = ["c@@", "a@@", "t", "'s", "."]
-    assert TextProcessing("none", codes=codes).to_text(symbols) == "cat 's ."
-    assert TextProcessing("nltk", codes=codes).to_text(symbols) == "cat's."
+def test_text_without_a_tokenizer_stays_tokenized(codes):
+    subwords = ["c@@", "a@@", "t", "'s", "."]
+    assert TextProcessing("none", codes=codes).to_text(subwords) == "cat 's ."
+    assert TextProcessing("nltk", codes=codes).to_text(subwords) == "cat's."
 
 
 def test_the_folder_can_be_moved(tmp_path, codes):
@@ -92,7 +92,7 @@ def test_words_without_codes(tmp_path):
     assert TextProcessing.load(str(tmp_path)) == TextProcessing("jieba")
 
 
-def test_other_codes_than_those_described_are_refused(tmp_path, codes):
+def test_codes_that_have_changed_are_rejected(tmp_path, codes):
     TextProcessing("nltk", codes=codes).save(str(tmp_path))
     copy = TextProcessing.load(str(tmp_path)).codes
     with open(copy, "a") as stream:
@@ -105,18 +105,18 @@ def test_other_codes_than_those_described_are_refused(tmp_path, codes):
 
 
 @pytest.mark.parametrize("change", [{"version": 2}, {"tokenizer": "moses"}, {"lower_case": "yes"}, {"codes": {}}])
-def test_a_damaged_description_is_refused(tmp_path, change):
+def test_a_damaged_description_is_rejected(tmp_path, change):
     TextProcessing("nltk").save(str(tmp_path))
     path = tmp_path / "text.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    if change == {"codes": {}}:  # nothing: as null
+    if change == {"codes": {}}:  # empty, which means the same as null
         assert TextProcessing.load(str(tmp_path)) == TextProcessing("nltk")
         return
     with pytest.raises(MassError, match="text.json.*remove it"):
         TextProcessing.load(str(tmp_path))
 
 
-def test_an_average_in_another_folder_is_read_as_its_checkpoints(tmp_path):
+def test_an_average_in_another_folder_uses_the_description_of_its_checkpoints(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "mean").mkdir()
     TextProcessing("none").save(str(tmp_path / "run"))

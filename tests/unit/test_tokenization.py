@@ -1,4 +1,4 @@
-"""Tokenizing text, against nltk itself, and the conversion of files that it shares with the encoding."""
+"""Tokenization, compared with nltk itself, and the conversion of files, which BPE uses too."""
 import os
 import time
 from functools import partial
@@ -12,11 +12,11 @@ from src.common import text_files
 from src.common.arguments import RunOptions
 from src.common.errors import MassError, UsageError
 from src.common.parallel import map_in_order
-from src.text import nltk_tokenizer
 from src.text.conversion import Conversion, ConvertedText, convert_files, plan_outputs
 from src.text.nltk_tokenizer import ChunkTokenizer
 from src.text.recent_words import RecentWords
 from src.text.tokenization import find_corpus, tokenize_corpus, tokenize_text
+from tests.helpers.text_folder import list_names
 
 nltk_tokens = partial(word_tokenize, preserve_line=True)
 
@@ -31,7 +31,7 @@ def test_words_and_punctuation():
 
 
 @pytest.mark.parametrize("tokenizer", ["nltk", "jieba"])
-def test_special_symbols_and_unknown_words_survive_whole(tokenizer):
+def test_special_tokens_and_spellings_of_the_unknown_token_remain_whole(tokenizer):
     line = "the <unk>, a<mask>b UNK <UNK>. <s> </s> <pad> <unk>"
     assert tokenized(line, tokenizer) == "the <unk> , a <mask> b UNK <UNK> . <s> </s> <pad> <unk>"
 
@@ -48,7 +48,7 @@ DIRTY = st.text("ab .,'\"<unk></s>\x00\x0b\x1c\x85\u2028\u00a0\u3000\ufeff\ufdd0
 
 @pytest.mark.parametrize("tokenizer", ["nltk", "jieba"])
 @given(lines=st.lists(DIRTY, max_size=5))
-def test_one_line_in_is_one_line_out(tokenizer, lines):
+def test_each_line_becomes_one_line(tokenizer, lines):
     converted = tokenize_text(tokenizer, "".join(line + "\n" for line in lines))
     tokenized_lines = converted.text.split("\n")
     assert tokenized_lines.pop() == "" and tokenized_lines == [tokenized(line, tokenizer) for line in lines]
@@ -58,7 +58,7 @@ def test_one_line_in_is_one_line_out(tokenizer, lines):
     assert converted.tokens == len(converted.text.split())
 
 
-# nltk, chunk by chunk. The pieces are those that one of its rules names, and neighbours that keep the rules from it.
+# The chunk tokenizer. The pieces are those that nltk's rules name, and others that prevent the rules from matching.
 
 WORDS = ["'s", "'ll", "n't", "'tis", "more'n", "d'ye", "cannot", "Gonna", "wanna", "U.S.", "said.", "''", "``", "--"]
 PIECES = [*"asd .,:;'\"`()[]<>{}?!*$1-_é—ıİſ»”’“‘«…\ufdd0", " ", " ", *WORDS]
@@ -73,16 +73,15 @@ def test_the_tokens_are_those_of_nltk(lines):
     assert count == sum(map(len, expected))
 
 
-def test_what_is_remembered_is_bounded_and_does_not_show(monkeypatch):
-    monkeypatch.setattr(nltk_tokenizer, "_MAX_CHUNKS", 20)
-    tokenizer = ChunkTokenizer(nltk_tokens)
+def test_the_cache_is_bounded_and_does_not_change_the_tokens():
+    tokenizer = ChunkTokenizer(nltk_tokens, max_chunks=20)
     for number in range(30):
         line = f"It's no. {number} of (some) lines, \"said {number} men.\""
         assert tokenizer.tokenize(line + "\n")[0] == " ".join(nltk_tokens(line)) + "\n"
         assert len(tokenizer) <= 20 + len(line.split())
 
 
-def test_chunks_in_use_are_remembered():
+def test_words_in_use_stay_in_the_cache():
     words = RecentWords(4)
     for number in range(100):
         assert number == 0 or words["often"] == "kept"
@@ -92,7 +91,7 @@ def test_chunks_in_use_are_remembered():
     assert "3" not in words
 
 
-def test_each_distinct_chunk_is_taken_to_nltk_once():
+def test_each_distinct_chunk_is_passed_to_nltk_once():
     asked = []
     tokenizer = ChunkTokenizer(lambda line: asked.append(line) or nltk_tokens(line))
     tokenizer.tokenize("Well-known men don't; (they) didn't.\n" * 3)
@@ -111,7 +110,7 @@ def slow_when_small(number: int) -> int:
 
 def fail_at_three(number: int) -> int:
     if number == 3:
-        raise MassError("three is bad")
+        raise MassError("three is invalid")
     return number
 
 
@@ -122,9 +121,9 @@ def die_at_three(parent: int, number: int) -> int:
 
 
 @pytest.mark.parametrize("processes", [1, 3])
-def test_results_come_in_order_and_errors_are_carried(processes):
+def test_results_are_in_order_and_errors_are_raised(processes):
     assert list(map_in_order(slow_when_small, range(20), processes)) == [n * n for n in range(20)]
-    with pytest.raises(MassError, match="three is bad"):
+    with pytest.raises(MassError, match="three is invalid"):
         list(map_in_order(fail_at_three, range(20), processes))
 
 
@@ -146,10 +145,6 @@ def tokenize_folder(folder, output, processes=1):
     return list(tokenize_corpus(sources, str(output), "nltk", RunOptions(processes)))
 
 
-def visible(folder) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if name != ".finished")
-
-
 @pytest.mark.parametrize("processes", [2, 3])
 def test_the_number_of_processes_does_not_change_the_output(tmp_path, monkeypatch, processes):
     monkeypatch.setattr(text_files, "PART_BYTES", 100)
@@ -163,8 +158,8 @@ def test_the_number_of_processes_does_not_change_the_output(tmp_path, monkeypatc
         summaries = tokenize_folder(folder, tmp_path / name, count)
         assert [s.lines for s in summaries] == [0, 50, 100] + [1] * 30
         assert [s.tokens for s in summaries] == [0, 350, 700] + [3] * 30
-    assert len(visible(tmp_path / "one")) == 33
-    for file in visible(tmp_path / "one"):
+    assert len(list_names(tmp_path / "one")) == 33
+    for file in list_names(tmp_path / "one"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "many" / file).read_bytes()
 
 
@@ -174,22 +169,22 @@ def test_an_undecodable_line_is_named_and_nothing_is_left(tmp_path, monkeypatch)
     (tmp_path / "raw" / "bad.txt").write_bytes(b"fine\n" * 200 + b"caf\xe9\n" + b"fine\n" * 200)
     with pytest.raises(MassError, match=r"bad\.txt, line 201: not UTF-8 \(byte 0xe9 at column 4\)"):
         tokenize_folder(tmp_path / "raw", tmp_path / "out", 2)
-    assert visible(tmp_path / "out") == []
+    assert list_names(tmp_path / "out") == []
 
 
 def loses_a_line(text: str) -> ConvertedText:
     return ConvertedText(text.partition("\n")[2], 1)
 
 
-def test_a_conversion_that_loses_a_line_is_stopped(tmp_path):
+def test_a_conversion_that_loses_a_line_is_an_error(tmp_path):
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     conversion = Conversion("test", loses_a_line, {}, "_x.txt")
     with pytest.raises(RuntimeError, match="2 line ends became 1"):
         list(convert_files([str(tmp_path / "a.txt")], str(tmp_path / "out"), conversion, RunOptions()))
-    assert visible(tmp_path / "out") == []
+    assert list_names(tmp_path / "out") == []
 
 
-def test_two_sources_with_one_output_are_refused_before_anything_is_written(tmp_path):
+def test_two_sources_with_one_output_are_rejected_before_anything_is_written(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "same.txt").write_text("text\n")

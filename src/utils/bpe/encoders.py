@@ -116,11 +116,12 @@ def _string_at(address: int | None, size: int) -> str:
 class SubwordNmtEncoder:
     """The encoder of subword-nmt with a bounded cache of words; it takes minutes for a word of a megabyte."""
 
-    def __init__(self, codes: BpeCodes, whole: Sequence[str]):
+    def __init__(self, codes: BpeCodes, whole: Sequence[str], cache_words: int = _CACHE_WORDS):
+        """`whole`: words that are never split; `cache_words`: the size of the cache."""
         from subword_nmt.apply_bpe import BPE
 
         self._bpe, self._whole = BPE(io.StringIO(str(codes))), frozenset(whole)
-        self._encode_word = lru_cache(_CACHE_WORDS)(self._encode_new)
+        self._encode_word = lru_cache(cache_words)(self._encode_new)
         self._counts: Counter[str] = Counter()
 
     def encode(self, text: str) -> str:
