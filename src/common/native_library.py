@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 from src.common.errors import MassError
 from src.common.files import atomic_output
 
-_TIME_LIMIT = 300.0  # seconds; a few are enough on an idle machine
+TIME_LIMIT = 300.0  # seconds; a few are enough on an idle machine
 
 _REMEDY = "remove the file, so that it is compiled again"
 
@@ -63,7 +63,7 @@ def build_library(
     Raises:
         MassError: there is no compiler, or compiling fails; the message includes the compiler's.
     """
-    compiler = _find_compiler()
+    compiler = find_compiler()
     name = f"{source.name}-{_key(source, compiler)}.so"
     folder = cache_folder or _default_folder()
     try:
@@ -127,7 +127,12 @@ def _temporary_folder() -> str:
     return folder
 
 
-def _find_compiler() -> list[str]:
+def find_compiler() -> list[str]:
+    """Return the command of the C compiler: $CC with its flags, or the path of the first of cc, gcc and clang.
+
+    Raises:
+        CompilerError: there is none, or CC cannot be parsed.
+    """
     try:
         chosen = shlex.split(os.environ.get("CC", ""))
     except ValueError as error:
@@ -150,12 +155,13 @@ def _key(source: NativeSource, compiler: list[str]) -> str:
         with open(path, "rb") as stream:
             digest.update(stream.read())
     version = _run([*compiler, "--version"]).stdout
-    parts = (compiler, source.flags, source.optional_flags, source.libraries, version, platform.machine(), _processor())
+    parts = (compiler, source.flags, source.optional_flags, source.libraries, version, platform.machine(),
+             processor_features())
     digest.update(repr(parts).encode())
     return digest.hexdigest()[:16]
 
 
-def _processor() -> str:
+def processor_features() -> str:
     """Return the features of the processor, or its name where the system does not list them."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
@@ -193,8 +199,8 @@ def _compile(source: NativeSource, compiler: list[str], output: str) -> None:
 def _run(command: list[str]) -> subprocess.CompletedProcess:
     try:
         return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
-                              timeout=_TIME_LIMIT)
+                              timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired as error:
-        raise CompilerError(f"{command[0]} took more than {_TIME_LIMIT:.0f} s to compile the C code") from error
+        raise CompilerError(f"{command[0]} took more than {TIME_LIMIT:.0f} s to compile the C code") from error
     except OSError as error:
         raise CompilerError(f"{command[0]} cannot be run: {error.strerror}") from error

@@ -1,4 +1,5 @@
 """Compilation of the C kernels: the cache, compilers that fail or are missing, folders that cannot be used."""
+import ctypes
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from src.common import native_library
 from src.common.errors import MassError, UsageError
+from src.common.native_library import NativeSource, build_library, find_compiler
 from src.transformer.kernels import build
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators
@@ -74,22 +76,25 @@ def test_the_cache_folder_can_be_given(compiler, tmp_path):
     assert os.listdir(tmp_path / "a" / "b") == [os.path.basename(kernels.path)]
 
 
-@pytest.mark.parametrize("change", ["source", "header", "version", "option", "processor"])
+@pytest.mark.parametrize("change", ["source", "header", "flag", "version", "option", "processor"])
 def test_the_name_of_the_library_depends_on_what_it_is_compiled_from(change, compiler, tmp_path, monkeypatch):
     sources = tmp_path / "c"
-    shutil.copytree(build._SOURCE.folder, sources)
-    monkeypatch.setattr(build, "_SOURCE", replace(build._SOURCE, folder=str(sources)))
-    before = build_kernels().path
+    sources.mkdir()
+    for name in ("one.c", "two.c", "common.h"):
+        (sources / name).write_text("")
+    library = NativeSource("tiny", str(sources), flags=("-shared",))
+    before = build_library(library, ctypes.CDLL).path
     if change in ("source", "header"):
-        with open(sources / ("loss.c" if change == "source" else "common.h"), "a") as stream:
-            stream.write("\n")
+        (sources / ("two.c" if change == "source" else "common.h")).write_text("\n")
+    elif change == "flag":
+        library = replace(library, flags=("-shared", "-O2"))
     elif change == "version":
         compiler.write(version="compiler 1.1")
     elif change == "option":
         monkeypatch.setenv("CC", f"'{compiler.path}' -DOTHER")
     else:
-        monkeypatch.setattr(native_library, "_processor", lambda: "flags: another")
-    after = build_kernels().path
+        monkeypatch.setattr(native_library, "processor_features", lambda: "flags: another")
+    after = build_library(library, ctypes.CDLL).path
     assert after != before and len(cached(tmp_path)) == 2
 
 
@@ -148,7 +153,7 @@ def test_two_processes_can_compile_at_the_same_time(compiler, tmp_path):
 def test_a_compiler_without_openmp_makes_kernels_of_one_thread(tmp_path, monkeypatch):
     """The real compiler is behind a wrapper that refuses the flags that some compilers do not support."""
     require_compiler()
-    real = native_library._find_compiler()[0]
+    real = find_compiler()[0]
     wrapper = tmp_path / "wrapper"
     wrapper.write_text(f'#!/bin/sh\ncase " $* " in *" -fopenmp "*|*" -march=native "*) echo no >&2; exit 1;; esac\n'
                        f'exec {real} -O0 "$@" -O0\n')
@@ -212,7 +217,7 @@ def test_a_compiler_that_cannot_be_run(compiler):
 
 def test_a_compiler_that_hangs_is_stopped(compiler, monkeypatch):
     compiler.write(body="exec sleep 600")
-    monkeypatch.setattr(native_library, "_TIME_LIMIT", 2.0)
+    monkeypatch.setattr(native_library, "TIME_LIMIT", 2.0)
     with pytest.raises(MassError, match="took more than 2 s"):
         build_kernels()
 
