@@ -16,7 +16,7 @@ from src.dataset.example_loader import ExampleLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
 from src.dataset.options import RecordOptions
 from src.dataset.records.files import files_of, info_path
-from src.dataset.records.info import FORMAT_VERSION, RecordInfo, summarize
+from src.dataset.records.info import FORMAT_VERSION, RecordInfo, summarize_records
 from src.dataset.records.writer import DataSetPlan, write_data_sets
 from src.utils.dictionary import Dictionary
 
@@ -112,7 +112,7 @@ def report_data_sets(data_sets: Iterable[DataSet], quiet: bool = False) -> None:
     count = lines = kept = symbols = 0
     for path, info, unchanged in data_sets:
         if not quiet:
-            say(summarize(f"{path}: unchanged, skipped" if unchanged else path, info))
+            say(summarize_records(f"{path}: unchanged, skipped" if unchanged else path, info))
         for warning in warnings_about(info):
             say(f"warning: {path}: {warning}", sys.stderr)
         count += 1

@@ -36,8 +36,8 @@ class StartSummary:
     folder: str
 
 
-def summarize(config: Config, trainable: TrainableNetwork, data: TrainingData, first_step: int, weights_from: str,
-              folder: str) -> StartSummary:
+def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingData, first_step: int, weights_from: str,
+                  folder: str) -> StartSummary:
     """Collect the facts about a run.
 
     Args:

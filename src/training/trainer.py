@@ -7,7 +7,7 @@ from src.training.assembly import assemble_network, run_training
 from src.training.data import find_run_text_processing, load_training_data
 from src.training.loop import TrainingResult
 from src.training.start import choose_resume_point, load_start, prepare_folder
-from src.training.summary import start_text, summarize
+from src.training.summary import start_text, summarize_run
 
 
 def train(config: Config, run_folder: str, resume: str | None = None) -> TrainingResult:
@@ -42,5 +42,5 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     weights_from = load_start(config, trainable, resumed, data.records, ranks)
     writer = prepare_folder(folder, config, data.records, text, resumed) if ranks.main else None
     if ranks.main:
-        print(start_text(summarize(config, trainable, data, first_step, weights_from, folder)), flush=True)
+        print(start_text(summarize_run(config, trainable, data, first_step, weights_from, folder)), flush=True)
     return run_training(config, trainable, data, writer, folder, ranks, resumed)

@@ -134,7 +134,7 @@ def percentile_lengths(histogram: np.ndarray) -> dict[str, int]:
     return {str(percent): int(np.searchsorted(reached, percent / 100 * reached[-1])) for percent in PERCENTILES}
 
 
-def summarize(title: str, info: RecordInfo) -> str:
+def summarize_records(title: str, info: RecordInfo) -> str:
     """A short table of an info's numbers, for people."""
     counts = {"lines read": info.lines_read, "kept": info.kept}
     counts |= {f"dropped, {reason}": count for reason, count in sorted(info.dropped.items())}
