@@ -30,4 +30,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def tier_of(item: pytest.Item) -> str:
+    """Return the name of the folder of tests/ that holds the test."""
     return item.path.relative_to(Path(__file__).parent).parts[0]

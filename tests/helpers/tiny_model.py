@@ -43,5 +43,6 @@ def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors"
 
 
 def tiny_config(vocabulary: Dictionary) -> Config:
+    """Return the configuration of the tiny model for a vocabulary."""
     return config_from_dict({"dataset_config": {"eval_batch_size": 4},
                              "model_config": {**MODEL, "vocab_size": len(vocabulary)}})
