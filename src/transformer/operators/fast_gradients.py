@@ -1,48 +1,30 @@
-"""Operations with hand-written gradients whose sums over rows or columns are matrix products.
+"""Operations with hand-written gradients, and sums over rows or columns as matrix multiplications.
 
-The reduction kernels of MindSpore's CPU back end are slow; a product with a vector of ones gives the same sum.
-benchmarks/kernels.py compares the forms, its README says what came out. Other devices have not been measured.
+The reduction kernels of MindSpore's CPU back end are slow, and a multiplication by a vector of ones gives the same sum.
+benchmarks/kernels.py compares these operations with compositions that leave the gradient to MindSpore. Biases and the
+scale of the layer norm have no hand-written gradients: they were no faster in a training step. Devices other than the
+CPU have not been measured.
 """
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
 
 def column_sums(x: Tensor) -> Tensor:
-    """[rows, columns] -> [columns]."""
+    """Return the sum of each column: [rows, columns] -> [columns]."""
     ones = ops.ones((1, x.shape[0]), mstype.float32)
     return ops.reshape(ops.matmul(ones, x), (x.shape[1],))
 
 
 def row_means(x: Tensor) -> Tensor:
-    """[rows, columns] -> [rows, 1]."""
+    """Return the mean of each row: [rows, columns] -> [rows, 1]."""
     columns = x.shape[1]
     return ops.matmul(x, ops.fill(mstype.float32, (columns, 1), 1.0 / columns))
 
 
-class AddBias(nn.Cell):
-    """x + bias for x [rows, columns] and bias [columns]."""
-
-    def construct(self, x: Tensor, bias: Tensor) -> Tensor:
-        return x + bias
-
-    def bprop(self, x, bias, out, dout):
-        return dout, column_sums(dout)
-
-
-class ScaleShift(nn.Cell):
-    """x * scale + shift for x [rows, columns], scale and shift [columns]."""
-
-    def construct(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        return x * scale + shift
-
-    def bprop(self, x, scale, shift, out, dout):
-        return dout * scale, column_sums(dout * x), column_sums(dout)
-
-
 class Standardize(nn.Cell):
-    """(x - mean) / sqrt(variance + epsilon) over the rows of x [rows, columns], and the factor 1 / sqrt(...) [rows, 1].
+    """y = (x - mean) * r of each row of x [rows, columns], and the factor r = 1 / sqrt(variance + epsilon) [rows, 1].
 
-    With y the result, r the factor and g the gradient of y: dx = r (g - mean(g) - y mean(g y)).
+    With the gradient g of y, dx = r * (g - mean(g) - y * mean(g * y)). The factor must not be differentiated.
     """
 
     def __init__(self, epsilon: float):
@@ -61,7 +43,10 @@ class Standardize(nn.Cell):
 
 
 class LogSumExp(nn.Cell):
-    """log(sum(exp(x))) over the rows of x [rows, columns] -> [rows]; its gradient is softmax(x)."""
+    """log(sum(exp(x))) of each row of x [rows, columns] -> [rows]; the gradient is softmax(x).
+
+    It is x_0 - log_softmax(x)_0, because MindSpore's LogSoftmax is much faster than its reductions.
+    """
 
     def __init__(self):
         super().__init__()

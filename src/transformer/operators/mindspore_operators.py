@@ -4,7 +4,7 @@ from mindspore import dtype as mstype
 
 from src.transformer.create_attn_mask import segment_bias
 from src.transformer.operators.dot_product_attention import DotProductAttention, split_heads
-from src.transformer.operators.fast_gradients import AddBias, LogSumExp, ScaleShift, Standardize, column_sums
+from src.transformer.operators.fast_gradients import LogSumExp, Standardize, column_sums
 from src.transformer.operators.interface import Operators
 
 
@@ -70,32 +70,29 @@ class _LayerNorm(nn.Cell):
     def __init__(self, epsilon: float):
         super().__init__()
         self.standardize = Standardize(epsilon)
-        self.scale_shift = ScaleShift()
 
     def construct(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         standardized, _ = self.standardize(x)
-        return self.scale_shift(standardized, gamma, beta)
+        return standardized * gamma + beta
 
 
 class _Residual(nn.Cell):
     def __init__(self, dropout: float):
         super().__init__()
-        self.add_bias = AddBias()
         self.dropout = nn.Dropout(p=dropout)
 
     def construct(self, x: Tensor, product: Tensor, bias: Tensor, dropout_seed: Tensor) -> Tensor:
-        return x + self.dropout(self.add_bias(product, bias))
+        return x + self.dropout(product + bias)
 
 
 class _Activation(nn.Cell):
     def __init__(self, name: str, dropout: float):
         super().__init__()
-        self.add_bias = AddBias()
         self.activation = {"relu": ops.relu, "gelu": ops.gelu}[name]
         self.dropout = nn.Dropout(p=dropout)
 
     def construct(self, product: Tensor, bias: Tensor, dropout_seed: Tensor) -> Tensor:
-        return self.dropout(self.activation(self.add_bias(product, bias)))
+        return self.dropout(self.activation(product + bias))
 
 
 class _Attention(nn.Cell):
@@ -104,14 +101,13 @@ class _Attention(nn.Cell):
         self.compute_type = compute_type
         self.num_heads = num_heads
         self.causal = causal
-        self.add_bias = AddBias()
         self.dropout = nn.Dropout(p=dropout)
         self.dot_product_attention = DotProductAttention(compute_type)
 
     def construct(self, queries: Tensor, keys: Tensor, values: Tensor, query_bias: Tensor, key_bias: Tensor,
                   value_bias: Tensor, query_segments: Tensor, key_segments: Tensor, dropout_seed: Tensor) -> Tensor:
         batch = query_segments.shape[0]
-        q, k, v = [split_heads(ops.cast(self.add_bias(x, b), self.compute_type), batch, self.num_heads)
+        q, k, v = [split_heads(ops.cast(x + b, self.compute_type), batch, self.num_heads)
                    for x, b in ((queries, query_bias), (keys, key_bias), (values, value_bias))]
         weights = self.dot_product_attention.weights(q, k, segment_bias(query_segments, key_segments, self.causal))
         return self.dot_product_attention.context(self.dropout(weights), v)
