@@ -27,18 +27,18 @@ def run_script(script: str, *arguments: object, code: int | None = 0, root: Path
     `environment` holds the variables that differ from those of the tests; `options` are those of subprocess.run, above
     all `cwd` and `input`.
     """
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": TIMEOUT, **options}
-    done = subprocess.run(script_command(script, *arguments, root=root), text=True, env=_environment(environment),
-                          **options)
-    if code is not None:
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        assert not any("Traceback" in (text or "") for text in (done.stdout, done.stderr)), (done.stdout, done.stderr)
-    return done
+    return _run(script_command(script, *arguments, root=root), code, environment, options)
 
 
 def output_of(script: str, *arguments: object, **options) -> str:
     """Run a script as run_script does and return its standard output and standard error as one text."""
     return run_script(script, *arguments, stderr=subprocess.STDOUT, **options).stdout
+
+
+def run_python(program: str, code: int | None = 0, environment: Environment | None = None,
+               **options) -> subprocess.CompletedProcess[str]:
+    """Run the text of a program, which can import the modules of the repository; otherwise as run_script does."""
+    return _run([sys.executable, "-c", program], code, {"PYTHONPATH": str(ROOT), **(environment or {})}, options)
 
 
 def start_script(script: str, *arguments: object, root: Path = ROOT, environment: Environment | None = None,
@@ -47,6 +47,16 @@ def start_script(script: str, *arguments: object, root: Path = ROOT, environment
     options = {"stdout": subprocess.PIPE, **options}
     return subprocess.Popen(script_command(script, *arguments, root=root), text=True, env=_environment(environment),
                             **options)
+
+
+def _run(command: list[str], code: int | None, environment: Environment | None,
+         options: dict) -> subprocess.CompletedProcess[str]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": TIMEOUT, **options}
+    done = subprocess.run(command, text=True, env=_environment(environment), **options)
+    if code is not None:
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert not any("Traceback" in (text or "") for text in (done.stdout, done.stderr)), (done.stdout, done.stderr)
+    return done
 
 
 def _environment(changes: Environment | None) -> dict[str, str]:

@@ -1,9 +1,5 @@
 """A tiny network and its batches, for the tests of the network, the search and the training step."""
-import os
-import shutil
-
 import numpy as np
-import pytest
 from mindspore import Tensor, nn
 
 from config.config import ModelConfig
@@ -17,6 +13,7 @@ from src.transformer.operators.c_operators import COperators
 from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.utils.dictionary import EOS_INDEX, SPECIAL_TOKENS
+from tests.helpers.compiler import require_compiler
 
 MODEL = ModelConfig(random_seed=3, seq_length=8, vocab_size=31, hidden_size=16, num_hidden_layers=2,
                     num_attention_heads=2, intermediate_size=24, hidden_dropout_prob=0.3, attention_dropout_prob=0.3,
@@ -31,12 +28,6 @@ def operators(implementation: str) -> Operators:
         return MindSporeOperators()
     require_compiler()
     return COperators(build_kernels().path)
-
-
-def require_compiler() -> None:
-    """Skip the test if the machine has no C compiler."""
-    if "CC" not in os.environ and not any(map(shutil.which, ("cc", "gcc", "clang"))):
-        pytest.skip("this machine has no C compiler")
 
 
 def scramble(network: nn.Cell, seed: int = 0) -> None:

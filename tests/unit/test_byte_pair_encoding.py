@@ -15,7 +15,8 @@ from src.common.errors import MassError
 from src.utils.bpe.codes import BpeCodes
 from src.utils.bpe.encoders import CompiledBpeEncoder, SubwordNmtEncoder
 from src.utils.byte_pair_encoding import GLOSSARIES, BytePairEncoding, join_subwords
-from tests.helpers.paths import ROOT
+from tests.helpers.compiler import require_compiler
+from tests.helpers.scripts import run_python
 
 TEXT = """the lowest price was lower than the newest price
  a drunk slept in the junk yard
@@ -31,13 +32,6 @@ def codes(tmp_path_factory) -> str:
     with open(path, "w", encoding="utf-8") as stream:
         learn_bpe(io.StringIO(TEXT * 3), stream, 40)
     return str(path)
-
-
-def require_compiler() -> None:
-    try:
-        CompiledBpeEncoder(BpeCodes([("a", "b")]), [])
-    except MassError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module", params=["compiled", "subword-nmt"])
@@ -183,8 +177,7 @@ def test_without_a_compiler_subword_nmt_is_used_with_a_note(codes, monkeypatch):
 
 def test_the_text_tools_do_not_import_mindspore(codes):
     code = f"import sys, src.text.bpe_corpus as b; b.encode_text({codes!r}, 'a'); print('mindspore' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
-    assert result.stdout == "False\n", result.stderr
+    assert run_python(code).stdout == "False\n"
 
 
 @given(st.lists(st.text("abelnorstw低é", min_size=1, max_size=8), max_size=10))

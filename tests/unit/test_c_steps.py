@@ -20,8 +20,9 @@ from src.transformer.kernels.build import build_kernels
 from src.transformer.transformer import Transformer
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX
+from tests.helpers.compiler import require_compiler
 from tests.helpers.reference import log_probs
-from tests.helpers.tiny_network import MODEL, named_arrays, operators, require_compiler, scramble, sentences
+from tests.helpers.tiny_network import MODEL, named_arrays, operators, scramble, sentences
 
 # Sizes for which panels of weights are not full and head sizes are no multiple of a vector.
 UNEVEN = dataclasses.replace(MODEL, vocab_size=83, hidden_size=36, num_attention_heads=3, intermediate_size=70)

@@ -17,8 +17,9 @@ from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.operators.selection import choose_operators
+from tests.helpers.compiler import require_compiler
 from tests.helpers.paths import ROOT
-from tests.helpers.tiny_network import require_compiler
+from tests.helpers.scripts import run_python
 
 # Copies a library that the real compiler has made, and writes a line to a log for each compilation.
 COMPILER = """#!/bin/sh
@@ -133,10 +134,8 @@ def test_the_temporary_folder_is_removed_after_the_run(compiler, tmp_path):
     code = "from src.transformer.kernels.build import build_kernels\nprint(build_kernels().path)"
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300,
-                            env={**os.environ, "PYTHONPATH": ROOT, "XDG_CACHE_HOME": "/dev/null/below",
-                                 "TMPDIR": str(temporary)})
-    assert result.stdout.startswith(str(temporary)), result.stderr
+    done = run_python(code, environment={"XDG_CACHE_HOME": "/dev/null/below", "TMPDIR": str(temporary)})
+    assert done.stdout.startswith(str(temporary))
     assert os.listdir(temporary) == []
 
 

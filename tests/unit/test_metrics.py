@@ -1,7 +1,5 @@
 """The registry of metrics: what a metric declares is all that the command lines, evaluation and report need."""
 import json
-import subprocess
-import sys
 from argparse import ArgumentParser
 
 import numpy as np
@@ -14,6 +12,7 @@ from src.inference.evaluation.metrics.metric import Flag, Metric, mean_over_sent
 from src.inference.evaluation.metrics.rouge import Rouge
 from src.launcher.launcher import launch
 from tests.helpers.paths import ROOT
+from tests.helpers.scripts import run_python
 from tests.helpers.tiny_model import TEXT, make_model_folder
 
 
@@ -56,8 +55,7 @@ def run_eval(*arguments):
 def test_the_names_are_known_without_mindspore():
     """The launcher and --help list the metrics, so they must not wait for an import of several seconds."""
     code = "import sys; from src.inference.evaluation.metrics import METRICS; print(*METRICS, *sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    names = done.stdout.split()
+    names = run_python(code).stdout.split()
     assert names[:2] == ["rouge", "ppl"] and "numpy" in names and "mindspore" not in names
 
 

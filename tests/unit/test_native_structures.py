@@ -9,8 +9,8 @@ import pytest
 
 from src.common.errors import MassError
 from src.common.native_library import check_struct_sizes
+from tests.helpers.compiler import require_compiler
 from tests.helpers.paths import ROOT
-from tests.helpers.tiny_network import require_compiler
 
 
 def library(folder, code):

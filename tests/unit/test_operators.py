@@ -3,8 +3,6 @@ import ctypes
 import hashlib
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -15,9 +13,10 @@ from config.config import Config
 from src.runtime.device import set_up_device
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.interface import Operators
+from tests.helpers.compiler import require_compiler
 from tests.helpers.gradients import WithGradients
-from tests.helpers.paths import ROOT
-from tests.helpers.tiny_network import IMPLEMENTATIONS, operators, require_compiler
+from tests.helpers.scripts import run_python
+from tests.helpers.tiny_network import IMPLEMENTATIONS, operators
 
 SEED = np.array([5, -7], np.int32)
 
@@ -261,19 +260,12 @@ def digest_of_results() -> str:
     return digest.hexdigest()
 
 
-def python(code: str, folder: str, **environment: str) -> subprocess.CompletedProcess:
-    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}  # set by conftest.py
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=600,
-                          env={**inherited, "PYTHONPATH": ROOT, **environment})
-
-
 def test_results_do_not_depend_on_the_number_of_threads(tmp_path):
     require_compiler()
     code = ("import src\nfrom src.transformer.kernels.build import build_kernels\n"
             "from tests.unit import test_operators\n"
             "print(build_kernels().threads, test_operators.digest_of_results())")
-    one, three = (python(code, str(tmp_path), OMP_NUM_THREADS=threads) for threads in ("1", "3"))
-    assert one.returncode == three.returncode == 0, one.stderr + three.stderr
+    one, three = (run_python(code, cwd=tmp_path, environment={"OMP_NUM_THREADS": threads}) for threads in ("1", "3"))
     (one_thread, one_digest), (three_threads, three_digest) = one.stdout.split(), three.stdout.split()
     assert (one_thread, three_threads) == ("1", "3")
     assert one_digest == three_digest
@@ -316,6 +308,7 @@ from mindspore import Tensor
 from config.config import Config
 from src.transformer.kernels.build import build_kernels
 from src.runtime.device import set_up_device
+from tests.helpers.compiler import require_compiler
 from tests.helpers.tiny_network import operators
 set_up_device(Config())
 embedding = operators("c").embedding(1.0, 0.0)
@@ -329,7 +322,7 @@ for token in (9, 10):
 def test_an_id_out_of_range_is_an_error_and_no_crash(tmp_path):
     """The test needs a process of its own because MindSpore runs no graph again after one has failed."""
     require_compiler()
-    found = python(OUT_OF_RANGE, str(tmp_path))
+    found = run_python(OUT_OF_RANGE, code=None, cwd=tmp_path)
     assert found.returncode == 1 and found.stdout == "(2, 4)\n", found.stderr
     for part in ("token id 10 in row 1", "RuntimeError", "embedding_forward"):
         assert part in found.stderr
@@ -337,5 +330,5 @@ def test_an_id_out_of_range_is_an_error_and_no_crash(tmp_path):
 
 def test_openmp_threads_wait_passively_by_default(tmp_path):
     code = "import src, os\nprint(os.environ['OMP_WAIT_POLICY'])"
-    assert python(code, str(tmp_path)).stdout == "passive\n"
-    assert python(code, str(tmp_path), OMP_WAIT_POLICY="active").stdout == "active\n"
+    for given, used in ((None, "passive"), ("active", "active")):  # src, which conftest.py imports, has set it here
+        assert run_python(code, cwd=tmp_path, environment={"OMP_WAIT_POLICY": given}).stdout == f"{used}\n"
