@@ -12,14 +12,14 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--input_files", nargs="+", metavar="FILE", help="checkpoints to average")
     source.add_argument("--input_folder", metavar="DIR",
-                        help="average the checkpoints <prefix>-<step> of a run's folder: all, or as --newest or --best "
-                             "chooses")
+                        help="average the checkpoints <prefix>-<step> of a run folder: all of them, or those that "
+                             "--newest or --best selects")
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--newest", type=int, metavar="N", help="take the N checkpoints of the highest steps")
+    choice.add_argument("--newest", type=int, metavar="N", help="average the N checkpoints with the highest steps")
     choice.add_argument("--best", type=int, metavar="N",
-                        help="take the N checkpoints of the lowest validation perplexity, by the folder's "
-                             "metrics.jsonl; those whose step was not validated are left out")
-    parser.add_argument("--output_file", required=True, metavar="FILE", help="where the mean goes (.npz)")
+                        help="average the N checkpoints with the lowest validation perplexity in the folder's "
+                             "metrics.jsonl; checkpoints whose step was not validated are ignored")
+    parser.add_argument("--output_file", required=True, metavar="FILE", help="file for the averaged weights (.npz)")
     parser.add_argument("--overwrite", action="store_true", help="replace an output file that exists")
     args = parser.parse_args()
     if not args.output_file.endswith(".npz"):

@@ -1,18 +1,18 @@
-"""Speed of a training step: our network, and Hugging Face's BART of equal dimensions on PyTorch, on the CPU.
+"""Compare the speed of training on the CPU: our network, and Hugging Face's BART of equal dimensions on PyTorch.
 
     pip install -r benchmarks/requirements.txt
     python benchmarks/training_speed.py [--sizes small base] [--tasks pre-training fine-tuning] [--rounds 5] [--steps 3]
 
-Both train on the same sentences with the same fragments and masks, in as many steps: dropout 0.1, label smoothing 0.1,
-Adam (0.9, 0.98), gradients clipped at 1.0. Each engine has a process of its own; they take turns. Symbols are words.
-Prints a Markdown table; progress goes to stderr.
+Both train on the same sentences with the same fragments and masks in the same number of steps, with dropout 0.1, label
+smoothing 0.1, Adam (0.9, 0.98) and gradients clipped at 1.0. Each engine has its own process; they take turns. Tokens
+are whole words. The script prints a Markdown table, and its progress to stderr.
 """
 import argparse
 import os
 import sys
 
-ENVIRONMENT = dict(os.environ)  # the peer's process gets it as it was before src/__init__.py adds to it
-# In place of this folder, whose kernels.py would pass for a package that transformers looks for.
+ENVIRONMENT = dict(os.environ)  # for the peer's process, without what src/__init__.py adds
+# Replaces this folder, because transformers would import its kernels.py in place of a package of that name.
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from benchmarks.engines import text as texts  # noqa: E402
@@ -44,16 +44,16 @@ def main() -> None:
             measured = compare(f"{name}, {task}", Training(size.model(), learn_rate, arguments.operators), workload,
                                plan, ENVIRONMENT)
             if not results:
-                print(*(f"{engine}: {said}" for engine, said in measured.descriptions.items()), sep="\n", flush=True)
+                print(*(f"{engine}: {text}" for engine, text in measured.descriptions.items()), sep="\n", flush=True)
             results[name, task] = measured
             print(details(name, task, measured), flush=True)
     print(f"{plan.rounds} rounds of {plan.steps} steps, {os.cpu_count()} processors\n\n{table(results)}\n\n{LEGEND}")
 
 
 def _print_load() -> None:
-    """Other work does not slow both engines alike: PyTorch's threads wait for each other in a busy loop."""
+    """Print the load: other work slows PyTorch more than us, because its threads wait for each other in a busy loop."""
     load = os.getloadavg()[0]
-    verdict = "the machine is busy, so that the ratios favour us and mean nothing" if load > 0.5 else "idle"
+    verdict = "the machine is busy: the ratios favour us and mean nothing" if load > 0.5 else "idle"
     print(f"load before the start: {load:.1f} ({verdict})", flush=True)
 
 
@@ -62,30 +62,31 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=tuple(SIZES), default=list(SIZES),
                         help="small: 256 wide, 3+3 layers, vocabulary 10,000; base: 512, 6+6, 30,000")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--rounds", type=int, default=5, help="of each engine, in turn")
-    parser.add_argument("--steps", type=int, default=3, help="of a round")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds of each engine")
+    parser.add_argument("--steps", type=int, default=3, help="number of steps in a round")
     parser.add_argument("--operators", choices=("c", "mindspore"), default="c",
-                        help="of our network: the C kernels or MindSpore's own operators")
+                        help="operators of our network: C kernels or MindSpore's")
     parser.add_argument("--peer_batches", nargs="+", choices=PEER_LAYOUTS, default=list(PEER_LAYOUTS),
-                        help="grouped: sentences of like length, as with group_by_length; mixed: those of our batches")
+                        help="batches of the peer; grouped: sentences of similar length, as with group_by_length; "
+                             "mixed: the sentences of our batches")
     parser.add_argument("--no_compile_cache", action="store_true",
-                        help="leave out the first steps with MindSpore's compile cache")
-    parser.add_argument("--text", help="folder of *.txt, one sentence a line, for pre-training (default: "
+                        help="do not measure the first steps with MindSpore's compile cache")
+    parser.add_argument("--text", help="folder of *.txt files, one sentence per line, for pre-training (default: "
                                        "../shared/data/news beside the project; generated if it is not there)")
-    parser.add_argument("--source", help="text file, one source a line, for fine-tuning (default: "
+    parser.add_argument("--source", help="text file, one source per line, for fine-tuning (default: "
                                          "../shared/data/gigaword/train.article.txt; generated if it is not there)")
     parser.add_argument("--target", help="its targets (default: train.title.txt there)")
-    parser.add_argument("--seed", type=int, default=1, help="of weights, dropout and the choice of sentences")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the weights, dropout and the choice of sentences")
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.steps) < 1:
-        raise UsageError("--rounds and --steps are at least 1")
+        raise UsageError("--rounds and --steps must be at least 1")
     if bool(arguments.source) != bool(arguments.target):
-        raise UsageError("--source and --target are given together or not at all")
+        raise UsageError("give --source and --target together, or neither")
     return arguments
 
 
 def _text(task: str, arguments: argparse.Namespace) -> texts.Text:
-    """What was asked for, else the real text where it is there, else generated examples of its lengths."""
+    """Return the text that the flags name, or else the default text, or else generated examples of similar lengths."""
     if task == "pre-training":
         if arguments.text or os.path.isdir(_NEWS):
             return texts.read_sentences(arguments.text or _NEWS, arguments.seed)

@@ -1,1 +1,1 @@
-"""What training_speed.py compares: the same work for two engines, each of which runs in a process of its own."""
+"""The engines that the benchmarks compare: the same work for each, in a process of its own."""

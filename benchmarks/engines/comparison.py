@@ -1,4 +1,4 @@
-"""Both engines at the same work, in turn."""
+"""Running both engines on the same work, in turns."""
 import math
 import os
 import statistics
@@ -12,17 +12,17 @@ from benchmarks.engines.processes import EngineProcess, Round
 from benchmarks.engines.workload import Training, Workload, padding
 from src.common.errors import MassError
 
-OURS = "packed"  # the layout of our batches; the others are the peer's
+OURS = "packed"  # the layout of our batches
 PEER_LAYOUTS = ("grouped", "mixed")
 
 
 class Plan(NamedTuple):
-    """How much is run. Each step has a batch of its own; the first step is a warm-up."""
+    """The amount of work. Each step has its own batch; the first step is a warm-up."""
 
     rounds: int
     steps: int  # of a round
     peer_layouts: tuple[str, ...]
-    measure_cache: bool  # time the first step again, filling a compile cache, then with it
+    measure_cache: bool  # repeat the first step while it fills a compile cache, and with the filled cache
     seed: int
 
     @property
@@ -30,47 +30,49 @@ class Plan(NamedTuple):
         return 1 + self.rounds * self.steps
 
     def numbers(self, round_number: int) -> range:
-        """The batches of a round."""
+        """Return the numbers of the batches of a round."""
         return range(1 + round_number * self.steps, 1 + (round_number + 1) * self.steps)
 
 
 class Measured(NamedTuple):
-    """What was seen of one size and task."""
+    """The measurements for one size and task."""
 
-    tokens: float  # source and target symbols of a step, without padding
-    padding: dict[str, float]  # share of it, by layout
-    speed: dict[str, list[float]]  # source and target symbols a second, of each round, by layout
+    tokens: float  # source and target tokens of a step, without padding
+    padding: dict[str, float]  # as a share of all positions, by layout
+    speed: dict[str, list[float]]  # source and target tokens per second, of each round, by layout
     losses: dict[str, tuple[float, float]]  # of the first step and of the last, by layout
-    memory: dict[str, int]  # most bytes held, by engine
-    first_step: list[float]  # seconds of ours, compilation included; when it fills a compile cache; when it has one
+    memory: dict[str, int]  # peak memory in bytes, by engine
+    first_step: list[float]  # ours, in seconds with compilation; while filling a compile cache; with it
     descriptions: dict[str, str]  # by engine
 
     def median(self, layout: str) -> float:
-        """Source and target symbols a second."""
+        """Return the median of source and target tokens per second."""
         return statistics.median(self.speed[layout])
 
     @property
     def better(self) -> str:
-        """The layout with which the peer is faster."""
+        """The layout of batches with which the peer is faster."""
         return max((layout for layout in PEER_LAYOUTS if layout in self.speed), key=self.median)
 
     @property
     def ratios(self) -> list[float]:
-        """Our speed over that of the peer with its better layout, of each round."""
+        """Our speed divided by that of the peer with its better layout, of each round."""
         return [ours / peer for ours, peer in zip(self.speed[OURS], self.speed[self.better], strict=True)]
 
 
 def compare(name: str, training: Training, workload: Workload, plan: Plan,
             environment: Mapping[str, str]) -> Measured:
-    """Run both engines, one at a time, in rounds; `name` is for progress and errors.
+    """Run both engines, one at a time, in rounds.
 
     Args:
-        environment: of the peer's process; ours has that of this process, to which src/__init__.py has added.
+        name: what is measured, for progress and errors.
+        environment: the environment variables of the peer's process; our process has those of this process, which
+            include the ones that src/__init__.py sets.
 
     Raises:
         MassError: a loss is not finite, a process has ended, or the compile cache changes the result.
     """
-    # The threads of our kernels must not wait in a busy loop while MindSpore's work.
+    # The threads of our kernels must not wait in a busy loop while those of MindSpore work.
     our_environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
     batches = workload._asdict()
     peer_batches = {layout: batches[layout] for layout in plan.peer_layouts}
@@ -102,7 +104,7 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
 
 
 def _rounds(name: str, engines: Mapping[str, EngineProcess], plan: Plan) -> dict[str, list[Round]]:
-    """The rounds of each layout. Who begins changes from round to round."""
+    """Run the rounds of each layout; the order of the layouts changes from round to round."""
     rounds, order = {layout: [] for layout in engines}, list(engines)
     for number in range(plan.rounds):
         for layout in order:
@@ -115,7 +117,7 @@ def _rounds(name: str, engines: Mapping[str, EngineProcess], plan: Plan) -> dict
 
 
 def _repeated(name: str, again: Round, first: Round) -> float:
-    """Seconds of a first step that used the compile cache; it must have computed the same."""
+    """Return the seconds of a first step that used the compile cache, after a check that its result is the same."""
     if not math.isclose(again.results[0], first.results[0], rel_tol=1e-4):
         raise MassError(f"{name}: the loss of the first step is {first.results[0]}, but {again.results[0]} from the "
                         f"compile cache: run with --no_compile_cache, and report this")

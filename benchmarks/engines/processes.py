@@ -1,4 +1,4 @@
-"""An engine in a process of its own, which uses the processor only while it is asked to."""
+"""An engine in its own process, which uses the processor only while it runs a round."""
 import importlib
 import multiprocessing
 import os
@@ -12,44 +12,44 @@ from typing import Any, NamedTuple, Protocol
 
 from src.common.errors import MassError
 
-# Made with (settings, seed). Each engine's libraries are loaded only where they are used.
+# Classes by name, called with (settings, seed). An engine's libraries are imported only in its process.
 ENGINES = {"mindspore": "mindspore_engine.MindSporeEngine", "pytorch": "pytorch_engine.PyTorchEngine",
            "search": "mindspore_search.CachedSearch", "prefix search": "mindspore_search.PrefixSearch",
            "pytorch search": "pytorch_search.PyTorchSearch"}
 
 
 class Engine(Protocol):
-    """What a process runs."""
+    """What runs in the process."""
 
     description: str
-    weights: int  # numbers of the network
+    weights: int  # number of weights of the network
 
     def step(self, batch: Any) -> float:
-        """Work through a batch, and give a figure that shows that it was done."""
+        """Process a batch and return a figure that shows that it was done."""
 
     def wait(self) -> None:
-        """Return when all is done."""
+        """Return when all steps are finished."""
 
 
 class Round(NamedTuple):
-    """Some steps in a row."""
+    """The result of several consecutive steps."""
 
     seconds: float
     results: list[float]  # of each step: in training the loss, in search the mean length of the predictions
-    peak_memory: int  # bytes that the process has held at most so far
+    peak_memory: int  # of the process so far, in bytes
 
 
 class EngineProcess:
-    """Starts an engine in a new process and has it run steps; a context manager that ends the process.
+    """Starts an engine in a new process and makes it run steps; a context manager that ends the process.
 
     Args:
         name: one of ENGINES.
-        settings: what the engine must know beside its batches.
-        batches: by layout; a round names the layout and which of its batches it takes.
-        environment: of the process. It is set before the engine's libraries are loaded.
+        settings: the settings of the engine.
+        batches: lists of batches by layout; a round names a layout and the numbers of its batches.
+        environment: the environment variables of the process, set before the engine's libraries are imported.
 
     Raises:
-        MassError: the process has ended; its own words are on stderr.
+        MassError: the process has ended; its error message is on stderr.
     """
 
     def __init__(self, name: str, settings: Any, batches: Mapping[str, Sequence[Any]], seed: int,
@@ -81,7 +81,7 @@ class EngineProcess:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        self._connection.close()  # the process ends when it sees this
+        self._connection.close()  # on this the process ends
         self._process.join(20)
         if self._process.is_alive():
             self._process.kill()
@@ -90,7 +90,7 @@ class EngineProcess:
 
 def _serve(connection: Connection, name: str, settings: Any, batches: dict[str, Sequence[Any]], seed: int,
            environment: dict[str, str]) -> None:
-    """The process: build the engine, then run what is asked for until the other end is closed."""
+    """Build the engine, then run the requested rounds until the connection is closed."""
     os.environ.clear()
     os.environ.update(environment)
     module, _, engine_class = ENGINES[name].partition(".")

@@ -1,4 +1,4 @@
-"""The peer: Hugging Face's BART of equal dimensions on PyTorch, trained as its users do."""
+"""The peer: Hugging Face's BART of equal dimensions on PyTorch, trained as its users train it."""
 import numpy as np
 import torch
 import transformers
@@ -9,13 +9,13 @@ from config.config import ModelConfig
 from src.dataset.batching.batch import Batch
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX
 
-BETAS = (0.9, 0.98)  # as src/training/optimizer.py has them; importing that would load MindSpore
+BETAS = (0.9, 0.98)  # those of src/training/optimizer.py, whose import would load MindSpore
 
 
 class PyTorchEngine:
-    """Full steps on the CPU with PyTorch's default threads, attention by scaled_dot_product_attention.
+    """Runs full training steps on the CPU with PyTorch's default threads and scaled_dot_product_attention.
 
-    The optimizer is Adam in its fused form, as Hugging Face's Trainer chooses by default.
+    The optimizer is the fused form of Adam, the default of Hugging Face's Trainer.
     """
 
     def __init__(self, training: Training, seed: int):
@@ -31,11 +31,11 @@ class PyTorchEngine:
         self.weights = sum(parameter.numel() for parameter in self._network.parameters())
 
     def step(self, batch: Batch) -> float:
-        """One update with one example a row; the mean loss over the target symbols."""
+        """Update the weights on a batch with one example per row; return the mean loss over the target tokens."""
         source_ids, source_mask, decoder_input_ids, labels = (
             torch.from_numpy(array.astype(np.int64))
             for array in (batch.source_ids, batch.source_mask, batch.decoder_input_ids, batch.labels))
-        # Padding stands at the end, where the causal mask hides it from all that counts: no mask for the decoder.
+        # The decoder needs no mask for padding: it is at the end, where the causal mask already excludes it.
         output = self._network(input_ids=source_ids, attention_mask=source_mask, decoder_input_ids=decoder_input_ids,
                                use_cache=False)
         loss = self._loss(output.logits.flatten(0, 1), labels.flatten())
@@ -46,11 +46,11 @@ class PyTorchEngine:
         return loss.item()
 
     def wait(self) -> None:
-        """Nothing to wait for: PyTorch on the CPU returns when it has done its work."""
+        """Return at once: on the CPU, PyTorch's functions return when they have finished."""
 
 
 def bart_config(model: ModelConfig) -> BartConfig:
-    """BART of our network's dimensions."""
+    """Return the configuration of a BART with the dimensions of our network."""
     dropout = model.hidden_dropout_prob
     return BartConfig(
         vocab_size=model.vocab_size, d_model=model.hidden_size, max_position_embeddings=model.seq_length,

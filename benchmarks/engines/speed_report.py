@@ -1,4 +1,4 @@
-"""What training_speed.py prints."""
+"""The output of training_speed.py."""
 import statistics
 from collections.abc import Mapping
 
@@ -8,25 +8,26 @@ _HEADER = ("size", "task", "ours, tokens/s", "peer grouped, tokens/s", "peer mix
            "ratio by rounds", "ours, MB", "peer, MB", "first step, s", "filling a cache, s",
            "from the cache, s")
 
-LEGEND = """tokens/s: source and target symbols without padding, medians over the rounds
-peer grouped: its batches hold sentences of like length; peer mixed: the sentences of our batches; one a row, padded
-ratio: our median over the better of the peer's; by rounds: the median of the rounds' ratios, the lowest and highest
-MB: the most memory each process has held, compilation included
-first step: ours, compilation included; then in processes with MindSpore's compile cache, which train.py does not use"""
+LEGEND = """tokens/s: source and target tokens per second, without padding; medians over the rounds
+peer grouped: its batches hold sentences of similar length; peer mixed: those of our batches; one per row, padded
+ratio: our median divided by the better one of the peer; by rounds: the median of the rounds' ratios, lowest and highest
+MB: peak memory of each process, including compilation
+first step: ours, including compilation; then with MindSpore's compile cache, which train.py does not use"""
 
 
 def table(results: Mapping[tuple[str, str], Measured]) -> str:
-    """Markdown, a line for each (size, task)."""
+    """Return a Markdown table with a line for each (size, task)."""
     lines = [_HEADER, ("---", "---", *["---:"] * (len(_HEADER) - 2))]
     lines += [(*key, *_cells(measured)) for key, measured in results.items()]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def details(size: str, task: str, measured: Measured) -> str:
-    """What stands behind a line of the table: batches, padding, and that both engines learn."""
+    """Return the details of a line of the table: tokens, padding, and losses, which show that both engines learn."""
     shares = ", ".join(f"{layout} {share:.1%}" for layout, share in measured.padding.items())
     losses = ", ".join(f"{layout} {first:.2f} to {last:.2f}" for layout, (first, last) in measured.losses.items())
-    return f"- {size}, {task}: {measured.tokens:,.0f} tokens a step; padding {shares}; loss per target symbol {losses}"
+    return (f"- {size}, {task}: {measured.tokens:,.0f} tokens per step; padding {shares}; loss per target token "
+            f"{losses}")
 
 
 def _cells(measured: Measured) -> list[str]:

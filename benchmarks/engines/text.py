@@ -1,4 +1,4 @@
-"""Ids for the engines to train on, from text files or, where there are none, drawn at random."""
+"""Token ids for the engines to train on, from text files or, if there are none, drawn at random."""
 import collections
 import itertools
 import os
@@ -12,34 +12,34 @@ from src.common.files import list_files, require_file
 from src.common.ragged import RaggedArray
 from src.utils.dictionary import EOS_INDEX, SPECIAL_TOKENS, UNK_INDEX
 
-EXAMPLES = 20_000  # drawn from the text: enough for the plan of batches to be that of a large corpus
+EXAMPLES = 20_000  # drawn from the text; enough for batches like those of a large corpus
 
 
 class Text(NamedTuple):
-    """Examples, split at white space, and what they are."""
+    """Examples as lists of words, and a description of them."""
 
     columns: dict[str, list[list[str]]]  # "tokens"; or "source" and "target"
     description: str
 
 
 def read_sentences(folder: str, seed: int) -> Text:
-    """Sentences of all *.txt files of a folder, one a line."""
+    """Read the sentences of all *.txt files of a folder, one per line."""
     return _read({"tokens": list_files(folder, "*.txt", "text folder")}, f"sentences of {folder}", seed)
 
 
 def read_pairs(source: str, target: str, seed: int) -> Text:
-    """Pairs, one a line of both files; a MassError if they have not the same number of lines."""
+    """Read pairs, one per line of both files. Raises MassError if the numbers of lines differ."""
     files = {"source": [require_file(source, "source file")], "target": [require_file(target, "target file")]}
     return _read(files, f"pairs of {source} and {target}", seed)
 
 
 def generate(columns: dict[str, float], seed: int) -> Text:
-    """Examples of random words; a column's lengths are log-normal with the given median and a sigma of 0.5."""
+    """Generate random words; the lengths in a column are log-normal with the given median and a sigma of 0.5."""
     generator = np.random.default_rng(seed)
     words = {}
     for column, median in columns.items():
         lengths = np.clip(np.rint(generator.lognormal(np.log(median), 0.5, EXAMPLES)), 1, LONGEST - 1).astype(int)
-        # Word frequencies fall as those of a language do (Zipf's law).
+        # Word frequencies follow Zipf's law, as in a language.
         symbols = iter(generator.zipf(1.2, lengths.sum()).astype(str))
         words[column] = [list(itertools.islice(symbols, length)) for length in lengths]
     medians = ", ".join(f"{column} {median:g}" for column, median in columns.items())
@@ -47,7 +47,7 @@ def generate(columns: dict[str, float], seed: int) -> Text:
 
 
 def encode(text: Text, vocabulary: int) -> dict[str, RaggedArray]:
-    """Ids of the words, </s> at the end: the most frequent words fill the vocabulary, the rest are <unk>."""
+    """Return the ids of the words, followed by </s>; the vocabulary has the most frequent words, others are <unk>."""
     counts = collections.Counter(itertools.chain.from_iterable(itertools.chain(*text.columns.values())))
     first = len(SPECIAL_TOKENS)
     ids = {word: first + rank for rank, (word, _) in enumerate(counts.most_common(vocabulary - first))}
@@ -57,7 +57,7 @@ def encode(text: Text, vocabulary: int) -> dict[str, RaggedArray]:
 
 
 def _read(files: dict[str, list[str]], description: str, seed: int) -> Text:
-    """Lines that are the same in number in all columns; examples that are empty or too long are left out."""
+    """Read the columns, which must have the same number of lines; empty and too long examples are dropped."""
     columns = {column: [line.split() for path in paths for line in _lines(path)] for column, paths in files.items()}
     counts = {column: len(sentences) for column, sentences in columns.items()}
     if len(set(counts.values())) > 1:

@@ -1,4 +1,4 @@
-"""The work that both engines are given: the same sentences in two layouts, several a row and one a row."""
+"""The work of both engines: the same sentences in two layouts, several per row and one per row."""
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,22 +12,22 @@ from src.dataset.batching.batch import Batch
 from src.dataset.records.info import RecordInfo
 from src.dataset.records.record_set import RecordSet
 
-LONGEST = 64  # symbols of a sentence, </s> included
+LONGEST = 64  # tokens of a sentence, including </s>
 TASKS = ("pre-training", "fine-tuning")
 
 
 class Size(NamedTuple):
-    """Dimensions of the network, and of a batch."""
+    """The dimensions of the network and of a batch."""
 
     hidden: int
     layers: int  # of the encoder, and of the decoder
     heads: int
     intermediate: int
     vocabulary: int
-    positions: int  # of a batch, those of its longer side
+    positions: int  # in the longer side of a batch
 
     def model(self) -> ModelConfig:
-        """The configuration of the network; dropout is 0.1 everywhere."""
+        """Return the configuration of the network, with dropout 0.1 everywhere."""
         return ModelConfig(vocab_size=self.vocabulary, hidden_size=self.hidden, num_hidden_layers=self.layers,
                            num_attention_heads=self.heads, intermediate_size=self.intermediate,
                            hidden_dropout_prob=0.1, attention_dropout_prob=0.1, label_smoothing=0.1,
@@ -38,24 +38,24 @@ SIZES = {"small": Size(256, 3, 4, 1024, 10_000, 1792), "base": Size(512, 6, 8, 2
 
 
 class Training(NamedTuple):
-    """What an engine must know beside the batches."""
+    """The settings of an engine."""
 
     model: ModelConfig
-    learn_rate: LearnRateConfig  # lr is kept constant
+    learn_rate: LearnRateConfig  # lr is constant
     operators: str  # of our network: "c" (the C kernels) or "mindspore" (MindSpore's)
-    compile_cache: str = ""  # folder of MindSpore's compile cache; "" does without
+    compile_cache: str = ""  # folder of MindSpore's compile cache; "": none
 
 
 class Workload(NamedTuple):
-    """The same sentences three times, in as many steps, with the same fragments and masks."""
+    """The same sentences three times, in the same number of steps, with the same fragments and masks."""
 
-    packed: list[Batch]  # as src/dataset makes them: several sentences a row, all batches of one shape
-    mixed: list[Batch]  # the sentences of each packed batch, one a row, padded to the longest of the batch
-    grouped: list[Batch]  # one a row, too, but each batch has sentences of like length, and as many symbols as others
+    packed: list[Batch]  # as in training: several sentences per row, all batches of one shape
+    mixed: list[Batch]  # the sentences of each packed batch, one per row, padded to the longest of the batch
+    grouped: list[Batch]  # also one per row; sentences of similar length, and the same number of tokens in each batch
 
 
 class Example(NamedTuple):
-    """One sentence or pair as the network sees it; each array is [symbols] int32."""
+    """One sentence or pair as the network receives it; each array is [tokens] int32."""
 
     source_ids: np.ndarray
     source_mask: np.ndarray
@@ -65,23 +65,23 @@ class Example(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Source and target symbols."""
+        """The number of source and target tokens."""
         return len(self.source_ids) + len(self.labels)
 
 
 def plan_workload(columns: dict[str, RaggedArray], size: Size, steps: int, seed: int) -> Workload:
-    """Batches of sentences ({"tokens": ...}) or of pairs ({"source": ..., "target": ...}), planned as train.py does."""
+    """Plan batches of sentences ({"tokens": ...}) or pairs ({"source": ..., "target": ...}) as train.py does."""
     config = Config(dataset_config=DatasetConfig(max_tokens=size.positions), model_config=size.model())
     source = batch_source(_record_set(columns, size.vocabulary), config)
     batches = itertools.chain.from_iterable(source.steps(epoch) for epoch in itertools.count())
     packed = [batch for (batch,) in itertools.islice(batches, steps)]
     examples = [unpack(batch) for batch in packed]
-    return Workload(packed, [one_a_row(part) for part in examples],
-                    [one_a_row(part) for part in group_by_length(list(itertools.chain(*examples)), steps, seed)])
+    return Workload(packed, [one_per_row(part) for part in examples],
+                    [one_per_row(part) for part in group_by_length(list(itertools.chain(*examples)), steps, seed)])
 
 
 def unpack(batch: Batch) -> list[Example]:
-    """The examples of a batch, row by row."""
+    """Return the examples of a batch, row by row."""
     examples = []
     for row in range(len(batch.source_ids)):
         for segment in range(1, int(batch.source_segments[row].max()) + 1):
@@ -92,8 +92,8 @@ def unpack(batch: Batch) -> list[Example]:
     return examples
 
 
-def one_a_row(examples: Sequence[Example]) -> Batch:
-    """A batch with one example a row, each side padded to its longest."""
+def one_per_row(examples: Sequence[Example]) -> Batch:
+    """Return a batch with one example per row, each side padded to its longest."""
     source_ids, source_mask, decoder_input_ids, decoder_positions, labels = (
         _padded([example[field] for example in examples]) for field in range(len(Example._fields)))
     positions = _padded([np.arange(len(example.source_ids)) for example in examples])
@@ -102,7 +102,7 @@ def one_a_row(examples: Sequence[Example]) -> Batch:
 
 
 def group_by_length(examples: list[Example], batches: int, seed: int) -> list[list[Example]]:
-    """The examples sorted by length and cut into batches of about as many symbols each, in random order."""
+    """Sort examples by length and divide them into batches of about the same number of tokens, in random order."""
     examples = sorted(examples, key=lambda example: (len(example.source_ids), len(example.labels)))
     ends = np.cumsum([example.tokens for example in examples])
     numbers = (ends - 1) * batches // ends[-1]
@@ -112,7 +112,7 @@ def group_by_length(examples: list[Example], batches: int, seed: int) -> list[li
 
 
 def padding(batches: Sequence[Batch]) -> float:
-    """Share of padding among all positions, source and target."""
+    """Return the share of padding among all positions, source and target."""
     return 1.0 - sum(batch.tokens for batch in batches) / sum(batch.source_ids.size + batch.labels.size
                                                               for batch in batches)
 
@@ -122,7 +122,7 @@ def _padded(sequences: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _record_set(columns: dict[str, RaggedArray], vocabulary_size: int) -> RecordSet:
-    """Records that were never written: what planning asks of them is there, the rest is empty."""
+    """Return records that were never written to a file; only what planning needs is filled in."""
     kind = "sentences" if "tokens" in columns else "pairs"
     count = len(next(iter(columns.values())))
     info = RecordInfo(kind=kind, split="train", lines_read=count, kept=count, dropped={}, flawed={}, max_len=LONGEST,

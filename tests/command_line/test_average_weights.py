@@ -1,4 +1,4 @@
-"""Averaging checkpoints: which are taken, what their mean is, and what is refused."""
+"""Averaging checkpoints: which ones are selected, what their mean is, and what is refused."""
 import json
 import os
 import tracemalloc
@@ -22,7 +22,7 @@ def arrays(seed, **shapes):
 
 
 def make_run(folder, perplexities, prefix="ckpt"):
-    """A run folder: a checkpoint for each step, its perplexity in metrics.jsonl where it is not None."""
+    """Write a run folder with a checkpoint for each step, and its perplexity in metrics.jsonl if it is not None."""
     folder.mkdir(exist_ok=True)
     entries = [{"event": "train", "step": 1, "nll": 1.0, "ppl": 2.0, "seconds": 0.5}]
     for step, ppl in perplexities.items():

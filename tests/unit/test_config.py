@@ -1,4 +1,4 @@
-"""The typed configuration: what it accepts, what it refuses and in which words."""
+"""The typed configuration: what it accepts, what it refuses, and its error messages."""
 import dataclasses
 import json
 import os
@@ -98,7 +98,7 @@ def test_overrides(tmp_path, override, node, key, value):
     ({}, ["dataset_config.epoch=3"], ["dataset_config.epoch", "did you mean dataset_config.epochs"]),
     ({}, ["dataset_config.epochs=three"], ["dataset_config.epochs", "three"]),
 ])
-def test_refusals_name_file_key_and_what_is_allowed(tmp_path, nodes, overrides, parts):
+def test_errors_name_file_key_and_what_is_allowed(tmp_path, nodes, overrides, parts):
     path = written(tmp_path, nodes)
     with pytest.raises(UsageError) as caught:
         load_config(path, overrides)
@@ -111,7 +111,7 @@ def test_missing_file():
         load_config("/nowhere/config.json")
 
 
-def test_every_key_is_explained_and_its_default_allowed():
+def test_every_key_is_explained_and_its_default_is_allowed():
     rows = list(reference.rows())
     assert all(meaning for *_, meaning in rows)
     assert len({(node, key) for node, key, *_ in rows}) == len(rows)

@@ -1,4 +1,4 @@
-"""A model is found from its folder; what is missing is named."""
+"""Finding a model from its folder; errors name what is missing."""
 import dataclasses
 import os
 import types
@@ -29,7 +29,7 @@ def metadata(**config):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of checkpoints, with weights that nobody looks at."""
+    """A folder of checkpoints whose weights are not used."""
     VOCABULARY.persistence(str(tmp_path / "words.bin"))
     for name in ("best", "latest", "ckpt-3"):
         save_weights(str(tmp_path / f"{name}.safetensors"), {"a": np.zeros(1)}, metadata(model_config=SMALL))
@@ -177,7 +177,7 @@ def test_outputs_that_exist_are_not_replaced_unasked(tmp_path):
 
 
 def test_training_says_how_its_text_was_made(tmp_path):
-    """As the configuration says, or else what stands beside the weights to start from."""
+    """As the configuration says, or else as described beside the weights that the run starts from."""
     from src.training.data import find_run_text_processing
 
     (tmp_path / "codes").write_text("#version: 0.2\na t\n")

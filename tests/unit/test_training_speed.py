@@ -1,4 +1,4 @@
-"""The benchmark of training: both engines get the same sentences, and the figures mean what they say."""
+"""The training benchmark: both engines get the same sentences, and the figures are computed correctly."""
 import collections
 
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from benchmarks.engines.comparison import Measured
 from benchmarks.engines.speed_report import table
 from benchmarks.engines.text import encode, generate, read_pairs
-from benchmarks.engines.workload import LONGEST, Size, one_a_row, padding, plan_workload, unpack
+from benchmarks.engines.workload import LONGEST, Size, one_per_row, padding, plan_workload, unpack
 from src.common.errors import MassError
 from tests.helpers.scripts import run_script
 
@@ -48,7 +48,7 @@ def test_grouped_batches_are_equally_large_and_pad_less(workload):
 
 def test_unpacking_undoes_packing(workload):
     examples = unpack(workload.packed[0])
-    again = unpack(one_a_row(examples))
+    again = unpack(one_per_row(examples))
     assert [tuple(map(bytes, example)) for example in again] == [tuple(map(bytes, example)) for example in examples]
 
 
@@ -81,5 +81,5 @@ def test_we_are_compared_with_the_better_of_the_peers_layouts():
 
 
 def test_impossible_flags_are_usage_errors():
-    for flags, said in ((["--rounds", "0"], "at least 1"), (["--source", "only.txt"], "together")):
-        assert said in run_script("benchmarks/training_speed.py", *flags, code=2).stderr
+    for flags, message in ((["--rounds", "0"], "at least 1"), (["--source", "only.txt"], "together")):
+        assert message in run_script("benchmarks/training_speed.py", *flags, code=2).stderr

@@ -74,7 +74,7 @@ def test_metadata_that_is_not_ours_is_refused(tmp_path, metadata):
 
 
 class TestLoadingIntoANetwork:
-    """`load_into` checks vocabulary, names and shapes before anything is set."""
+    """`load_into` checks vocabulary, names and shapes before it sets any weight."""
 
     @pytest.fixture
     def network(self):
