@@ -1,8 +1,18 @@
 """Make data sets of sentences for pre-training from BPE-encoded text.
 
-One data set for each *.txt file of --src_folder: a record file (or several, --shards), with a description (.json), an
-index for quick reading and a copy of the vocabulary beside it. Records hold whole sentences; what is masked is drawn
-anew whenever a batch is made. --inspect shows what that looks like.
+Each text file (*.txt) of --src_folder becomes one data set in --output_folder:
+
+  <name>.tfrecord        the sentences as token ids; several files with --shards
+  <name>.tfrecord.json   a description: counts, lengths, mask ratio, vocabulary
+  <name>.tfrecord.index  an index, with which the data set is opened without reading it
+  vocabulary-*.dict.bin  a copy of the vocabulary
+
+The records hold whole sentences. The masks of pre-training are drawn when a batch is made, so that they differ from
+epoch to epoch; --inspect shows examples. Data sets that an earlier run finished from the same text with the same
+options are skipped.
+
+example:
+  python news_crawl.py --src_folder news/bpe --existed_vocab vocab/all_en.dict.bin --output_folder news/records
 """
 from argparse import ArgumentParser, Namespace
 
@@ -10,19 +20,23 @@ from src.common.arguments import HelpFormatter, add_run_flags, run_options
 from src.common.errors import run
 from src.dataset.inspection import inspect_if_asked, inspection_flags
 from src.dataset.options import add_record_flags, record_options
-from src.dataset.preparation import choose_vocabulary, make_sentence_records, report_data_sets
+from src.dataset.preparation import choose_vocabulary, make_sentence_records
+from src.dataset.report import report_data_sets
 
 
 def parse_arguments() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter, parents=[inspection_flags()])
-    parser.add_argument("--src_folder", required=True, help="folder of BPE-encoded text files (*.txt)")
-    parser.add_argument("--existed_vocab", help="vocabulary (.dict.bin) to use")
-    parser.add_argument("--dict_folder",
-                        help="folder of word frequencies (*.dict): a new vocabulary is made of them, and of "
-                             "--existed_vocab if that is given too, in the output folder")
-    parser.add_argument("--mask_ratio", type=float, default=0.5, help="share of a sentence that pre-training masks")
-    parser.add_argument("--output_folder", required=True, help="folder for the record files")
-    parser.add_argument("--suffix", default="", help="put after the names of the record files, as in <name>_<suffix>")
+    parser.add_argument("--src_folder", metavar="FOLDER", required=True,
+                        help="folder of BPE-encoded text files (*.txt)")
+    parser.add_argument("--existed_vocab", metavar="FILE", help="vocabulary (.dict.bin) to use")
+    parser.add_argument("--dict_folder", metavar="FOLDER",
+                        help="folder of word frequencies (*.dict). A new vocabulary is made from them, and from "
+                             "--existed_vocab if that is given too, and written to vocabulary.dict.bin in the output "
+                             "folder. At least one of --existed_vocab and --dict_folder is required")
+    parser.add_argument("--mask_ratio", metavar="RATIO", type=float, default=0.5,
+                        help="share of each sentence that pre-training masks, above 0 and at most 1")
+    parser.add_argument("--output_folder", metavar="FOLDER", required=True, help="folder for the data sets")
+    parser.add_argument("--suffix", default="", help="the data sets are named <name>_<suffix> instead of <name>")
     add_record_flags(parser)
     add_run_flags(parser)
     return parser.parse_args()

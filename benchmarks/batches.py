@@ -21,8 +21,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from config import load_config  # noqa: E402
 from config.config import Config  # noqa: E402
 from src.common.ragged import RaggedArray  # noqa: E402
-from src.dataset.batching.assembly import batch_source  # noqa: E402
 from src.dataset.batching.batch import Shape  # noqa: E402
+from src.dataset.batching.factory import create_batch_source  # noqa: E402
 from src.dataset.batching.lengths import ExampleLengths  # noqa: E402
 from src.dataset.batching.packing import choose_rows  # noqa: E402
 from src.dataset.batching.plan import BatchPlan  # noqa: E402
@@ -37,7 +37,7 @@ def layouts(records: RecordSet, arguments: argparse.Namespace) -> dict[str, Batc
     def add(name: str, overrides: list[str], shapes: list[Shape] | None = None) -> None:
         config = load_config(arguments.config, arguments.set + [f"dataset_config.{key}" for key in overrides])
         start = time.perf_counter()
-        found[name] = batch_source(records, config, shapes=shapes or [])
+        found[name] = create_batch_source(records, config, shapes=shapes or [])
         print(f"{name:<20}planned in {time.perf_counter() - start:.3f} s")
 
     add("packed", [])

@@ -7,8 +7,8 @@ import numpy as np
 
 from config.config import Config, DatasetConfig, LearnRateConfig, ModelConfig
 from src.common.ragged import RaggedArray
-from src.dataset.batching.assembly import batch_source
 from src.dataset.batching.batch import Batch
+from src.dataset.batching.factory import create_batch_source
 from src.dataset.records.info import RecordInfo
 from src.dataset.records.record_set import RecordSet
 
@@ -72,7 +72,7 @@ class Example(NamedTuple):
 def plan_workload(columns: dict[str, RaggedArray], size: Size, steps: int, seed: int) -> Workload:
     """Plan batches of sentences ({"tokens": ...}) or pairs ({"source": ..., "target": ...}) as train.py does."""
     config = Config(dataset_config=DatasetConfig(max_tokens=size.positions), model_config=size.model())
-    source = batch_source(_record_set(columns, size.vocabulary), config)
+    source = create_batch_source(_record_set(columns, size.vocabulary), config)
     batches = itertools.chain.from_iterable(source.steps(epoch) for epoch in itertools.count())
     packed = [batch for (batch,) in itertools.islice(batches, steps)]
     examples = [unpack(batch) for batch in packed]

@@ -1,4 +1,4 @@
-"""Two text files whose lines belong together, cut into parts that hold the same lines of both."""
+"""Split two parallel text files into parts that hold the same lines of both."""
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import NamedTuple
@@ -9,27 +9,37 @@ from src.common.errors import MassError, UsageError
 from src.common.files import require_file
 from src.common.text_files import PART_BYTES, FilePart, file_parts
 
-_STEP_LINES = 64  # between two places to cut at: few enough lines that even long ones make no large part
-_BLOCK_BYTES = 1 << 20
+STEP_LINES = 64  # between two possible ends of a part: so few that even long lines make no large part
+BLOCK_BYTES = 1 << 20  # read at a time
 
 
 class PairPart(NamedTuple):
-    """Lines i to j of a source file and of its target file."""
+    """The same lines of a source file and of its target file."""
 
     source: FilePart
     target: FilePart
 
     @property
     def size(self) -> int:
+        """The size of both parts together, in bytes."""
         return self.source.size + self.target.size
 
 
-def aligned_parts(source_path: str, target_path: str) -> Iterator[PairPart]:
-    """Cut a source and its target, of equally many lines, behind the same lines; two empty files are one empty part."""
+def aligned_parts(source_path: str, target_path: str, part_bytes: int = PART_BYTES, step_lines: int = STEP_LINES,
+                  block_bytes: int = BLOCK_BYTES) -> Iterator[PairPart]:
+    """Yield the parts of a source file and its target file, in order; two empty files yield one empty part.
+
+    Args:
+        source_path, target_path: files with equally many lines.
+        part_bytes: a part ends as soon as both sides together have this size.
+        step_lines: a part holds a multiple of this number of lines; only the last one may hold fewer.
+        block_bytes: the number of bytes that are read at a time.
+    """
     starts = ends = (0, 0)
-    # Of equally many lines, so equally many cuts: only a byte-order mark alone is a file with a cut and no line.
-    for ends in zip_longest(_cuts(source_path), _cuts(target_path), fillvalue=0):
-        if sum(ends) - sum(starts) >= PART_BYTES:
+    # Equally many lines have equally many possible ends; but a file of a byte-order mark alone has one and no line.
+    both_ends = (_line_ends(path, step_lines, block_bytes) for path in (source_path, target_path))
+    for ends in zip_longest(*both_ends, fillvalue=0):
+        if sum(ends) - sum(starts) >= part_bytes:
             yield _part(source_path, target_path, starts, ends)
             starts = ends
     if starts != ends or ends == (0, 0):
@@ -37,11 +47,11 @@ def aligned_parts(source_path: str, target_path: str) -> Iterator[PairPart]:
 
 
 def require_equal_lines(source_path: str, target_path: str, errors: str = "strict") -> None:
-    """Read both files once, so that what is wrong with them is found before anything is made of them.
+    """Read both files once, so that bad files are reported before any record is made.
 
     Raises:
-        UsageError: they are one and the same file.
-        MassError: a file is missing, holds a line that is too long or (errors="strict") not UTF-8, or they have
+        UsageError: both are the same file.
+        MassError: a file is missing, a line is too long or (with errors="strict") not UTF-8, or the files have
             different numbers of lines.
     """
     if source_path == target_path:
@@ -50,7 +60,7 @@ def require_equal_lines(source_path: str, target_path: str, errors: str = "stric
     if source_lines != target_lines:
         raise MassError(
             f"source {source_path!r} has {source_lines:,} lines and target {target_path!r} has {target_lines:,}; "
-            f"line i of one must be the partner of line i of the other"
+            f"line i of one must belong to line i of the other"
         )
 
 
@@ -62,15 +72,15 @@ def _count_lines(path: str, errors: str) -> int:
     return sum(part.decode(errors).text.count("\n") for part in file_parts(require_file(path, "text file")))
 
 
-def _cuts(path: str) -> Iterator[int]:
-    """The byte behind every `_STEP_LINES`th line, and behind the last one."""
+def _line_ends(path: str, step_lines: int, block_bytes: int) -> Iterator[int]:
+    """Yield the offset of the byte after every `step_lines`th line and after the last one."""
     with open(path, "rb") as stream:
-        begin, seen, cut = 0, 0, 0
-        while block := stream.read(_BLOCK_BYTES):
+        begin, seen, end = 0, 0, 0
+        while block := stream.read(block_bytes):
             line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + begin + 1
-            for cut in line_ends[_STEP_LINES - 1 - seen % _STEP_LINES :: _STEP_LINES].tolist():
-                yield cut
+            for end in line_ends[step_lines - 1 - seen % step_lines :: step_lines].tolist():
+                yield end
             seen += len(line_ends)
             begin += len(block)
-        if cut != begin:
+        if end != begin:
             yield begin

@@ -1,4 +1,4 @@
-"""The first examples of a data set as text, for a look at what training will see: --inspect of the data-set scripts."""
+"""Shows the first examples of a data set (--inspect of the data set scripts), or the rows of a batch, as text."""
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 
+from config.config import DatasetConfig
 from src.common.errors import UsageError
 from src.common.text_table import table_lines
 from src.dataset.batching.batch import Batch
@@ -14,26 +15,24 @@ from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageMod
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import BOS_INDEX, Dictionary
 
-LANGUAGE_MODEL = "mass"  # the default of dataset_config.language_model
-
 
 def inspection_flags() -> ArgumentParser:
-    """A parser of --inspect and --count alone, to be a parent of the parser of a script."""
+    """Return a parser of --inspect and --count, to be a parent of the parser of a script."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    group = parser.add_argument_group("to look at a data set instead of making one")
+    group = parser.add_argument_group("inspection", "show a data set instead of making one; no other flag is needed")
     group.add_argument("--inspect", metavar="FILE",
-                       help="print the first examples of a data set (a record file or a folder) as text, with a fresh "
-                            "mask for pre-training; no other flag is needed then")
-    group.add_argument("--count", metavar="N", type=int, default=5, help="how many examples")
+                       help="print the first examples of a data set (a record file or a folder) as text, with a "
+                            "newly drawn mask for pre-training")
+    group.add_argument("--count", metavar="N", type=int, default=5, help="number of examples to print")
     return parser
 
 
 def inspect_if_asked(arguments: Sequence[str] | None = None) -> bool:
-    """Print the examples that --inspect on the command line asks for; False if it is not there.
+    """Print the examples that --inspect on the command line asks for, and return whether it was given.
 
     Raises:
-        UsageError: a count below 1.
-        MassError: see `load_records`.
+        UsageError: the count is below 1.
+        MassError: the records cannot be read; see `load_records`.
     """
     asked, _ = inspection_flags().parse_known_args(arguments)
     if asked.inspect is None:
@@ -46,55 +45,56 @@ def inspect_if_asked(arguments: Sequence[str] | None = None) -> bool:
 
 
 def inspect_records(spec: str, count: int, generator: np.random.Generator) -> Iterator[str]:
-    """What a data set is, then its first `count` examples, each a few lines of text.
+    """Yield a line about a data set, and then its first `count` examples, a few lines of text each.
 
     Args:
-        spec: as for `load_records`.
-        generator: of the masks. Every call of it gives others, as every epoch of training does.
+        spec: see `load_records`.
+        count: the number of examples.
+        generator: draws the masks; they differ from call to call, as they do from epoch to epoch in training.
     """
     records = load_records(spec, "--inspect")
     vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
     (masking,) = records.info.masking.items()
     yield (f"{spec}: {records.info.kept:,} {records.info.kind} ({records.info.split}), "
-           f"{masking[0]} {masking[1]}, vocabulary of {len(vocabulary):,} symbols")
+           f"{masking[0]} {masking[1]}, vocabulary of {len(vocabulary):,} tokens")
     describe = _sentence if records.info.kind == "sentences" else _pair
     for index in islice(range(len(records)), count):
         yield f"\n{index}\n" + "\n".join(describe(records, index, vocabulary, generator))
 
 
 def _sentence(records: RecordSet, index: int, vocabulary: Dictionary, generator: np.random.Generator) -> Iterator[str]:
-    """A sentence, and below each of its symbols what pre-training makes of it with a mask drawn now."""
+    """Yield a sentence and, below each of its tokens, what the network gets with a newly drawn mask."""
     ids = records.columns["tokens"][index]
     ratio = records.info.masking["fragment_ratio"]
-    model = FRAGMENT_LANGUAGE_MODELS[LANGUAGE_MODEL](len(vocabulary), ratio)
+    model = FRAGMENT_LANGUAGE_MODELS[DatasetConfig().language_model](len(vocabulary), ratio)
     source, inputs, positions, labels = (row[0] for row in model(ids[None], np.array([len(ids)]), generator))
     shown = positions[np.flatnonzero(labels)]
-    rows = {"subwords": _symbols(ids, vocabulary), "encoder input": _symbols(source, vocabulary)}
-    for name, symbols in (("decoder input", inputs), ("predicted", labels)):
+    rows = {"tokens": _tokens(ids, vocabulary), "encoder input": _tokens(source, vocabulary)}
+    for name, row in (("decoder input", inputs), ("predicted", labels)):
         cells = [""] * len(ids)
-        for position, symbol in zip(shown, _symbols(symbols[: len(shown)], vocabulary), strict=True):
-            cells[position] = symbol
+        for position, token in zip(shown, _tokens(row[: len(shown)], vocabulary), strict=True):
+            cells[position] = token
         rows[name] = cells
     yield f"  text           {_text(ids, vocabulary)}"
     yield from table_lines({"position": [str(position) for position in range(len(ids))], **rows})
 
 
 def _pair(records: RecordSet, index: int, vocabulary: Dictionary, generator: np.random.Generator) -> Iterator[str]:
-    """Source and target of a pair, as words and as what the network gets, with noise drawn now if there is any."""
+    """Yield the source and target of a pair as words and as the network gets them, with newly drawn noise if any."""
     source, target = records.columns["source"][index], records.columns["target"][index]
     noisy = NoiseChannelLanguageModel(records.info.masking["noise_prob"])(source[None], generator)[0]
     inputs = np.concatenate([[BOS_INDEX], target[:-1]])
     yield f"  source         {_text(source, vocabulary)}"
     yield f"  target         {_text(target, vocabulary)}"
     for name, ids in (("encoder input", noisy), ("decoder input", inputs), ("predicted", target)):
-        yield f"  {name:<14} {' '.join(_symbols(ids, vocabulary))}"
+        yield f"  {name:<14} {' '.join(_tokens(ids, vocabulary))}"
 
 
 def _text(ids: np.ndarray, vocabulary: Dictionary) -> str:
     return join_subwords(vocabulary.decode(ids))
 
 
-def _symbols(ids: np.ndarray, vocabulary: Dictionary) -> list[str]:
+def _tokens(ids: np.ndarray, vocabulary: Dictionary) -> list[str]:
     return [vocabulary[index] for index in ids]
 
 

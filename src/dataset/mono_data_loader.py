@@ -1,4 +1,4 @@
-"""Sentences for pre-training, from BPE-encoded text."""
+"""Loads sentences for pre-training from BPE-encoded text."""
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -7,19 +7,19 @@ import numpy as np
 from src.common.files import require_file
 from src.common.text_files import FilePart, file_parts
 from src.dataset.example_loader import (
+    EncodedExamples,
     EncodingSettings,
     ExampleLoader,
-    Examples,
     LineCounts,
-    TokenIds,
     as_paths,
     length_flaws,
 )
+from src.dataset.token_ids import TokenIds
 from src.utils.dictionary import Dictionary
 
 
 class MonoLingualDataLoader(ExampleLoader):
-    """One sentence a line. Empty lines, and sentences that are too short or too long, are dropped and counted."""
+    """Loads one sentence per line. Empty lines and sentences that are too short or too long are dropped and counted."""
 
     kind = "sentences"
 
@@ -37,10 +37,11 @@ class MonoLingualDataLoader(ExampleLoader):
             yield from file_parts(require_file(path, "text file"))
 
     @staticmethod
-    def encode(part: FilePart, token_ids: TokenIds, settings: EncodingSettings) -> Examples:
+    def encode(part: FilePart, token_ids: TokenIds, settings: EncodingSettings) -> EncodedExamples:
         text = part.decode(settings.errors)
         sentences = token_ids.encode(text)
         flaws = length_flaws(sentences, settings)
         kept = sentences.take(np.flatnonzero(~np.logical_or.reduce(list(flaws.values()))))
         dropped = Counter({reason: int(count) for reason, flawed in flaws.items() if (count := flawed.sum())})
-        return Examples({"tokens": kept}, LineCounts(len(sentences), dropped, damaged=Counter(tokens=text.damaged)))
+        counts = LineCounts(len(sentences), dropped, damaged=Counter(tokens=text.damaged))
+        return EncodedExamples({"tokens": kept}, counts)

@@ -10,8 +10,8 @@ from src.checkpoints.compatibility import VocabularyUse, require_same_vocabulary
 from src.checkpoints.find import ModelFiles
 from src.common.errors import UsageError
 from src.common.ragged import RaggedArray
-from src.dataset.batching.assembly import batch_source
 from src.dataset.batching.batch import Shape
+from src.dataset.batching.factory import create_batch_source
 from src.dataset.batching.source import BatchSource
 from src.dataset.records.info import RecordInfo
 from src.dataset.records.record_set import RecordSet, load_records
@@ -50,7 +50,8 @@ class ExampleSet:
         """Return batches of eval_batch_size rows with one example each; for `shapes` see batch_source."""
         data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size,
                                    max_tokens=0, accumulate_batches=1, pack_sentences=False)
-        return batch_source(self.records, dataclasses.replace(config, dataset_config=data), noisy=False, shapes=shapes)
+        config = dataclasses.replace(config, dataset_config=data)
+        return create_batch_source(self.records, config, noisy=False, shapes=shapes)
 
 
 def text_of_ids(ids: np.ndarray | tuple[int, ...], vocabulary: Dictionary) -> str:

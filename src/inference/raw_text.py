@@ -10,7 +10,7 @@ from src.checkpoints.find import ModelFiles, find_text_processing
 from src.common.errors import MassError, UsageError
 from src.common.ragged import RaggedArray
 from src.common.text_files import DecodedText, read_lines
-from src.dataset.example_loader import TokenIds
+from src.dataset.token_ids import TokenIds
 from src.inference.examples import ExampleSet, examples_of_text
 from src.text.text_processing import ProcessedLines, TextProcessing
 from src.utils.dictionary import EOS_INDEX, UNK_INDEX

@@ -1,4 +1,4 @@
-"""MASS without the 80/10/10 rule."""
+"""The MASS objective without the 80/10/10 rule."""
 import numpy as np
 
 from src.language_model.fragment_language_model import FragmentLanguageModel
@@ -7,7 +7,7 @@ from src.utils.dictionary import MASK_INDEX
 
 
 class MaskedLanguageModel(FragmentLanguageModel):
-    """The encoder sees <mask> at every position of the fragment; the decoder predicts exactly the fragment."""
+    """Replaces every token of the fragment by <mask> on the encoder side; the decoder predicts exactly the fragment."""
 
     def corrupt(self, ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
         return np.full_like(ids, MASK_INDEX)

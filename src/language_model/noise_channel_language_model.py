@@ -1,4 +1,4 @@
-"""Noise on the source side of pairs."""
+"""Masking on the source side of pairs."""
 import numpy as np
 
 from src.language_model.random_numbers import RandomNumbers
@@ -6,13 +6,13 @@ from src.utils.dictionary import EOS_INDEX, MASK_INDEX, PAD_INDEX
 
 
 class NoiseChannelLanguageModel:
-    """Replaces each source word, but never </s>, by <mask> with probability `noise_prob`."""
+    """Replaces each source token except </s> by <mask> with probability `noise_prob`."""
 
     def __init__(self, noise_prob: float):
         self.noise_prob = noise_prob
 
     def __call__(self, source_ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
-        """[batch, source_len] int32 -> the same shape, with noise."""
+        """Return the ids, [batch, source_len] int32, with noise."""
         words = (source_ids != PAD_INDEX) & (source_ids != EOS_INDEX)
         noisy = words & (generator.random(source_ids.shape) < self.noise_prob)
         return np.where(noisy, MASK_INDEX, source_ids).astype(np.int32)

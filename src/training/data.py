@@ -8,7 +8,7 @@ from src.checkpoints.compatibility import VocabularyUse, require_same_vocabulary
 from src.checkpoints.find import find_text_processing
 from src.checkpoints.training_state import DataIdentity
 from src.common.errors import UsageError
-from src.dataset.batching.assembly import batch_source
+from src.dataset.batching.factory import create_batch_source
 from src.dataset.batching.source import BatchSource
 from src.dataset.inspection import describe_batch
 from src.dataset.records.record_set import RecordSet, load_records
@@ -45,13 +45,13 @@ def load_training_data(config: Config, ranks: Ranks) -> TrainingData:
     """
     records = _training_records(config)
     valid_records = _validation_records(config, records)
-    source = batch_source(records, config, rank=ranks.rank, world_size=ranks.world_size)
+    source = create_batch_source(records, config, rank=ranks.rank, world_size=ranks.world_size)
     valid_source = None
     if valid_records:
         data = dataclasses.replace(config.dataset_config, accumulate_batches=1)
         # Validation batches have the shapes of training batches if possible, because each shape is compiled.
-        valid_source = batch_source(valid_records, dataclasses.replace(config, dataset_config=data), False, ranks.rank,
-                                    ranks.world_size, source.plan.shapes)
+        valid_source = create_batch_source(valid_records, dataclasses.replace(config, dataset_config=data), False,
+                                           ranks.rank, ranks.world_size, source.plan.shapes)
     return TrainingData(records, source, valid_records, valid_source)
 
 

@@ -8,7 +8,7 @@ from mindspore import Tensor, mutable
 
 from config.config import Config
 from src.common.ragged import RaggedArray
-from src.dataset.batching.assembly import batch_source
+from src.dataset.batching.factory import create_batch_source
 from src.dataset.batching.source import BatchSource
 from src.dataset.records.record_set import RecordSet
 from src.inference.evaluation.metrics.rouge import Rouge
@@ -72,7 +72,7 @@ class RougeSample:
         rows = min(data.eval_batch_size, -(-count // ranks.world_size))
         one_per_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, num_buckets=1, accumulate_batches=1,
                                         pack_sentences=False)
-        self._source = batch_source(sample, dataclasses.replace(config, dataset_config=one_per_row), False,
+        self._source = create_batch_source(sample, dataclasses.replace(config, dataset_config=one_per_row), False,
                                     ranks.rank, ranks.world_size)
         self._infer = TransformerForInfer(network.transformer, rows, SearchOptions.from_config(config.model_config))
         self._network, self._ranks = network, ranks

@@ -1,4 +1,4 @@
-"""cornell_dialog.py on the corpus as published, as a user runs it: down to text, and down to records."""
+"""cornell_dialog.py run by a user on the published corpus: to raw text, and to records."""
 import string
 
 import pytest
@@ -14,7 +14,7 @@ SPLITS = {"train": 80, "valid": 10, "test": 10}  # pairs
 
 
 def publish(folder, films, utterances=6):
-    """The corpus as published; an utterance tells its film."""
+    """Write a corpus in the published form, in which each utterance names its film."""
     folder.mkdir()
     rows, conversations = [], []
     for film in range(films):
@@ -28,7 +28,7 @@ def publish(folder, films, utterances=6):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with the corpus, and codes and a vocabulary that can spell all of it."""
+    """A folder with the corpus, and with codes and a vocabulary that cover all of it."""
     publish(tmp_path / "published", films=20)
     (tmp_path / "codes").write_text("#version: 0.2\ns a\ny e\nye s</w>\n")
     letters = [*string.ascii_letters, *string.digits, "\xe9", "\u2014"]
@@ -41,9 +41,9 @@ def read(path):
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def test_down_to_text(place):
+def test_to_raw_text(place):
     printed = output_of("cornell_dialog.py", *ARGUMENTS, cwd=place)
-    assert "20 films, 20 conversations, 120 utterances" in printed and "for record files give --codes" in printed
+    assert "20 films, 20 conversations, 120 utterances" in printed and "to make data sets, also give --codes" in printed
     assert "20 lines of UTF-8, 120 of ISO-8859-1" in printed and "120 of Windows-1252 repaired" in printed
     films = {}
     for split, count in SPLITS.items():
@@ -58,7 +58,7 @@ def test_down_to_text(place):
     assert "unchanged" in output_of("cornell_dialog.py", *ARGUMENTS, cwd=place)
 
 
-def test_down_to_records_in_one_command(place):
+def test_to_records_in_one_command(place):
     run_script("cornell_dialog.py", *ENCODED, "--split", "0.5,0,0.5", "--valid_prefix", "", "--train_prefix", "learn",
                "--quiet", cwd=place)
     for split, prefix in (("train", "learn"), ("test", "test")):
@@ -71,20 +71,21 @@ def test_down_to_records_in_one_command(place):
     assert not (place / "out" / "cornell_valid_dataset.tfrecord").exists()
 
 
-def test_pair_files_beside_the_corpus_are_not_read_in_silence(place):
+def test_pair_files_beside_the_corpus_are_mentioned(place):
     (place / "published" / "train.src.txt").write_text("a\n")
     printed = output_of("cornell_dialog.py", *ARGUMENTS, cwd=place)
-    assert "not read, because the published corpus lies beside them: published/train.src.txt" in printed
+    assert "not read, because the published corpus is in the same folder: published/train.src.txt" in printed
 
 
 @pytest.mark.parametrize("changes, code, complaint", [
-    (("--train_prefix", ""), 2, "needs 3 different prefixes"),
+    (("--train_prefix", ""), 2, "need 3 different prefixes"),
     (("--split", "0.8,0.1"), 2, "--split 0.8,0.1: give the shares of train, valid, test"),
     (("--split_seed", "x"), 2, "--split_seed"),
     (("--codes", "codes"), 2, "give --existed_vocab"),
     (("--codes", "none", "--existed_vocab", "v.bin"), 1, "BPE codes 'none' does not exist"),
     (("--codes", "codes", "--existed_vocab", "codes"), 1, "codes: not a vocabulary"),
-    (("--codes", "codes", "--existed_vocab", "v.bin", "--src_folder", "pairs"), 2, "--codes is for the corpus"),
+    (("--codes", "codes", "--existed_vocab", "v.bin", "--src_folder", "pairs"), 2,
+     "--codes is for the published corpus"),
     (("--src_folder", "unpaired"), 1, "no conversation of two or more utterances"),
     (("--src_folder", "small"), 1, "no film is left for"),
 ])

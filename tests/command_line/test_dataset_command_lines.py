@@ -1,4 +1,4 @@
-"""news_crawl.py, gigaword.py and cornell_dialog.py as a user runs them, from another folder."""
+"""news_crawl.py, gigaword.py and cornell_dialog.py run by a user from another folder."""
 import os
 import subprocess
 import time
@@ -38,7 +38,7 @@ def place(tmp_path):
 
 
 def table_of(printed, title):
-    """The counts in the table below a title: name -> number, as printed."""
+    """Return the counts in the table below a title: name -> number as printed."""
     below = printed[printed.index(title + "\n") :].splitlines()[1:]
     rows = takewhile(lambda line: line.startswith("  ") and line.endswith("%"), below)
     return {name.strip(): number for name, number in (line.rsplit(maxsplit=2)[:2] for line in rows)}
@@ -81,7 +81,7 @@ class TestNewsCrawl:
         write(place / "dicts" / "2.dict", ["cat 4", "a 1"])
         printed = output_of("news_crawl.py", "--src_folder", "news", "--dict_folder", "dicts",
                             "--output_folder", "out", cwd=place)
-        assert "new vocabulary of 8 symbols" in printed
+        assert "new vocabulary of 8 tokens" in printed
         assert "warning: out/one_bpe.tfrecord: 7" in printed and "other BPE codes" in printed
         vocabulary = Dictionary.load_from_persisted_dict(str(place / "out" / "vocabulary.dict.bin"))
         assert vocabulary.tokens[5:] == ["cat", "the", "a"]
@@ -201,7 +201,7 @@ class TestNewsCrawl:
 
     def test_quiet(self, place):
         printed = output_of("news_crawl.py", *self.ARGUMENTS, "--quiet", cwd=place)
-        assert printed.splitlines() == ["2 data sets: 40 lines read, 40 kept, 189 symbols"]
+        assert printed.splitlines() == ["2 data sets: 40 lines read, 40 kept, 189 tokens"]
 
     def test_inspection(self, place):
         run_script("news_crawl.py", *self.ARGUMENTS, "--shards", 2, cwd=place)
@@ -239,7 +239,7 @@ class TestGigaword:
         assert test.kept == test.lines_read == 10 and test.flawed["source truncated"] == 2
         table = table_of(printed, f"out/gigaword_test_dataset.{record_format}")
         assert (table["kept, source truncated"], table["kept, target truncated"]) == ("2", "2")
-        assert "2 targets were cut to max_len 6" in printed
+        assert "2 targets were truncated to max_len 6" in printed
 
     def test_an_evaluation_set_with_empty_lines_keeps_its_lines(self, place):
         write(place / "pairs" / "test.tgt_bpe.txt", ["the cat", "", *lines(8)])
@@ -250,7 +250,7 @@ class TestGigaword:
 
     @pytest.mark.parametrize("processes", [1, 2])
     def test_pairs_of_large_dirty_files(self, place, processes):
-        """Line i of one side stays with line i of the other, whatever is in the lines, and however they are cut."""
+        """Line i of one side stays with line i of the other, whatever the lines contain and wherever parts end."""
         words = {"src": "the cat\u2028 \x85\x0b", "tgt": "dog \x1c\x0c\r mat"}
         for side, end in (("src", "\r\n"), ("tgt", "\n")):
             filler = {number: " ".join([words[side]] * (number * 7 % 23)) for number in range(300)}

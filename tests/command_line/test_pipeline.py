@@ -5,9 +5,9 @@ import pytest
 
 from src.checkpoints.find import find_text_processing
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.dataset.records.record_set import write_records
 from src.inference.output import write_metrics
 from src.utils.dictionary import Dictionary
+from tests.helpers.records import write_records
 from tests.helpers.scripts import run_script
 
 MODEL = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
@@ -23,7 +23,7 @@ def pipeline(tmp_path_factory):
     (folder / "src.txt").write_text("news@@ paper sells well\npaper sells\nwell\n")
     (folder / "tgt.txt").write_text("paper sells\nnews@@ paper\nwell well\n")
     loader = BiLingualDataLoader(str(folder / "src.txt"), str(folder / "tgt.txt"), vocabulary, max_len=16)
-    write_records(str(folder / "pairs.tfrecord"), loader, "train", {"noise_prob": 0.0}, progress=False)
+    write_records(str(folder / "pairs.tfrecord"), loader, "train", {"noise_prob": 0.0})
     (folder / "some.codes").write_text("#version: 0.2\nn e\nne w\nnew s\np a\npa p\npap e\npape r</w>\n")
     (folder / "config.json").write_text(json.dumps({
         "dataset_config": {"epochs": 2, "batch_size": 2, "num_buckets": 1, "fine_tune_dataset": "pairs.tfrecord",

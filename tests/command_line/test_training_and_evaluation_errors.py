@@ -8,15 +8,16 @@ import pytest
 from config.loading import config_from_dict
 from src.checkpoints.find import find_model
 from src.common.errors import MassError, UsageError
-from src.dataset.batching.assembly import batch_source
+from src.dataset.batching.factory import create_batch_source
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
-from src.dataset.records.record_set import load_records, write_records
+from src.dataset.records.record_set import load_records
 from src.inference.evaluation.metrics.rouge import Rouge
 from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import load_test_set
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import save_weights
+from tests.helpers.records import write_records
 from tests.helpers.scripts import run_script
 
 TINY = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
@@ -37,10 +38,10 @@ def data(tmp_path_factory):
         vocabulary.persistence(paths[f"{name}vocabulary"])
         paths[f"{name}pairs"] = str(folder / f"{name}pairs.tfrecord")
         loader = BiLingualDataLoader(str(text), str(answers), vocabulary, max_len=16)
-        write_records(paths[f"{name}pairs"], loader, "train", {"noise_prob": 0.0}, progress=False)
+        write_records(paths[f"{name}pairs"], loader, "train", {"noise_prob": 0.0})
         paths[f"{name}sentences"] = str(folder / f"{name}sentences.tfrecord")
         loader = MonoLingualDataLoader(str(text), vocabulary, max_len=16)
-        write_records(paths[f"{name}sentences"], loader, "pretrain", {"fragment_ratio": 0.5}, progress=False)
+        write_records(paths[f"{name}sentences"], loader, "pretrain", {"fragment_ratio": 0.5})
     return paths
 
 
@@ -93,7 +94,7 @@ def test_sizes_that_do_not_fit_the_data(tmp_path, data):
 def test_no_batch_is_longer_than_the_network(data, kind):
     """The longest example has 5 symbols: rounded up they would be 8, for which there are no positions."""
     model = {**TINY, "vocab_size": 9, "seq_length": 5, "max_position_embeddings": 5, "max_decode_length": 5}
-    source = batch_source(load_records(data[kind]), config_from_dict({
+    source = create_batch_source(load_records(data[kind]), config_from_dict({
         "model_config": model, "dataset_config": {"pack_sentences": False}}))
     assert [shape.source_len for shape in source.plan.shapes][-1] == 5
     assert all(shape.target_len <= 5 for shape in source.plan.shapes)

@@ -6,7 +6,8 @@ from config.config import ModelConfig
 from src.checkpoints.load import network_arrays
 from src.common.counter_random import ExampleRandom, random_key
 from src.common.ragged import RaggedArray
-from src.dataset.batching.batch import Batch, Shape, pair_collate, sentence_collate
+from src.dataset.batching.batch import Batch, Shape
+from src.dataset.batching.collate import pair_collate, sentence_collate
 from src.language_model import MassLanguageModel, NoiseChannelLanguageModel
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators

@@ -9,7 +9,7 @@ from config.config import Config
 from config.loading import config_from_dict
 from src.checkpoints.compatibility import with_vocabulary_of
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.dataset.records.record_set import load_records, write_records
+from src.dataset.records.record_set import load_records
 from src.runtime.device import set_up_device
 from src.runtime.distributed import Ranks
 from src.training.assembly import assemble_network, run_training
@@ -18,6 +18,7 @@ from src.training.loop import TrainingResult
 from src.training.start import choose_resume_point, load_start, prepare_folder
 from src.utils.dictionary import Dictionary
 from src.utils.loss_monitor import LossMonitor
+from tests.helpers.records import write_records
 
 WORDS = "abcdefgh"
 MODEL = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
@@ -35,7 +36,7 @@ def write_pairs(folder: Path, name: str, count: int, words: str = WORDS, seed: i
         texts[-1].write_text("\n".join(lines) + "\n")
     path = str(folder / f"{name}.tfrecord")
     loader = BiLingualDataLoader(*map(str, texts), Dictionary.from_counts(dict.fromkeys(words, 9)), max_len=8)
-    write_records(path, loader, "train", {"noise_prob": 0.0}, progress=False)
+    write_records(path, loader, "train", {"noise_prob": 0.0})
     return path
 
 

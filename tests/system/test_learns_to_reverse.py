@@ -7,11 +7,11 @@ import pytest
 from config.loading import config_from_dict
 from src.checkpoints.find import find_model
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.dataset.records.record_set import write_records
 from src.inference.evaluation.metrics import METRICS
 from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import load_test_set
 from src.utils.dictionary import Dictionary
+from tests.helpers.records import write_records
 
 WORDS = [f"w{i}" for i in range(12)]
 STEPS = 500

@@ -1,4 +1,4 @@
-"""Buckets, plans and batches: nothing lost, nothing twice, little padded, always the same, for any number of ranks."""
+"""Batches: every example once per epoch, little padding, and the same steps for any number of ranks."""
 import itertools
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from config.loading import config_from_dict
 from src.common.errors import MassError, UsageError
 from src.common.ragged import RaggedArray
-from src.dataset.batching.assembly import batch_source
-from src.dataset.batching.batch import Shape, pair_collate, source_mask
+from src.dataset.batching.batch import Shape
 from src.dataset.batching.buckets import choose_buckets, choose_lengths, place
+from src.dataset.batching.collate import pair_collate, source_mask
+from src.dataset.batching.factory import create_batch_source
 from src.dataset.batching.lengths import LengthHistogram
 from src.language_model import NoiseChannelLanguageModel
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX
@@ -27,7 +28,7 @@ PACKED, BUCKETS = {}, {"pack_sentences": False, "num_buckets": 3}
 
 @dataclass
 class Records:
-    """What `batch_source` asks of a RecordSet, without files."""
+    """The attributes of a RecordSet that `create_batch_source` uses, without files."""
 
     columns: dict[str, RaggedArray]
     paths: tuple[str, ...] = ("some.tfrecord",)
@@ -38,7 +39,7 @@ class Records:
 
 
 def make_records(kind, count=COUNT, longest=SEQ_LENGTH, shortest=1):
-    """Example i consists of the symbol 5 + i and an end; lengths are random."""
+    """Return records of random lengths in which example i repeats the token 5 + i and ends with </s>."""
     generator = np.random.default_rng(5)
     columns = {}
     for name in (("tokens",) if kind == "sentences" else ("source", "target")):
@@ -51,7 +52,7 @@ def make_records(kind, count=COUNT, longest=SEQ_LENGTH, shortest=1):
 def make_source(records, rank=0, world_size=1, shapes=(), noisy=True, **dataset):
     config = config_from_dict({"dataset_config": {"batch_size": 16, **dataset},
                                "model_config": {"seq_length": SEQ_LENGTH, "random_seed": 7}})
-    return batch_source(records, config, noisy, rank, world_size, shapes)
+    return create_batch_source(records, config, noisy, rank, world_size, shapes)
 
 
 def equal(one, other):
@@ -59,7 +60,7 @@ def equal(one, other):
 
 
 def contents(batch):
-    """What the network is given of each example of a batch: the arrays of `Batch` but for the segments, as tuples."""
+    """Return the arrays of each example of a batch as tuples, except the segments, in sorted order."""
     found = []
     for row in range(len(batch.labels)):
         for segment in range(1, batch.source_segments[row].max() + 1):
@@ -69,8 +70,14 @@ def contents(batch):
     return sorted(found)
 
 
+def examples_of_step(source, epoch, number):
+    """Return the indices of the examples in a step, on all ranks together."""
+    indices, _ = source.plan.step(number, source.accumulate * source.world_size, epoch)
+    return indices[indices >= 0].tolist()
+
+
 def whole_steps(sources, epoch=0):
-    """The contents of each step, of all ranks together."""
+    """Yield the contents of each step, of all ranks together."""
     for parts in zip(*(source.steps(epoch) for source in sources), strict=True):
         yield sorted(itertools.chain.from_iterable(contents(batch) for part in parts for batch in part))
 
@@ -115,18 +122,18 @@ def test_every_pair_has_a_bucket_that_holds_it(pairs, count, held):
 def test_an_epoch_holds_each_example_once_and_incomplete_batches_too(kind, options):
     source = make_source(make_records(kind), **options)
     for epoch in (0, 3):
-        steps = [source.describe(epoch, number) for number in range(source.steps_per_epoch)]
+        steps = [examples_of_step(source, epoch, number) for number in range(source.steps_per_epoch)]
         assert sorted(itertools.chain.from_iterable(steps)) == list(range(COUNT)) and all(steps)
         for step, batches in zip(steps, source.steps(epoch), strict=True):
             assert sum(len(contents(batch)) for batch in batches) == len(step)
     indices = np.concatenate([indices for indices, _ in source.in_order()])
     assert sorted(indices[indices >= 0]) == list(range(COUNT))
-    orders = [tuple(source.describe(epoch, 0)) for epoch in range(4)]
+    orders = [tuple(examples_of_step(source, epoch, 0)) for epoch in range(4)]
     assert len(set(orders)) == 4
 
 
 @pytest.mark.parametrize("options", [PACKED, BUCKETS])
-def test_examples_stand_in_their_rows_whole(options):
+def test_rows_hold_whole_examples(options):
     records = make_records("pairs")
     source = make_source(records, noisy=False, **options)
     for indices, batch in source.in_order():
@@ -139,11 +146,11 @@ def test_examples_stand_in_their_rows_whole(options):
                     (batch.source_ids, batch.source_positions, batch.source_segments, wanted[0]),
                     (batch.labels, batch.decoder_positions, batch.decoder_segments, wanted[1])):
                 empty = [0] * (ids.shape[1] - sum(map(len, sequences)))
-                assert ids[row].tolist() == [symbol for sequence in sequences for symbol in sequence] + empty
+                assert ids[row].tolist() == [token for sequence in sequences for token in sequence] + empty
                 assert positions[row].tolist() == [i for sequence in sequences for i in range(len(sequence))] + empty
                 assert segments[row].tolist() == [number for number, sequence in enumerate(sequences, start=1)
                                                   for _ in sequence] + empty
-            inputs = [symbol for sequence in wanted[1] for symbol in [BOS_INDEX, *sequence[:-1]]]
+            inputs = [token for sequence in wanted[1] for token in [BOS_INDEX, *sequence[:-1]]]
             assert batch.decoder_input_ids[row, : len(inputs)].tolist() == inputs
             assert not batch.decoder_input_ids[row, len(inputs) :].any()
         if options == BUCKETS:
@@ -151,8 +158,8 @@ def test_examples_stand_in_their_rows_whole(options):
 
 
 @pytest.mark.parametrize("options", [PACKED, BUCKETS])
-def test_packed_or_not_the_network_is_shown_the_same(options):
-    """Masks depend on the example alone: neither on its batch, nor on its row, nor on the order of the epoch."""
+def test_packing_does_not_change_what_the_network_sees(options):
+    """Masks depend only on the example, not on its batch, its row or the order of the epoch."""
     records = make_records("sentences")
     plain = make_source(records, pack_sentences=False, num_buckets=1, batch_size=COUNT)
     expected = next(whole_steps([plain], epoch=2))
@@ -212,26 +219,26 @@ def test_a_batch_is_a_function_of_seed_epoch_and_step(options):
 def test_masks_are_fresh_in_each_epoch():
     source = make_source(make_records("sentences", count=8, shortest=SEQ_LENGTH))
     epochs = [sorted(itertools.chain.from_iterable(whole_steps([source], epoch))) for epoch in range(6)]
-    for examples in zip(*epochs, strict=True):  # the six appearances of one example
+    for examples in zip(*epochs, strict=True):  # one example in the six epochs
         seen, first_predicted = {example[0] for example in examples}, {example[4][0] for example in examples}
         assert len(seen) == 6 and len(first_predicted) > 1
 
 
 @pytest.mark.parametrize("options", [PACKED, BUCKETS])
-def test_sentence_batches_hide_what_holds_a_mask_and_padding(options):
+def test_mask_tokens_and_padding_are_not_attended_to(options):
     source = make_source(make_records("sentences"), **options)
     for batches in source.steps(0):
         for batch in batches:
-            there = batch.source_ids != 0
-            np.testing.assert_array_equal(there, batch.source_segments > 0)
+            present = batch.source_ids != 0
+            np.testing.assert_array_equal(present, batch.source_segments > 0)
             np.testing.assert_array_equal(batch.labels != 0, batch.decoder_segments > 0)
             np.testing.assert_array_equal(batch.labels != 0, batch.decoder_input_ids != 0)
             for ids, _, mask, *_ in contents(batch):
-                hidden = np.array(ids) == MASK_INDEX
-                np.testing.assert_array_equal(mask, np.ones(len(ids)) if hidden.all() else ~hidden)
-            assert not batch.source_mask[~there].any()
+                masked = np.array(ids) == MASK_INDEX
+                np.testing.assert_array_equal(mask, np.ones(len(ids)) if masked.all() else ~masked)
+            assert not batch.source_mask[~present].any()
             assert batch.target_tokens == np.count_nonzero(batch.labels)
-            assert batch.tokens == there.sum() + batch.target_tokens
+            assert batch.tokens == present.sum() + batch.target_tokens
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -261,10 +268,10 @@ def test_a_batch_holds_about_batch_size_examples_or_max_tokens_positions():
 
 
 def test_rows_are_split_evenly():
-    """Fifty examples in batches of up to 16 are 13, 12, 13 and 12, not three full batches and a rest."""
+    """Fifty examples in batches of up to 16 give batches of 12 and 13, not three full batches and a rest of two."""
     source = make_source(make_records("pairs", count=50), pack_sentences=False, num_buckets=1)
     assert [len(contents(batch)) for _, batch in source.in_order()] == [12, 13, 12, 13]
-    assert source.plan.shapes[0].rows == 13  # and no row is computed for nothing
+    assert source.plan.shapes[0].rows == 13  # no batch has a row that is never used
     ranks = [make_source(make_records("pairs", count=50), rank, 2, pack_sentences=False, num_buckets=1)
              for rank in range(2)]
     counts = [len(contents(batch)) for source in ranks for _, batch in source.in_order()]
@@ -272,7 +279,7 @@ def test_rows_are_split_evenly():
 
 
 @pytest.mark.parametrize("options", [PACKED, BUCKETS])
-def test_validation_takes_the_shapes_of_training_if_they_hold_it(options):
+def test_validation_uses_the_shapes_of_training_if_they_hold_all_examples(options):
     shapes = make_source(make_records("pairs"), **options).plan.shapes
     valid = make_source(make_records("pairs", count=20, longest=18), shapes=shapes, **options)
     assert set(valid.plan.shapes) <= set(shapes)
@@ -282,9 +289,9 @@ def test_validation_takes_the_shapes_of_training_if_they_hold_it(options):
 
 
 def test_data_that_cannot_be_batched():
-    with pytest.raises(UsageError, match="source sequence of 25 symbols.*seq_length is 24"):
+    with pytest.raises(UsageError, match="source sequence of 25 tokens.*seq_length is 24"):
         make_source(make_records("pairs", longest=25))
-    with pytest.raises(UsageError, match="token sequence of 25 symbols"):
+    with pytest.raises(UsageError, match="token sequence of 25 tokens"):
         make_source(make_records("sentences", longest=25))
     with pytest.raises(MassError, match="holds no example"):
         make_source(make_records("pairs", count=0))
@@ -299,23 +306,11 @@ def test_pair_batches_shift_the_target():
     np.testing.assert_array_equal(batch.labels, [[9, 10, 2, 0], [0, 0, 0, 0], [8, 2, 0, 0]])
     np.testing.assert_array_equal(batch.decoder_input_ids, [[BOS_INDEX, 9, 10, 0], [0] * 4, [BOS_INDEX, 8, 0, 0]])
     np.testing.assert_array_equal(batch.decoder_positions, [[0, 1, 2, 0], [0] * 4, [0, 1, 0, 0]])
-    with pytest.raises(ValueError, match="5 symbols, but the row has 4"):
+    with pytest.raises(ValueError, match="5 tokens, but the row has 4"):
         collate(np.array([[0, 1]]), Shape(1, 4, 8), np.random.default_rng(0))
 
 
-@given(st.lists(st.lists(st.integers(5, 99), max_size=6), max_size=8))
-@settings(deadline=None)
-def test_ragged_arrays_give_back_what_was_put_in(sequences):
-    ragged = RaggedArray.from_sequences(sequences)
-    assert [ragged[i].tolist() for i in range(len(ragged))] == sequences
-    if sequences:
-        padded = ragged.padded(np.arange(len(sequences)), 6)
-        assert [[n for n in row if n] for row in padded.tolist()] == sequences
-        with pytest.raises(ValueError, match="does not fit"):
-            RaggedArray.from_sequences([[1] * 7]).padded(np.array([0]), 6)
-
-
-def test_a_sentence_masked_from_end_to_end_is_still_looked_at():
+def test_a_completely_masked_sentence_is_still_attended_to():
     ids = np.array([[MASK_INDEX, MASK_INDEX, 0], [7, MASK_INDEX, 0], [0, 0, 0]], np.int32)
     np.testing.assert_array_equal(source_mask(ids, attend_to_masks=False), [[1, 1, 0], [1, 0, 0], [0, 0, 0]])
     np.testing.assert_array_equal(source_mask(ids, attend_to_masks=True), [[1, 1, 0], [1, 1, 0], [0, 0, 0]])

@@ -1,4 +1,4 @@
-"""The Cornell corpus as published: pairs, encodings, split by film, and every kind of bad file."""
+"""The published Cornell corpus: pairs, encodings, the split by film, and every kind of bad file."""
 import json
 import os
 from itertools import pairwise
@@ -17,7 +17,7 @@ PREFIXES = {"train": "train", "valid": "valid", "test": "test"}
 
 
 def write_corpus(folder, films, encoding="utf-8", newline="\n"):
-    """films: film id -> conversations, each a list of utterances."""
+    """Write the published files; `films`: film id -> conversations, each of which is a list of utterances."""
     lines, conversations = [], []
     for film, film_conversations in films.items():
         for utterances in film_conversations:
@@ -58,7 +58,7 @@ def test_encodings(tmp_path, encoding, newline):
 
 
 def test_characters_of_windows_are_repaired_and_counted(tmp_path):
-    """As they are in the published file (bytes 0x80-0x9f), and as they are after somebody has turned it into UTF-8."""
+    """As in the published file (bytes 0x80-0x9f), and as in a copy that was converted to UTF-8."""
     utterances = ["It\x92s \x93fine\x94\x85", "caf\xe9 \x97 no"]
     expected = [Pair("m0", "It\u2019s \u201cfine\u201d\u2026", "café \u2014 no")]
     for encoding in ("iso-8859-1", "utf-8"):
@@ -105,8 +105,8 @@ DIRTY = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(DIRTY, min_size=2, max_size=4), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]))
-def test_dirt_never_shifts_the_pairing(tmp_path_factory, conversations, newline):
-    """Line i of the source file and line i of the target file are one pair, whatever is in the utterances."""
+def test_unusual_characters_never_shift_the_pairing(tmp_path_factory, conversations, newline):
+    """Line i of the source file and line i of the target file are one pair, whatever the utterances contain."""
     folder = write_corpus(tmp_path_factory.mktemp("c"), {"m0": conversations}, newline=newline)
     output = tmp_path_factory.mktemp("o")
     clean = [[" ".join(repair_windows_characters(text)[0].split()) for text in texts] for texts in conversations]
@@ -162,12 +162,12 @@ def test_finished_text_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "0.8,0.1", "0.8,0.1,0.2", "1.1,-0.1,0", "a,b,c", "nan,0.5,0.5", "1,0,0,0"])
-def test_shares_that_are_none(text):
+def test_bad_shares(text):
     with pytest.raises(UsageError, match="--split .*train, valid, test.*add up to 1"):
         parse_shares(text)
 
 
-def test_prefixes_keep_the_splits_apart():
+def test_splits_need_different_prefixes():
     with pytest.raises(UsageError, match="3 different prefixes.*--train_prefix 'a'"):
         SplitPlan({"train": "a", "valid": "b", "test": "a"}, SPLIT_SHARES)
     with pytest.raises(UsageError, match="3 different prefixes"):
@@ -185,7 +185,7 @@ def test_a_split_without_films(tmp_path):
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.lists(st.integers(0, 5), min_size=3, max_size=3),
        st.integers(0, 9))
-def test_cuts_are_within_half_a_film_of_the_shares(sizes, weights, seed):
+def test_splits_end_within_half_a_film_of_the_shares(sizes, weights, seed):
     pairs = {f"m{number}": size for number, size in enumerate(sizes)}
     weights = weights if any(weights) else [1, 0, 0]
     shares = {name: weight / sum(weights) for name, weight in zip(PREFIXES, weights, strict=True)}

@@ -1,4 +1,4 @@
-"""Random numbers by coordinates: even, unrelated to each other, and the same in whatever company they are drawn."""
+"""Random numbers by coordinates: uniform, unrelated to each other, and the same in any batch."""
 import itertools
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 
 from src.common.counter_random import ExampleRandom, permuted, random_key
 
-DOUBTFUL = 1e-4  # the draws below are always the same: a sound generator passes this once and for all
+SIGNIFICANCE = 1e-4  # the numbers below are always the same: a sound generator passes on every run
 
 
 def numbers(seed=1, epoch=0, examples=2000, columns=20):
@@ -17,11 +17,12 @@ def numbers(seed=1, epoch=0, examples=2000, columns=20):
 
 
 def even(counts):
-    return chisquare(np.asarray(counts).reshape(-1)).pvalue > DOUBTFUL
+    """Return whether the counts are consistent with equal probabilities."""
+    return chisquare(np.asarray(counts).reshape(-1)).pvalue > SIGNIFICANCE
 
 
 def unrelated(one, other):
-    """Both fall evenly into a grid of 8 by 8 cells."""
+    """Return whether pairs of numbers fall evenly into a grid of 8 by 8 cells."""
     return even(np.histogram2d(one.reshape(-1), other.reshape(-1), bins=8, range=[(0, 1), (0, 1)])[0])
 
 
@@ -46,15 +47,15 @@ def test_neighbours_are_unrelated():
     assert unrelated(first, second) and unrelated(first[:, 1:], second[:, :-1])
 
 
-def test_means_of_examples_scatter_as_they_should():
-    """The mean of m uniform numbers has variance 1 / (12 m): no example is favoured, none is bound to 1/2."""
+def test_means_of_examples_have_the_right_variance():
+    """The mean of m uniform numbers has variance 1 / (12 m): examples are neither favoured nor balanced."""
     means = numbers(examples=4000, columns=30).mean(axis=1)
     assert means.var() == pytest.approx(1 / (12 * 30), rel=0.1)
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=30, unique=True), st.data())
 @settings(max_examples=50, deadline=None)
-def test_an_example_draws_the_same_in_any_company(examples, data):
+def test_an_example_draws_the_same_numbers_in_any_batch(examples, data):
     key = random_key(data.draw(st.integers(0, 99)), data.draw(st.integers(0, 9)))
     chosen = np.array(data.draw(st.lists(st.integers(0, len(examples) - 1), min_size=1)))
     examples = np.array(examples)
@@ -82,12 +83,12 @@ def test_integers_are_uniform_within_their_limits():
         assert len(counts) == high + 1 and even(counts)
 
 
-def test_a_size_of_other_rows_is_refused():
+def test_a_size_with_another_number_of_rows_is_refused():
     with pytest.raises(ValueError, match="for 3 examples"):
         ExampleRandom(random_key(0), np.arange(3)).random((4, 2))
 
 
-def test_keys_tell_all_coordinates_apart():
+def test_different_coordinates_have_different_keys():
     keys = [int(random_key(*parts)[0]) for length in (1, 2, 3) for parts in itertools.product(range(6), repeat=length)]
     assert len(set(keys)) == 6 + 36 + 216
     assert random_key(1, np.arange(4))[2] == random_key(1, 2)
@@ -95,7 +96,7 @@ def test_keys_tell_all_coordinates_apart():
 
 @given(st.integers(1, 3000), st.integers(0, 2**31))
 @settings(max_examples=60, deadline=None)
-def test_permutations_send_each_position_to_another(size, seed):
+def test_permutations_are_one_to_one(size, seed):
     found = permuted(np.arange(size), size, random_key(seed))
     assert found.dtype == np.int64 and sorted(found) == list(range(size))
 
@@ -112,7 +113,7 @@ def test_permutations_of_several_sizes_at_once(wanted):
 
 @pytest.mark.parametrize("size", [2, 3, 5, 6, 8, 9, 17, 40])
 def test_permutations_are_uniform(size):
-    """Where two positions go: over many keys each pair of different places comes up equally often."""
+    """Over many keys, two positions are mapped to each pair of different positions equally often."""
     keys = random_key(1, np.arange(40000))
     one, other = (permuted(np.full(len(keys), position), size, keys) for position in (0, size - 1))
     counts = np.bincount(one * size + other, minlength=size * size).reshape(size, size)

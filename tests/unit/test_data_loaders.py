@@ -1,5 +1,4 @@
-"""The loaders of sentences and of pairs: ids, what is dropped and why, what is kept nevertheless."""
-from unittest import mock
+"""The loaders of sentences and of pairs: their ids, and which lines are dropped for which reason or kept."""
 
 import numpy as np
 import pytest
@@ -8,10 +7,11 @@ from hypothesis import strategies as st
 
 from src.common.errors import MassError, UsageError
 from src.common.text_files import DecodedText
-from src.dataset import aligned_parts
+from src.dataset.aligned_parts import aligned_parts
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.dataset.example_loader import LineCounts, TokenIds
+from src.dataset.example_loader import LineCounts
 from src.dataset.mono_data_loader import MonoLingualDataLoader
+from src.dataset.token_ids import TokenIds
 from src.utils.dictionary import Dictionary
 
 VOCABULARY = Dictionary.from_counts({"a": 5, "b@@": 4, "c": 3})  # ids 5, 6, 7
@@ -65,7 +65,7 @@ class TestMonoLingualDataLoader:
         assert listed(loader) == [{"tokens": [5, 2]}, {"tokens": [7, 2]}]
         assert counted(loader).lines_read == 3
 
-    def test_text_cannot_forge_symbols(self, tmp_path):
+    def test_special_tokens_in_a_text_are_unknown(self, tmp_path):
         (example,) = listed(self.load(tmp_path, "<s> a </s> <mask> <pad> UNK"))
         assert example["tokens"] == [3, 5, 3, 3, 3, 3, 2]
 
@@ -152,12 +152,12 @@ class TestBiLingualDataLoader:
             paths.append(file_with(tmp_path / f"{side}.txt", text + "\n" * (last_newline and bool(pairs))))
         vocabulary = Dictionary((str(number), 1) for number in range(len(pairs)))
         loader = BiLingualDataLoader(*paths, vocabulary, keep_all=True)
-        first_symbols = [(example["source"][0], example["target"][0]) for example in loader]
-        assert first_symbols == [(5 + number, 5 + number) for number in range(len(pairs))]
+        first_tokens = [(example["source"][0], example["target"][0]) for example in loader]
+        assert first_tokens == [(5 + number, 5 + number) for number in range(len(pairs))]
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(pairs=st.lists(st.tuples(RAW_DIRT, RAW_DIRT)), data=st.data())
-    def test_nor_do_undecodable_bytes_line_ends_and_places_to_cut(self, tmp_path, pairs, data):
+    def test_nor_do_undecodable_bytes_line_ends_and_parts(self, tmp_path, pairs, data):
         paths = []
         for side in (0, 1):
             content = data.draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
@@ -166,10 +166,12 @@ class TestBiLingualDataLoader:
             (tmp_path / f"{side}.txt").write_bytes(content.removesuffix(data.draw(st.sampled_from([b"", b"\n"]))))
             paths.append(str(tmp_path / f"{side}.txt"))
         vocabulary = Dictionary((str(number), 1) for number in range(len(pairs)))
-        with mock.patch.multiple(aligned_parts, PART_BYTES=30, _STEP_LINES=2, _BLOCK_BYTES=11):
-            loader = BiLingualDataLoader(*paths, vocabulary, keep_all=True, errors="replace")
-            first_symbols = [(example["source"][0], example["target"][0]) for example in loader]
-        assert first_symbols == [(5 + number, 5 + number) for number in range(len(pairs))]
+        loader = BiLingualDataLoader(*paths, vocabulary, keep_all=True, errors="replace")
+        first_tokens = []
+        for part in aligned_parts(*paths, part_bytes=30, step_lines=2, block_bytes=11):
+            source, target = loader.encode(part, TokenIds(vocabulary), loader.settings).columns.values()
+            first_tokens += [(pair[0][0], pair[1][0]) for pair in zip(source, target, strict=True)]
+        assert first_tokens == [(5 + number, 5 + number) for number in range(len(pairs))]
 
     def test_different_numbers_of_lines(self, tmp_path):
         with pytest.raises(MassError, match="x.src' has 3 lines and target '.*x.tgt' has 2"):
@@ -184,7 +186,6 @@ class TestBiLingualDataLoader:
         with pytest.raises(UsageError, match="same file"):
             BiLingualDataLoader(path, path, VOCABULARY)
 
-
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(sizes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=40), data=st.data())
     def test_parts_hold_the_same_lines_of_both(self, tmp_path, sizes, data):
@@ -192,8 +193,7 @@ class TestBiLingualDataLoader:
                 for side in zip(*sizes, strict=True)] or ["", ""]
         paths = [file_with(tmp_path / f"{side}.txt", "\n".join("a" * pair[side] for pair in sizes) + ends[side])
                  for side in (0, 1)]
-        with mock.patch.multiple(aligned_parts, PART_BYTES=20, _STEP_LINES=3, _BLOCK_BYTES=7):
-            parts = list(aligned_parts.aligned_parts(*paths))
+        parts = list(aligned_parts(*paths, part_bytes=20, step_lines=3, block_bytes=7))
         assert all(part.source.decode().text.count("\n") == part.target.decode().text.count("\n") for part in parts)
         for side in (0, 1):
             text = "".join(part[side].decode().text for part in parts)

@@ -1,4 +1,4 @@
-"""--inspect: what is shown is what the language model makes of the records."""
+"""--inspect shows what the language model makes of the records; describe_batch shows all arrays of a batch."""
 import itertools
 import re
 
@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from src.common.ragged import RaggedArray
-from src.dataset.batching.batch import Batch, Shape, pair_collate
+from src.dataset.batching.batch import Batch, Shape
+from src.dataset.batching.collate import pair_collate
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.inspection import describe_batch, inspect_records
 from src.dataset.mono_data_loader import MonoLingualDataLoader
-from src.dataset.records.record_set import write_records
 from src.language_model import MassLanguageModel, NoiseChannelLanguageModel
 from src.utils.dictionary import Dictionary
+from tests.helpers.records import write_records
 
 VOCABULARY = Dictionary.from_counts({"the": 9, "ca@@": 8, "t": 7, "sat": 6, "\u732b": 5})
 LINE = "the ca@@ t sat \u732b the ca@@ t"
@@ -27,18 +28,18 @@ def sentences(tmp_path):
 
 
 def row(text, name):
-    """The cells of a row, its parts put together."""
+    """Return the cells of a row of the table, all its parts together."""
     return " ".join(re.findall(rf"^  {name}  +(.*)$", text, re.MULTILINE)).split()
 
 
 class TestSentences:
-    def test_text_and_subwords(self, sentences):
+    def test_text_and_tokens(self, sentences):
         header, first, second, third = inspect_records(sentences, 9, np.random.default_rng(1))
-        assert "3 sentences (pretrain), fragment_ratio 0.5, vocabulary of 10 symbols" in header
+        assert "3 sentences (pretrain), fragment_ratio 0.5, vocabulary of 10 tokens" in header
         assert "text           the cat sat \u732b the cat\n" in first
-        assert row(first, "subwords") == [*LINE.split(), "</s>"]
+        assert row(first, "tokens") == [*LINE.split(), "</s>"]
         assert row(second, "position") == ["0", "1"]
-        assert row(third, "subwords") == [*("sat the " * 30).split(), "</s>"]
+        assert row(third, "tokens") == [*("sat the " * 30).split(), "</s>"]
         assert max(map(len, third.splitlines()[3:])) <= 118
 
     def test_a_mask_as_the_language_model_draws_it(self, sentences):
@@ -49,16 +50,16 @@ class TestSentences:
         for name, expected in (("encoder input", source), ("decoder input", inputs), ("predicted", labels)):
             assert row(shown, name) == [VOCABULARY[index] for index in expected[0] if index]
 
-    def test_what_is_predicted_stands_below_its_symbol(self, sentences):
+    def test_a_predicted_token_is_shown_below_its_token(self, sentences):
         *_, shown = inspect_records(sentences, 1, np.random.default_rng(2))
         lines = {line[2:15].strip(): line for line in shown.splitlines()}
         wide = str.maketrans({"\u732b": "\u732b "})  # takes two columns of a terminal
-        subwords, predicted = (lines[name].translate(wide) for name in ("subwords", "predicted"))
+        tokens, predicted = (lines[name].translate(wide) for name in ("tokens", "predicted"))
         for match in re.finditer(r"\S+", predicted[17:]):
             place = slice(17 + match.start(), 17 + match.end())
-            assert subwords[place] == predicted[place]
+            assert tokens[place] == predicted[place]
 
-    def test_another_mask_each_time(self, sentences):
+    def test_each_call_draws_another_mask(self, sentences):
         generator = np.random.default_rng(3)
         shown = {tuple(row(list(inspect_records(sentences, 1, generator))[1], "predicted")) for _ in range(20)}
         assert len(shown) > 3

@@ -1,13 +1,26 @@
-"""What each objective hides from the encoder and asks of the decoder, as properties over many draws."""
+"""What each objective masks for the encoder and lets the decoder predict, as properties over many draws."""
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
+from config.config import DatasetConfig
+from config.loading import config_from_dict
 from src.common.counter_random import ExampleRandom, random_key
-from src.language_model import FRAGMENT_LANGUAGE_MODELS, NoiseChannelLanguageModel
+from src.common.errors import UsageError
+from src.language_model import FRAGMENT_LANGUAGE_MODELS, FragmentLanguageModel, NoiseChannelLanguageModel
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX, SPECIAL_TOKENS
 
 VOCAB = 1000
 NAMES = sorted(FRAGMENT_LANGUAGE_MODELS)
+
+
+def test_every_choice_of_the_configuration_is_a_language_model():
+    (choices,) = (entry.metadata["choices"] for entry in fields(DatasetConfig) if entry.name == "language_model")
+    assert tuple(FRAGMENT_LANGUAGE_MODELS) == choices
+    assert all(issubclass(model, FragmentLanguageModel) for model in FRAGMENT_LANGUAGE_MODELS.values())
+    with pytest.raises(UsageError, match="language_model"):
+        config_from_dict({"dataset_config": {"language_model": "unknown"}})
 
 
 def by_example(seed, count):
@@ -22,7 +35,7 @@ GENERATORS = pytest.mark.parametrize("generator", [by_example, one_after_another
 
 
 def sentences(count, longest, seed=0):
-    """Random padded sentences of 1 .. longest symbols, each ending with </s>."""
+    """Return random padded sentences of 1 .. longest tokens, each ending with </s>, and their lengths."""
     generator = np.random.default_rng(seed)
     lengths = generator.integers(1, longest, count, endpoint=True)
     ids = generator.integers(len(SPECIAL_TOKENS), VOCAB, (count, longest)).astype(np.int32)
@@ -48,13 +61,13 @@ def test_decoder_predicts_one_stretch_of_the_sentence(name, ratio):
         np.testing.assert_array_equal(positions, np.arange(first, first + count))
         np.testing.assert_array_equal(found.labels[row, :count], ids[row, positions])
         assert not found.labels[row, count:].any() and not found.decoder_input_ids[row, count:].any()
-        # The first input is <mask>, the others are the true symbols before each prediction.
+        # The first input is <mask>, the others are the true tokens before each predicted token.
         assert found.decoder_input_ids[row, 0] == MASK_INDEX
         np.testing.assert_array_equal(found.decoder_input_ids[row, 1:count], ids[row, positions[:-1]])
         lead = count - k
         assert lead in ((0, 1) if name == "loose" else (0,))
         if lead == 0 and name == "loose":
-            assert first == 0  # no symbol before a fragment at the start
+            assert first == 0  # there is no token before a fragment at the start
         # Outside the fragment the encoder sees the sentence itself.
         outside = np.setdiff1d(np.arange(ids.shape[1]), positions[lead:])
         np.testing.assert_array_equal(found.source_ids[row, outside], ids[row, outside])
@@ -82,19 +95,19 @@ def test_fixed_fragment_length(name):
 
 
 @GENERATORS
-def test_mass_corrupts_80_10_10_each_position_drawn_alone(generator):
+def test_mass_corrupts_80_10_10_with_independent_positions(generator):
     ids = np.full((4000, 12), 600, np.int32)
     found = fragments("mass", ids, np.full(4000, 12), generator=generator)
-    hidden = np.zeros(ids.shape, bool)
-    np.put_along_axis(hidden, found.decoder_positions, True, axis=1)
-    seen = found.source_ids[hidden]
+    in_fragment = np.zeros(ids.shape, bool)
+    np.put_along_axis(in_fragment, found.decoder_positions, True, axis=1)
+    seen = found.source_ids[in_fragment]
     masked, random = seen == MASK_INDEX, (seen != MASK_INDEX) & (seen != 600)
     assert masked.mean() == pytest.approx(0.8, abs=0.01)
     assert random.mean() == pytest.approx(0.1, abs=0.01)
     assert seen[random].min() >= len(SPECIAL_TOKENS) and seen[random].max() < VOCAB
     assert len(np.unique(seen[random])) > 0.8 * VOCAB
     # Neighbours are independent: both masked in 64% of the pairs.
-    pairs = (found.source_ids == MASK_INDEX)[hidden].reshape(4000, 6)
+    pairs = (found.source_ids == MASK_INDEX)[in_fragment].reshape(4000, 6)
     assert (pairs[:, 0] & pairs[:, 1]).mean() == pytest.approx(0.64, abs=0.03)
 
 
@@ -126,7 +139,7 @@ def test_draws_follow_the_generator_and_differ_between_epochs(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sentence_is_masked_alike_in_any_batch(name):
-    """Other sentences beside it, another order and another width change nothing."""
+    """The other sentences of the batch, their order and the width of the arrays change nothing."""
     ids, lengths = sentences(60, 20)
     model, chosen = FRAGMENT_LANGUAGE_MODELS[name](VOCAB), np.array([41, 7, 33])
     wider = np.pad(ids[chosen], ((0, 0), (0, 9)))
@@ -143,7 +156,7 @@ def test_empty_rows_stay_empty(name):
 
 
 @GENERATORS
-def test_noise_channel_hides_words_but_never_the_end(generator):
+def test_noise_channel_masks_words_but_never_the_end(generator):
     ids, _ = sentences(3000, 10)
     noisy = NoiseChannelLanguageModel(0.3)(ids, generator(0, len(ids)))
     words = (ids != PAD_INDEX) & (ids != EOS_INDEX)

@@ -1,11 +1,10 @@
-"""Which lengths there are, and how they fill rows: nothing lost, nothing too long, little left empty."""
+"""Lengths and packing: every example is in one row, no row is too long, and little of it is padding."""
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.common.ragged import RaggedArray
-from src.dataset.batching import lengths as lengths_module
 from src.dataset.batching.lengths import ExampleLengths, LengthHistogram
 from src.dataset.batching.packing import choose_rows, pack
 
@@ -23,13 +22,13 @@ def column(lengths):
 
 
 def padding(lengths, rows):
-    symbols = (lengths.source + lengths.target) @ lengths.counts
-    return 1 - symbols / (rows.patterns.repeats.sum() * (rows.source_len + rows.target_len))
+    tokens = (lengths.source + lengths.target) @ lengths.counts
+    return 1 - tokens / (rows.patterns.repeats.sum() * (rows.source_len + rows.target_len))
 
 
 @given(PAIRS, st.integers(20, 50), st.integers(9, 25))
 @settings(max_examples=80, deadline=None)
-def test_packing_holds_each_example_once_and_leaves_no_room(pairs, source_len, target_len):
+def test_each_example_is_packed_once_and_no_room_is_left(pairs, source_len, target_len):
     lengths = histogram(*np.array(pairs).T)
     groups, repeats = pack(lengths, source_len, target_len)
     packed = np.zeros_like(lengths.counts)
@@ -40,7 +39,7 @@ def test_packing_holds_each_example_once_and_leaves_no_room(pairs, source_len, t
         free.append((source_len - lengths.source[present].sum(), target_len - lengths.target[present].sum()))
     np.testing.assert_array_equal(packed, lengths.counts)
     assert np.min(free) >= 0 and repeats.min() >= 1
-    # What stands in a later row would not have fitted into an earlier one.
+    # No example of a later row would have fitted into an earlier row.
     for i, (source_free, target_free) in enumerate(free):
         later = np.unique(groups[i + 1 :])
         later = later[later >= 0]
@@ -50,12 +49,12 @@ def test_packing_holds_each_example_once_and_leaves_no_room(pairs, source_len, t
 def test_rows_that_can_be_full_are_full():
     assert pack(histogram([16] * 12, [4] * 12), 64, 16).repeats.sum() == 3
     assert pack(histogram([40, 24] * 9, [10, 6] * 9), 64, 16).repeats.sum() == 9
-    # The sides balance each other: long source with short target beside the contrary.
+    # The sides balance each other: a long source with a short target, beside a short source with a long target.
     assert pack(histogram([50, 14] * 9, [2, 14] * 9), 64, 16).repeats.sum() == 9
 
 
 def test_an_example_longer_than_a_row():
-    with pytest.raises(ValueError, match="20 and 4 symbols do not fit into rows of 16 and 8"):
+    with pytest.raises(ValueError, match="20 and 4 tokens do not fit into rows of 16 and 8"):
         pack(histogram([3, 20], [1, 4]), 16, 8)
 
 
@@ -81,7 +80,7 @@ def test_pairs_fill_both_sides():
 
 
 def test_long_sentences_get_longer_rows_within_limits():
-    """Of lengths above half a row only one fits into it: rows of two and three lengths pad less."""
+    """A row holds only one sentence longer than half of it: rows of two or three times the length have less padding."""
     lengths = histogram(np.random.default_rng(2).integers(40, 65, 20000))
     free, limited = choose_rows(lengths), choose_rows(lengths, longest_row=64)
     assert free.source_len > 64 == limited.source_len
@@ -92,17 +91,15 @@ def test_long_sentences_get_longer_rows_within_limits():
 
 @given(PAIRS, st.integers(1, 7))
 @settings(max_examples=60, deadline=None)
-def test_lengths_are_counted_and_examples_sorted(pairs, stretch):
+def test_lengths_are_counted_and_examples_sorted(pairs, block_size):
     source, target = np.array(pairs).T
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lengths_module, "_STRETCH", stretch)  # as if the data were large
-        lengths = ExampleLengths([column(source), column(target)])
-        expected = histogram(source, target)
-        for found, wanted in zip(lengths.histogram, expected, strict=True):
-            np.testing.assert_array_equal(found, wanted)
-        assert lengths.longest == [source.max(), target.max()] and lengths.tokens == source.sum() + target.sum()
-        groups = np.arange(len(expected.counts)) % 3 % len(expected.counts)
-        members, starts = lengths.grouped(groups)
+    lengths = ExampleLengths([column(source), column(target)], block_size=block_size)
+    expected = histogram(source, target)
+    for found, wanted in zip(lengths.histogram, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert lengths.longest == [source.max(), target.max()] and lengths.tokens == source.sum() + target.sum()
+    groups = np.arange(len(expected.counts)) % 3 % len(expected.counts)
+    members, starts = lengths.grouped(groups)
     group_of = {(s, t): group for s, t, group in zip(expected.source, expected.target, groups, strict=True)}
     for group in range(len(starts) - 1):
         wanted = [i for i, pair in enumerate(pairs) if group_of[pair] == group]
@@ -115,11 +112,10 @@ def test_sentences_have_the_target_lengths_of_the_objective():
     assert lengths.histogram.counts.tolist() == [2, 1] and lengths.tokens == 17 + 8
 
 
-def test_too_many_classes_are_rounded_up(monkeypatch):
-    monkeypatch.setattr(lengths_module, "_MOST_CLASSES", 12)
+def test_too_many_classes_are_rounded_up():
     generator = np.random.default_rng(0)
     source, target = generator.integers(1, 31, 300), generator.integers(1, 21, 300)
-    lengths = ExampleLengths([column(source), column(target)])
+    lengths = ExampleLengths([column(source), column(target)], max_classes=12)
     rounded = lengths.histogram
     assert len(rounded.counts) <= 12 and rounded.counts.sum() == 300
     assert rounded.source.max() == source.max() and rounded.target.max() == target.max()

@@ -1,4 +1,4 @@
-"""Ragged arrays, alone and chained, against lists of lists."""
+"""Ragged arrays, single and chained, compared with lists of lists."""
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +11,17 @@ sequences = st.lists(st.lists(st.integers(0, 1000), max_size=6), max_size=8)
 
 def as_lists(ragged):
     return [ragged[index].tolist() for index in range(len(ragged))]
+
+
+@given(st.lists(st.lists(st.integers(5, 99), max_size=6), max_size=8))
+def test_sequences_are_returned_as_they_were_given(rows):
+    ragged = RaggedArray.from_sequences(rows)
+    assert as_lists(ragged) == rows
+    if rows:
+        padded = ragged.padded(np.arange(len(rows)), 6)
+        assert [[n for n in row if n] for row in padded.tolist()] == rows
+        with pytest.raises(ValueError, match="does not fit"):
+            RaggedArray.from_sequences([[1] * 7]).padded(np.array([0]), 6)
 
 
 @given(sequences, st.data())
@@ -51,6 +62,6 @@ def test_indices_beyond_a_chain():
         chained.padded(np.array([3]), 2)
 
 
-def test_narrow_values_are_handed_out_as_int32():
+def test_narrow_values_are_returned_as_int32():
     ragged = RaggedArray(np.array([65535, 1], np.uint16), np.array([0, 2]))
     assert ragged[0].dtype == np.int32 and ragged.padded(np.array([0]), 3).tolist() == [[65535, 1, 0]]

@@ -12,8 +12,9 @@ from src.dataset.records import index as record_index
 from src.dataset.records import reader as record_reader
 from src.dataset.records.files import index_path, info_path
 from src.dataset.records.index import values_type
-from src.dataset.records.record_set import load_records, write_records
+from src.dataset.records.record_set import load_records
 from src.utils.dictionary import Dictionary
+from tests.helpers.records import write_records
 
 RATIO = {"fragment_ratio": 0.5}
 VOCABULARY = Dictionary.from_counts({"a": 9, "b": 8, "c": 7})

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from config.config import Config
-from src.dataset.batching.batch import source_mask
+from src.dataset.batching.collate import source_mask
 from src.inference.generation import generate_batch
 from src.runtime.device import set_up_device
 from src.transformer.decoding.options import SearchOptions

@@ -1,18 +1,23 @@
-"""Padded lengths for one example a row: a few, chosen from the data so that little is padded."""
+"""Padded lengths for batches with one example per row: a few, chosen from the data to keep padding low."""
 import numpy as np
 
 from src.dataset.batching.lengths import LengthHistogram
 
 
 def choose_lengths(lengths: np.ndarray, counts: np.ndarray, buckets: int, multiple: int = 4) -> list[int]:
-    """At most `buckets` padded lengths, multiples of `multiple`, that pad the examples least in total.
+    """Return at most `buckets` padded lengths, multiples of `multiple`, with the least padding in total.
 
-    Dynamic programming over the histogram: best[b][j] is the least number of padded positions for the sentences of up
-    to the j-th candidate length with b buckets, the last of which ends there.
+    This is dynamic programming over the histogram: best[b][j] is the least number of positions, padding included, for
+    the examples up to the j-th candidate length with b buckets, of which the last has the j-th candidate length.
 
     Args:
         lengths: [n] integers.
-        counts: [n], how many examples have each length.
+        counts: [n], the number of examples of each length.
+        buckets: the maximum number of lengths.
+        multiple: each length is a multiple of this.
+
+    Returns:
+        The lengths in ascending order; the last one is at least the greatest of `lengths`.
     """
     sizes = -(-np.maximum(lengths, 1) // multiple)  # in units of `multiple`
     totals = np.concatenate([[0], np.cumsum(np.bincount(sizes, weights=counts)[1:])])  # totals[j]: up to j units
@@ -32,29 +37,36 @@ def choose_lengths(lengths: np.ndarray, counts: np.ndarray, buckets: int, multip
     return chosen[::-1]
 
 
-def choose_buckets(lengths: LengthHistogram, buckets: int, held: float, multiple: int = 4) -> list[tuple[int, int]]:
-    """At most `buckets` pairs of padded lengths (source, target), growing, the last of which holds everything.
+def choose_buckets(lengths: LengthHistogram, buckets: int, target_share: float,
+                   multiple: int = 4) -> list[tuple[int, int]]:
+    """Return at most `buckets` pairs of padded lengths (source, target), ascending; the last one holds all examples.
 
-    Sources choose the lengths; each bucket's target length holds at least the share `held` of its targets, and the
-    longer ones go to a later bucket.
+    The source lengths are chosen first.
+
+    Args:
+        lengths: the lengths of the examples.
+        buckets: the maximum number of pairs.
+        target_share: each target length holds at least this share of the targets whose sources have this bucket;
+            examples with longer targets go to a later bucket.
+        multiple: each length is a multiple of this.
     """
     source_lengths = choose_lengths(lengths.source, lengths.counts, buckets, multiple)
     placed = np.searchsorted(source_lengths, lengths.source)
-    targets = [_quantile(lengths.target[placed == i], lengths.counts[placed == i], held)
+    targets = [_quantile(lengths.target[placed == i], lengths.counts[placed == i], target_share)
                for i in range(len(source_lengths) - 1)]
     targets = np.maximum.accumulate([*targets, int(lengths.target.max())])
     return [(s, int(-(-t // multiple) * multiple)) for s, t in zip(source_lengths, targets, strict=True)]
 
 
 def place(lengths: LengthHistogram, buckets: list[tuple[int, int]]) -> np.ndarray:
-    """[classes]: index of the first bucket that holds the source and the target."""
+    """Return the index of the first bucket that holds source and target of each length class, [classes]."""
     by_source = np.searchsorted([source_len for source_len, _ in buckets], lengths.source)
     by_target = np.searchsorted([target_len for _, target_len in buckets], lengths.target)
     return np.maximum(by_source, by_target)
 
 
 def _quantile(values: np.ndarray, counts: np.ndarray, share: float) -> int:
-    """The least of `values` that is not exceeded in at least this share of the examples."""
+    """Return the least of `values` that at least this share of the examples does not exceed."""
     order = np.argsort(values)
     reached = np.cumsum(counts[order])
     return int(values[order][np.searchsorted(reached, share * reached[-1])])

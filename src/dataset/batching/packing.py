@@ -1,4 +1,4 @@
-"""Several examples in one row: little padding, and one batch shape to compile instead of several."""
+"""Packing several examples into one row: there is little padding, and only one batch shape has to be compiled."""
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,19 +7,19 @@ import numpy as np
 
 from src.dataset.batching.lengths import LengthHistogram
 
-_WIDTHS = (1.0, 1.5, 2.0, 2.5, 3.0)  # of a row, in longest sources
-_ENOUGH = 0.05  # attention costs grow with the row: the shortest row that pads no more than this is taken
+_WIDTHS = (1.0, 1.5, 2.0, 2.5, 3.0)  # lengths of a row to try, in multiples of the longest source
+_LOW_PADDING = 0.05  # the cost of attention grows with the row: the shortest row with this padding or less is taken
 
 
 class RowPatterns(NamedTuple):
-    """Ways to fill a row with examples of certain groups, and how many rows are filled in each."""
+    """Ways to fill a row with examples of certain groups, and the number of rows that are filled in each way."""
 
-    groups: np.ndarray  # [patterns, places] int64: the group of the example at each place of the row, -1 for none
-    repeats: np.ndarray  # [patterns] int64, rows
+    groups: np.ndarray  # [patterns, slots] int64: the group of the example in each slot of the row, -1 for none
+    repeats: np.ndarray  # [patterns] int64: the number of rows
 
 
 class PackedRows(NamedTuple):
-    """How all examples of a data set go into rows of one size."""
+    """How all examples of a data set are put into rows of one size."""
 
     source_len: int
     target_len: int
@@ -27,27 +27,29 @@ class PackedRows(NamedTuple):
 
 
 def choose_rows(lengths: LengthHistogram, longest_row: int | None = None, multiple: int = 8) -> PackedRows:
-    """The shortest of a few row lengths, multiples of `multiple`, that pads at most 5%, or else that which pads least.
+    """Return rows of the shortest of a few lengths with at most 5% padding, or else of the one with the least padding.
 
-    The target side of a row has as many positions as make both sides equally full, and holds the longest target.
+    The target side of a row is as long as makes both sides equally full, but at least as long as the longest target.
 
     Args:
+        lengths: the lengths of the examples.
         longest_row: no side of a row is longer than this, unless a single example is.
+        multiple: source lengths of rows are multiples of this.
     """
-    symbols = int((lengths.source + lengths.target) @ lengths.counts)
+    tokens = int((lengths.source + lengths.target) @ lengths.counts)
     best, least = None, 1.0
     for source_len, target_len in _row_lengths(lengths, longest_row, multiple):
-        if least <= _ENOUGH and source_len > best.source_len:
+        if least <= _LOW_PADDING and source_len > best.source_len:
             break
         found = PackedRows(source_len, target_len, pack(lengths, source_len, target_len))
-        padding = 1.0 - symbols / (int(found.patterns.repeats.sum()) * (source_len + target_len))
+        padding = 1.0 - tokens / (int(found.patterns.repeats.sum()) * (source_len + target_len))
         if padding < least:
             best, least = found, padding
     return best
 
 
 def _row_lengths(lengths: LengthHistogram, longest_row: int | None, multiple: int) -> Iterator[tuple[int, int]]:
-    """(source_len, target_len) to try, the shortest source first; the target that goes with it is rounded both ways."""
+    """Yield the (source_len, target_len) to try, the shortest source first; the target length is rounded both ways."""
     longest_source, longest_target = int(lengths.source.max()), int(lengths.target.max())
     limit = max(longest_row or math.inf, longest_source, longest_target)
     sources, targets = int(lengths.source @ lengths.counts), int(lengths.target @ lengths.counts)
@@ -59,18 +61,22 @@ def _row_lengths(lengths: LengthHistogram, longest_row: int | None, multiple: in
 
 
 def pack(lengths: LengthHistogram, source_len: int, target_len: int) -> RowPatterns:
-    """Fill rows of `source_len` and `target_len` positions with all examples of a histogram, a group a length class.
+    """Pack all examples of a histogram into rows of `source_len` and `target_len` positions.
 
     Packing works on the histogram (Krell et al., 2021, https://arxiv.org/abs/2107.02027), so that its time does not
-    depend on the number of examples: one row is filled, and repeated as long as there are examples for it. A row begins
-    with the longest class left; the next is always the one that leaves the least room, by the squared norm of the free
-    shares of both sides (Panigrahy et al., 2011, "Heuristics for vector bin packing"; in one dimension: best fit).
+    depend on the number of examples: one row is filled and repeated as long as there are examples for it. A row starts
+    with the longest length class that is left. After that, the class that leaves the least room is added, measured by
+    the squared norm of the free shares of both sides (Panigrahy et al., 2011, "Heuristics for vector bin packing"; in
+    one dimension this is best fit).
+
+    Returns:
+        The patterns of the rows; their groups are the length classes.
 
     Raises:
         ValueError: an example does not fit into a row.
     """
     if lengths.source.max() > source_len or lengths.target.max() > target_len:
-        raise ValueError(f"examples of up to {lengths.source.max()} and {lengths.target.max()} symbols do not fit into "
+        raise ValueError(f"examples of up to {lengths.source.max()} and {lengths.target.max()} tokens do not fit into "
                          f"rows of {source_len} and {target_len}")
     order = np.argsort(-(lengths.source / source_len + lengths.target / target_len), kind="stable")
     source, target, left = lengths.source[order], lengths.target[order], lengths.counts[order]
@@ -89,14 +95,14 @@ def pack(lengths: LengthHistogram, source_len: int, target_len: int) -> RowPatte
 
 def _fill_row(source: np.ndarray, target: np.ndarray, counts: np.ndarray, source_len: int,
               target_len: int) -> list[int]:
-    """The classes of one row, from those of which there are `counts`; the longest class comes first in the arrays."""
+    """Return the length classes of one row; `counts` is the number of examples left, and the longest class is first."""
     counts, row, chosen = counts.copy(), [], int(np.argmax(counts > 0))
     source_free, target_free = source_len, target_len
     while True:
         row.append(chosen)
         counts[chosen] -= 1
         source_free, target_free = source_free - int(source[chosen]), target_free - int(target[chosen])
-        source_left, target_left = source_free - source, target_free - target  # after each class
+        source_left, target_left = source_free - source, target_free - target  # the room left if this class were added
         room = (source_left / source_len) ** 2 + (target_left / target_len) ** 2
         room[(counts == 0) | (source_left < 0) | (target_left < 0)] = np.inf
         chosen = int(np.argmin(room))

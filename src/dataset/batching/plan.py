@@ -1,7 +1,7 @@
-"""Which examples stand in which batch: a pure function of data, seed, epoch and step.
+"""Which examples belong to which batch, as a pure function of data, seed, epoch and step.
 
-Nothing is stored for an epoch: shuffles are computed where they are needed (src/common/counter_random.py), so that any
-step of any epoch is there at once, and the memory is 4 bytes an example.
+Nothing is stored for an epoch: shuffles are computed where they are needed (src/common/counter_random.py). Therefore
+any step of any epoch is available at once, and a plan takes 4 bytes of memory per example.
 """
 from typing import NamedTuple
 
@@ -12,29 +12,29 @@ from src.dataset.batching.batch import Shape
 from src.dataset.batching.lengths import GroupedExamples
 from src.dataset.batching.packing import RowPatterns
 
-# Independent streams of random numbers from one seed.
+# The purposes of random numbers; each has its own stream of numbers from the same seed.
 STEP_ORDER, ROW_ORDER, EXAMPLE_ORDER, CONTENT, FIXED_CONTENT = range(5)
 
 
 class PlannedStep(NamedTuple):
-    """The examples of one optimizer step, which is several batches of one shape."""
+    """The examples of one optimizer step, which consists of several batches of one shape."""
 
-    indices: np.ndarray  # [batches, rows, places] int64, -1 where none stands
+    indices: np.ndarray  # [batches, rows, slots] int64, -1 for an empty slot
     shape: Shape
 
 
 class BatchPlan:
-    """All examples in rows, and the rows in steps.
+    """Distributes all examples over rows, and the rows over the steps of an epoch.
 
-    A step is `micro_batches` batches of one shape. Their rows are drawn from all rows of that shape, which are split
-    evenly into as few steps as hold them, and a step's rows evenly among its batches: every example stands in exactly
-    one row of an epoch, and the rows that stay empty are spread over the epoch.
+    A step consists of `micro_batches` batches of one shape. The rows of a shape are split evenly into as few steps as
+    can hold them, and the rows of a step evenly among its batches. Every example belongs to exactly one row of an
+    epoch, and the rows that remain empty are spread over the epoch.
 
     Args:
-        examples: by group.
+        examples: the examples of each group.
         patterns: for each shape, how its rows are filled with examples of which groups.
-        shapes: the size of a batch.
-        seed: for the orders of the epochs.
+        shapes: the shapes of the batches.
+        seed: determines the order of the steps, rows and examples in each epoch.
     """
 
     def __init__(self, examples: GroupedExamples, patterns: list[RowPatterns], shapes: list[Shape], seed: int):
@@ -44,11 +44,11 @@ class BatchPlan:
         self._rows = [_Rows(part, examples) for part in patterns]
 
     def step_count(self, micro_batches: int) -> int:
-        """Steps of an epoch."""
+        """Return the number of steps in an epoch."""
         return sum(self._steps_of_shapes(micro_batches))
 
     def step(self, number: int, micro_batches: int, epoch: int | None = None) -> PlannedStep:
-        """Step `number` of epoch 0, 1, ... or, without one, in the order of the plan: for validation and scoring."""
+        """Return step `number` of an epoch (0, 1, ...); without an epoch, nothing is shuffled, as for validation."""
         steps = np.cumsum([0, *self._steps_of_shapes(micro_batches)])
         if epoch is not None:
             number = int(permuted(np.array([number]), steps[-1], random_key(self.seed, STEP_ORDER, epoch))[0])
@@ -66,51 +66,55 @@ class BatchPlan:
         return PlannedStep(indices, shape)
 
     def positions(self, micro_batches: int) -> int:
-        """Source and target positions of all batches of an epoch."""
+        """Return the number of source and target positions, padding included, in all batches of an epoch."""
         return sum(steps * micro_batches * shape.rows * (shape.source_len + shape.target_len)
                    for steps, shape in zip(self._steps_of_shapes(micro_batches), self.shapes, strict=True))
 
     def _steps_of_shapes(self, micro_batches: int) -> list[int]:
+        """Return the number of steps in an epoch for each shape."""
         return [-(-rows.count // (shape.rows * micro_batches))
                 for rows, shape in zip(self._rows, self.shapes, strict=True)]
 
     def _examples_of(self, rows: "_Rows", chosen: np.ndarray, epoch: int | None) -> np.ndarray:
-        """[rows, places]: the examples of the chosen rows; each epoch shuffles the examples of a group."""
-        groups, ranks = rows.places(chosen)
-        there = groups >= 0
-        group, rank, starts = groups[there], ranks[there], self.examples.starts
+        """Return the examples of the chosen rows, [rows, slots]; each epoch shuffles the examples of a group."""
+        groups, members = rows.slots(chosen)
+        occupied = groups >= 0
+        group, member, starts = groups[occupied], members[occupied], self.examples.starts
         if epoch is not None:
             keys = random_key(self.seed, EXAMPLE_ORDER, epoch, group)
-            rank = permuted(rank, starts[group + 1] - starts[group], keys)
+            member = permuted(member, starts[group + 1] - starts[group], keys)
         found = np.full(groups.shape, -1, np.int64)
-        found[there] = self.examples.members[starts[group] + rank]
+        found[occupied] = self.examples.members[starts[group] + member]
         return found
 
 
 class _Rows:
-    """The rows of one shape, numbered pattern by pattern."""
+    """The rows of one shape, numbered from 0, one pattern after the other."""
 
     def __init__(self, patterns: RowPatterns, examples: GroupedExamples):
         self.groups = patterns.groups
-        self.ends = np.cumsum(patterns.repeats)  # [patterns]: number of the first row after each pattern's
+        self.ends = np.cumsum(patterns.repeats)  # [patterns]: the number of the first row after those of each pattern
         self.count = int(self.ends[-1])
-        # Each place of a pattern takes as many examples of its group, one after another, as the pattern has rows.
+        # Each slot of a pattern takes consecutive examples of its group, one for each row of the pattern.
         flat = self.groups.reshape(-1)
         taken = np.repeat(patterns.repeats, self.groups.shape[1])
         order = np.argsort(flat, kind="stable")
         before = np.cumsum(taken[order]) - taken[order]
         first_of_group = np.searchsorted(flat[order], flat[order])
-        ranks = np.empty_like(flat)
-        ranks[order] = before - before[first_of_group]
-        self.first_ranks = ranks.reshape(self.groups.shape)  # [patterns, places]
+        members = np.empty_like(flat)
+        members[order] = before - before[first_of_group]
+        self.first_members = members.reshape(self.groups.shape)  # [patterns, slots]: member in the first row
 
-    def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Group (-1: none) and rank within the group of the example at each place of the rows, [rows, places] each."""
+    def slots(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the group of the example in each slot of the rows (-1: none), and its number in the group.
+
+        Both arrays are [rows, slots].
+        """
         pattern = np.searchsorted(self.ends, rows, side="right")
         since_first = rows - np.concatenate([[0], self.ends])[pattern]
-        return self.groups[pattern], self.first_ranks[pattern] + since_first[:, None]
+        return self.groups[pattern], self.first_members[pattern] + since_first[:, None]
 
 
 def _share(total: int, parts: int, number: int) -> tuple[int, int]:
-    """Beginning and end of part `number` of 0 .. total - 1, split into parts that differ by at most one."""
+    """Return the start and end of part `number` when 0 .. total - 1 is split into parts of almost equal size."""
     return total * number // parts, total * (number + 1) // parts

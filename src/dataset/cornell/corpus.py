@@ -1,8 +1,8 @@
-"""The Cornell Movie-Dialogs Corpus as published: conversations to pairs, split by film.
+"""Reads the published files of the Cornell Movie-Dialogs Corpus and yields pairs of utterance and response.
 
-`movie_lines.txt` has one utterance a line (line, character and film id, character name, text), and
-`movie_conversations.txt` one conversation a line (two character ids, film id, list of line ids), with
-` +++$+++ ` between the fields. https://www.cs.cornell.edu/~cristian/Cornell_Movie-Dialogs_Corpus.html
+Each line of `movie_lines.txt` is an utterance (line id, character id, film id, character name, text), and each line of
+`movie_conversations.txt` is a conversation (two character ids, film id, list of line ids). The fields are separated by
+` +++$+++ `. https://www.cs.cornell.edu/~cristian/Cornell_Movie-Dialogs_Corpus.html
 """
 import os
 import re
@@ -21,7 +21,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Pair(NamedTuple):
-    """An utterance and the response to it, in the film with this id."""
+    """An utterance and the response to it; `film` is the id of their film."""
 
     film: str
     utterance: str
@@ -30,30 +30,34 @@ class Pair(NamedTuple):
 
 @dataclass
 class CorpusCounts:
-    """What was read of the corpus."""
+    """The numbers of what was read, left out and repaired."""
 
     utterances: int = 0
     conversations: int = 0
-    between_films: int = 0  # pairs left out because one side is of another film than the conversation
-    lines: int = 0  # of both files
-    latin1_lines: int = 0  # of which not UTF-8, and so read as ISO-8859-1
-    repaired: int = 0  # characters of Windows-1252 that had been read as control characters
-    lost: int = 0  # U+FFFD: characters that somebody's tool had lost before
+    between_films: int = 0  # pairs left out because a side belongs to another film than the conversation
+    lines: int = 0  # lines of both files
+    latin1_lines: int = 0  # lines that are not UTF-8 and were read as ISO-8859-1
+    repaired: int = 0  # control characters that were replaced by the Windows-1252 characters that were meant
+    lost: int = 0  # characters U+FFFD, which another tool had put in place of undecodable bytes
 
 
 def is_published_corpus(folder: str) -> bool:
-    """Whether the folder holds the two files of the published corpus."""
+    """Return whether the folder holds the two files of the published corpus."""
     return all(os.path.isfile(os.path.join(folder, name)) for name in (LINES_FILE, CONVERSATIONS_FILE))
 
 
 def read_pairs(folder: str, counts: CorpusCounts) -> Iterator[Pair]:
     """Yield each pair of consecutive utterances of each conversation, in the order of the corpus.
 
-    White space inside an utterance becomes single spaces; an utterance may be empty. `counts` is added to.
+    White space in an utterance is reduced to single spaces; an utterance may be empty.
+
+    Args:
+        folder: the folder of the published files.
+        counts: what is read is added to these numbers.
 
     Raises:
-        MassError: a file is missing, a line has too few fields or no list, or a line id is unknown; the message names
-            file and line.
+        MassError: a file is missing, a line has too few fields or no list of ids, or a line id is unknown; the message
+            names file and line.
     """
     utterances = {line_id: (film, " ".join(text.split())) for _, (line_id, _, film, _, text)
                   in _read_fields(os.path.join(folder, LINES_FILE), 5, counts)}
@@ -75,7 +79,7 @@ def read_pairs(folder: str, counts: CorpusCounts) -> Iterator[Pair]:
 
 
 def _read_fields(path: str, count: int, counts: CorpusCounts) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the number and the `count` fields, the last one perhaps empty, of each line that is not blank."""
+    """Yield the line number and the `count` fields of each line that is not blank; the last field may be empty."""
     with open(require_file(path, "corpus file"), "rb") as stream:
         for number, raw in enumerate(stream, start=1):
             line = _decode(raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw, counts)
@@ -89,7 +93,7 @@ def _read_fields(path: str, count: int, counts: CorpusCounts) -> Iterator[tuple[
 
 
 def _decode(raw: bytes, counts: CorpusCounts) -> str:
-    """A line of the corpus, which was published in ISO-8859-1 and is found in UTF-8; files that mix them exist."""
+    """Decode a line. The corpus was published in ISO-8859-1, but copies in UTF-8 and mixtures of both exist."""
     counts.lines += 1
     try:
         text = raw.decode("utf-8")

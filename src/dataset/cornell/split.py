@@ -1,4 +1,4 @@
-"""The published Cornell corpus as text files: pairs, one side a file, for training, validation and test."""
+"""Splits the pairs of the published corpus into training, validation and test set, and writes them as text."""
 import bisect
 import hashlib
 import json
@@ -17,63 +17,72 @@ from src.dataset.cornell.corpus import CONVERSATIONS_FILE, LINES_FILE, CorpusCou
 
 SPLIT_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 SUMMARY_FILE = "split.json"
-_FORMAT = 1  # to be raised when the same corpus gives other text
+_FORMAT = 1  # to be increased when the same corpus yields different text
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How the pairs are divided, and where the text of each split goes."""
+    """How the pairs are split, and the names of the files of each split."""
 
-    prefixes: Mapping[str, str]  # split -> prefix of its files `<prefix>.src.txt` and `<prefix>.tgt.txt`
-    shares: Mapping[str, float]  # split -> its share of the pairs, as nearly as whole films allow; 1 in all
-    seed: int = 0
+    prefixes: Mapping[str, str]  # split -> prefix of its files, <prefix>.src.txt and <prefix>.tgt.txt
+    shares: Mapping[str, float]  # split -> its share of the pairs, approximate because films are not divided
+    seed: int = 0  # another seed assigns other films to the splits
 
     def __post_init__(self):
-        """Raises UsageError for prefixes that do not keep the splits apart."""
+        """Check the prefixes.
+
+        Raises:
+            UsageError: two splits have the same prefix, or one has none.
+        """
         used = [self.prefixes[split] for split in self.splits]
         if not all(used) or len(set(used)) < len(used):
             given = ", ".join(f"--{split}_prefix {self.prefixes[split]!r}" for split in self.splits)
-            raise UsageError(f"the published corpus is split in {len(used)}, which needs {len(used)} different "
-                             f"prefixes; not {given}")
+            raise UsageError(f"the {len(used)} parts of the published corpus need {len(used)} different prefixes, not "
+                             f"{given}")
 
     @property
     def splits(self) -> list[str]:
-        """Those that get films."""
+        """The names of the splits that get films."""
         return [split for split, share in self.shares.items() if share > 0]
 
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """What became of the corpus; `split.json` beside the text."""
+    """How the corpus was split: the content of `split.json` beside the text."""
 
     films: dict[str, list[str]]  # split -> its films, in the order of the corpus
     pairs: dict[str, int]  # split -> pairs written
-    empty: int  # pairs left out because a side is empty
+    empty: int  # pairs that were left out because a side is empty
     corpus: CorpusCounts
     shares: dict[str, float]
     seed: int
 
     @classmethod
     def from_json(cls, content: Mapping[str, object]) -> "SplitSummary":
+        """Return the summary that was stored as JSON."""
         return cls(**{**content, "corpus": CorpusCounts(**content["corpus"])})
 
     def __str__(self) -> str:
         films, read = {split: len(found) for split, found in self.films.items()}, self.corpus
         left_out = f"{self.empty:,} pairs with an empty side"
         if read.between_films:
-            left_out += f", {read.between_films:,} pairs of two films"
+            left_out += f", {read.between_films:,} pairs with sides from two films"
         return "\n".join((
             f"{sum(films.values()):,} films, {read.conversations:,} conversations, {read.utterances:,} utterances",
             f"  {'split':8}{'films':>8}{'pairs':>10}",
             *(f"  {split:8}{films[split]:>8,}{count:>10,}" for split, count in self.pairs.items()),
             f"  left out    {left_out}",
             f"  encoding    {read.lines - read.latin1_lines:,} lines of UTF-8, {read.latin1_lines:,} of ISO-8859-1",
-            f"  characters  {read.repaired:,} of Windows-1252 repaired, {read.lost:,} had been lost before (U+FFFD)",
+            f"  characters  {read.repaired:,} of Windows-1252 repaired, {read.lost:,} lost by an earlier tool (U+FFFD)",
         ))
 
 
 def parse_shares(text: str) -> dict[str, float]:
-    """The shares of train, valid and test from "0.8,0.1,0.1". Raises UsageError if they are no shares of one whole."""
+    """Return the shares of train, valid and test given as "0.8,0.1,0.1".
+
+    Raises:
+        UsageError: these are not three shares that add up to 1.
+    """
     try:
         shares = [float(share) for share in text.split(",")]
     except ValueError:
@@ -86,14 +95,18 @@ def parse_shares(text: str) -> dict[str, float]:
 
 
 def split_of_films(pairs: Mapping[str, int], shares: Mapping[str, float], seed: int = 0) -> dict[str, str]:
-    """film -> split, the same on every machine: films in an order drawn by hash, cut where the shares are reached.
+    """Assign films to splits.
 
-    Each cut is made between films, at most half a film away from the exact share of the pairs.
+    The films are ordered by a hash, and each split gets the next films until its share is reached. The result is the
+    same on every machine, and the end of each split is at most half a film away from the exact share of the pairs.
 
     Args:
-        pairs: film -> its number of pairs; their order does not matter.
+        pairs: film -> its number of pairs; the order does not matter.
         shares: split -> its share of all pairs; they add up to 1.
-        seed: another one draws another order.
+        seed: another seed orders the films differently.
+
+    Returns:
+        film -> split
     """
     drawn = sorted(pairs, key=lambda film: hashlib.sha256(f"{seed}:{film}".encode()).digest())
     splits = [split for split, share in shares.items() if share > 0]
@@ -102,17 +115,17 @@ def split_of_films(pairs: Mapping[str, int], shares: Mapping[str, float], seed: 
     for film in drawn:
         middle = before + pairs[film] / 2
         before += pairs[film]
-        found[film] = splits[min(bisect.bisect_right(ends, middle), len(splits) - 1)]  # rounded ends may fall short
+        found[film] = splits[min(bisect.bisect_right(ends, middle), len(splits) - 1)]  # the last may be rounded down
     return found
 
 
 def split_corpus(folder: str, output_folder: str, plan: SplitPlan, overwrite: bool) -> tuple[SplitSummary, bool]:
-    """Write the pairs of the corpus in `folder` as text into `output_folder`, with a summary beside them.
+    """Write the pairs of the corpus in `folder` as text to `output_folder`, with a summary beside them.
 
-    Pairs with an empty side are left out. Text that an earlier run has finished stays as it is.
+    Pairs with an empty side are left out. Text that an earlier run finished is left as it is.
 
     Returns:
-        The summary, and whether the text was there already.
+        The summary, and whether an earlier run had finished the text.
 
     Raises:
         MassError: a file is missing or bad (see `read_pairs`), or a split gets no pair.
@@ -143,7 +156,7 @@ def _write_text(folder: str, output_folder: str, plan: SplitPlan) -> SplitSummar
     films = {split: [film for film in pairs_of_films if split_of[film] == split] for split in plan.splits}
     if missing := [split for split in plan.splits if not films[split]]:
         raise MassError(f"{folder}: no film is left for {' and '.join(missing)}: there are {len(pairs_of_films):,} "
-                        f"films with pairs; choose another --split (a share of 0 leaves a split out)")
+                        f"films with pairs; choose another --split (with a share of 0 there is no such set)")
     with ExitStack() as stack:
         files = {}
         for split in plan.splits:

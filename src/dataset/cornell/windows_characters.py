@@ -1,13 +1,17 @@
-"""Characters of Windows-1252 in text that was read as ISO-8859-1: the U+0092 that was meant as an apostrophe."""
+"""Repairs Windows-1252 text that was read as ISO-8859-1, for example U+0092 where an apostrophe was meant."""
 
 _REPAIRED = {0x80 + number: character for number, character in enumerate(
     bytes(range(0x80, 0xA0)).decode("cp1252", errors="replace")) if character != "\ufffd"}
 
 
 def repair_windows_characters(text: str) -> tuple[str, int]:
-    """The text with U+0080..U+009F turned into what Windows-1252 means by these bytes, and their number.
+    """Replace U+0080..U+009F by the characters of these bytes in Windows-1252.
 
-    Text has no use for those control characters. Five of them mean nothing in Windows-1252 either, and stay.
+    Text does not use these control characters. Five of them are undefined in Windows-1252, too, and are left as they
+    are.
+
+    Returns:
+        The repaired text and the number of characters that were replaced.
     """
     if text.isascii():
         return text, 0

@@ -1,12 +1,13 @@
-"""The index of a data set: its examples as flat arrays beside the records, so that opening it again costs no reading.
+"""The index of a data set: its examples as flat arrays beside the records, so that opening it requires no parsing.
 
-`name.tfrecord.index` is a folder: for each column `<column>.values.npy` (ids end to end; uint16 if the vocabulary has
-no more symbols, which is half the size and as quick, else int32), `.offsets.npy` (int64) and `.lengths.npy` (int32),
-and `header.json`. They are mapped into memory, not read; only what batches take is ever loaded, and processes share it.
+The folder `name.tfrecord.index` holds `header.json` and three files per column: `<column>.values.npy` (the ids end to
+end; uint16, which is half the size, if the ids of the vocabulary fit, else int32), `<column>.offsets.npy` (int64) and
+`<column>.lengths.npy` (int32). The arrays are mapped into memory, not read: only the examples that batches use are ever
+loaded, and processes share them.
 
-What guards against error: checksums are compared when an index is built from the records. Afterwards an index
-counts as long as the records are those it was made from, by the checksums in their description and the sizes and
-times of the files. An index that does not is built anew; it can be deleted at any time.
+Checksums are compared when an index is built from records. After that, the index is valid as long as the records are
+those it was made from, judged by the checksums in their description and by the sizes and modification times of the
+files. An index that is not valid is built again; it can be deleted at any time.
 """
 import json
 import os
@@ -22,11 +23,11 @@ from src.dataset.records.info import RecordInfo
 
 _FORMAT_VERSION = 1
 _HEADER = "header.json"
-_MAPPED_BYTES = 1 << 20  # smaller arrays are read: a mapped one costs an open file, and there may be many data sets
+_MAPPED_BYTES = 1 << 20  # smaller arrays are read: a mapped array needs an open file, and there may be many data sets
 
 
 class IndexWriter:
-    """Writes the index of a data set into a new folder, as the examples come. A context manager."""
+    """Writes the index of a data set into a new folder while the examples are written. It is a context manager."""
 
     def __init__(self, folder: str, columns: Sequence[str], vocabulary_size: int):
         os.makedirs(folder)
@@ -39,7 +40,7 @@ class IndexWriter:
             self._files[column, "offsets"].append(np.zeros(1))
 
     def append(self, columns: Mapping[str, RaggedArray]) -> None:
-        """Add examples at the end."""
+        """Append examples."""
         for column, sequences in columns.items():
             self._files[column, "values"].append(sequences.values)
             self._files[column, "offsets"].append(sequences.offsets[1:] + self._ends[column])
@@ -47,7 +48,12 @@ class IndexWriter:
             self._ends[column] += int(sequences.offsets[-1])
 
     def finish(self, checksums: Mapping[str, int], files: Mapping[str, str]) -> None:
-        """Complete the index of the record files `files`, named as in `checksums`."""
+        """Complete the index.
+
+        Args:
+            checksums: the CRC-32C of each record file, by the key that `files_of` gives it.
+            files: the path of each record file, by the same key.
+        """
         self.close()
         with open(os.path.join(self.folder, _HEADER), "w", encoding="utf-8") as stream:
             json.dump(_header(checksums, files), stream)
@@ -64,10 +70,10 @@ class IndexWriter:
 
 
 def open_index(path: str, info: RecordInfo) -> dict[str, RaggedArray] | None:
-    """The columns of a data set from its index, or None if there is no index made from the records as they are.
+    """Return the columns of a data set from its index, or None if there is no valid index.
 
     Raises:
-        FileNotFoundError: a file of the records is missing.
+        FileNotFoundError: a record file is missing.
     """
     expected = _header(info.checksums, files_of(path, info.shards))
     try:
@@ -75,7 +81,7 @@ def open_index(path: str, info: RecordInfo) -> dict[str, RaggedArray] | None:
             if json.load(stream) != expected:
                 return None
         columns = map_arrays(index_path(path), info)
-    except (OSError, EOFError, ValueError):  # none, or damaged; or another process is replacing it
+    except (OSError, EOFError, ValueError):  # missing or damaged, or another process is replacing it
         return None
     fits = all(len(columns[name]) == info.kept == len(columns[name].lengths) and
                len(columns[name].values) == info.tokens[name] == columns[name].offsets[-1] for name in info.columns)
@@ -83,14 +89,14 @@ def open_index(path: str, info: RecordInfo) -> dict[str, RaggedArray] | None:
 
 
 def map_arrays(folder: str, info: RecordInfo) -> dict[str, RaggedArray]:
-    """The columns that an index folder holds; they stay usable when it is moved or deleted."""
+    """Return the columns that an index folder holds; they remain usable when the folder is moved or deleted."""
     kinds = ("values", "offsets", "lengths")
     return {column: RaggedArray(*(_load(_array_path(folder, column, kind)) for kind in kinds))
             for column in info.columns}
 
 
 def remove_index(path: str) -> None:
-    """Remove the index of a data set, the header first, so that nobody takes what is left for an index."""
+    """Remove the index of a data set, its header first, so that an incomplete index is never taken for a valid one."""
     folder = index_path(path)
     if os.path.isdir(folder):
         if os.path.exists(header := os.path.join(folder, _HEADER)):
@@ -99,7 +105,7 @@ def remove_index(path: str) -> None:
 
 
 def values_type(vocabulary_size: int) -> np.dtype:
-    """The narrowest type of ids that numpy and the batches handle at full speed."""
+    """Return the type in which ids are stored, the narrowest one that numpy handles at full speed."""
     return np.dtype(np.uint16 if vocabulary_size <= 1 << 16 else np.int32)
 
 
@@ -118,7 +124,7 @@ def _load(path: str) -> np.ndarray:
 
 
 class _ArrayFile:
-    """A one-dimensional .npy file that grows."""
+    """A one-dimensional .npy file to which values are appended."""
 
     def __init__(self, path: str, dtype: np.dtype):
         self._stream = open(path, "wb")  # noqa: SIM115 (closed by `close`)
@@ -137,6 +143,6 @@ class _ArrayFile:
             self._stream.close()
 
     def _write_header(self) -> None:
-        """As long for any count: numpy leaves room for the largest."""
+        """Write the header, which has the same length for any count: numpy leaves room for the largest."""
         description = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._count,)}
         np.lib.format.write_array_header_1_0(self._stream, description)

@@ -1,28 +1,27 @@
-"""What a data set holds and how it came about: the JSON beside its records."""
+"""The description of a data set: what it holds and how it was made, in a JSON file beside its records."""
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-
-import numpy as np
 
 from src.common.errors import MassError
 from src.common.files import atomic_output
 from src.dataset.records.files import info_path
 
 FORMAT_VERSION = 2
-_READ_VERSIONS = (1, 2)  # version 1 had neither shards nor `min_len`, `damaged`, `percentiles`: their defaults are true
+_READ_VERSIONS = (1, 2)  # version 1 lacks `shards`, `min_len`, `damaged` and `percentiles`: their defaults hold for it
 COLUMNS = {"sentences": ("tokens",), "pairs": ("source", "target")}
 """The columns of each kind of record; every entry is a sequence of int32 ids that ends with `</s>`."""
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+"""The percentages for which a description holds the length that so many of the sequences do not exceed."""
 
 
 @dataclass(frozen=True)
 class RecordInfo:
-    """The JSON beside the records of a data set; dictionaries go by reason, or by column.
+    """The content of the JSON file beside the records of a data set.
 
-    Lines are counted, not examples, where it says lines: a pair is a line of two files.
+    Line i of a source file and line i of its target file count as one line.
     """
 
     kind: str  # "sentences" or "pairs"
@@ -30,48 +29,49 @@ class RecordInfo:
     lines_read: int
     kept: int
     dropped: dict[str, int]  # reason -> lines left out ("empty", "too long", "empty source", ...)
-    flawed: dict[str, int]  # reason -> pairs of a valid or test set that were kept ("target truncated", "empty source")
-    max_len: int  # longest sequence allowed, `</s>` included
-    tokens: dict[str, int]  # column -> ids, `</s>` included
-    unknown: dict[str, int]  # column -> how many of them are `<unk>`
-    longest: dict[str, int]  # column -> longest sequence, `</s>` included
-    checksums: dict[str, int]  # file, as `record_files.files_of` names it (".mindrecord.db") -> its CRC-32C
-    masking: dict[str, float]  # {"fragment_ratio": r} of sentences, {"noise_prob": p} of pairs
+    flawed: dict[str, int]  # reason -> pairs that a valid or test set kept ("target truncated", "empty source")
+    max_len: int  # the longest sequence allowed, `</s>` included
+    tokens: dict[str, int]  # column -> number of tokens, `</s>` included
+    unknown: dict[str, int]  # column -> number of tokens that are `<unk>`
+    longest: dict[str, int]  # column -> length of the longest sequence, `</s>` included
+    checksums: dict[str, int]  # file, by the key that `files_of` gives it (".mindrecord.db") -> its CRC-32C
+    masking: dict[str, float]  # {"fragment_ratio": r} for sentences, {"noise_prob": p} for pairs
     vocabulary: dict[str, str | int]  # "file" (a name in the folder of the records), "size", "fingerprint"
-    min_len: int = 1  # shortest sequence allowed, `</s>` included
-    damaged: dict[str, int] = field(default_factory=dict)  # column -> lines with undecodable bytes, which were replaced
+    min_len: int = 1  # the shortest sequence allowed, `</s>` included
+    damaged: dict[str, int] = field(default_factory=dict)  # column -> lines whose undecodable bytes were replaced
     percentiles: dict[str, dict[str, int]] = field(default_factory=dict)  # column -> percent -> length
-    shards: int = 1  # files that the examples are spread over
+    shards: int = 1  # the number of files that the examples are spread over
     format_version: int = FORMAT_VERSION
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
         return COLUMNS[self.kind]
 
     def vocabulary_path(self, record_path: str) -> str:
-        """The copy of the vocabulary beside the records."""
+        """Return the path of the copy of the vocabulary beside the records."""
         return os.path.join(os.path.dirname(record_path), str(self.vocabulary["file"]))
 
     def mean_length(self, column: str) -> float:
-        """Mean length of a column's sequences, `</s>` included."""
+        """Return the mean length of a column's sequences, `</s>` included."""
         return self.tokens[column] / self.kept
 
     def unknown_share(self, column: str) -> float:
-        """Share of `<unk>` among a column's symbols, `</s>` not counted."""
+        """Return the share of `<unk>` among a column's tokens, not counting `</s>`."""
         return self.unknown[column] / max(1, self.tokens[column] - self.kept)
 
     def save(self, record_path: str) -> None:
-        """Write the JSON beside the record file."""
+        """Write the description of the data set `record_path`."""
         with atomic_output(info_path(record_path)) as temporary, open(temporary, "w", encoding="utf-8") as stream:
             json.dump(asdict(self), stream, indent=2)
             stream.write("\n")
 
     @classmethod
     def load(cls, record_path: str) -> "RecordInfo":
-        """Read the JSON beside the record file.
+        """Read the description of the data set `record_path`.
 
         Raises:
-            MassError: it is missing, damaged or of another version.
+            MassError: the description is missing, damaged or of an unknown format version.
         """
         path = info_path(record_path)
         remake = "make the records again with news_crawl.py, gigaword.py or cornell_dialog.py"
@@ -98,9 +98,9 @@ class RecordInfo:
 
 
 def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
-    """The description of several files of one kind, split, masking and vocabulary as one data set.
+    """Return the description of several data sets, alike in kind, split, masking and vocabulary, as one.
 
-    Counts add up; checksums and percentiles do not, and are left out.
+    Counts are added up; checksums and percentiles, which cannot be, are left empty.
     """
 
     def total(name: str) -> dict[str, int]:
@@ -121,37 +121,3 @@ def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
         checksums={},
         percentiles={},
     )
-
-
-def format_counts(counts: Mapping[str, int]) -> str:
-    """Counts by reason on one line: `too long 12, empty 3`."""
-    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items())) or "none"
-
-
-def percentile_lengths(histogram: np.ndarray) -> dict[str, int]:
-    """The shortest length that `PERCENTILES` of the sequences do not exceed; `histogram`[l] have length l."""
-    reached = np.cumsum(histogram)
-    return {str(percent): int(np.searchsorted(reached, percent / 100 * reached[-1])) for percent in PERCENTILES}
-
-
-def summarize_records(title: str, info: RecordInfo) -> str:
-    """A short table of an info's numbers, for people."""
-    counts = {"lines read": info.lines_read, "kept": info.kept}
-    counts |= {f"dropped, {reason}": count for reason, count in sorted(info.dropped.items())}
-    counts |= {f"kept, {reason}": count for reason, count in sorted(info.flawed.items())}
-    counts |= {f"undecodable bytes, {column}": count for column, count in sorted(info.damaged.items()) if count}
-    name_width = max(map(len, counts))
-    lines = [f"  {name:<{name_width}} {count:>13,} {count / max(1, info.lines_read):>8.2%}"
-             for name, count in counts.items()]
-    header = ["column", "symbols", "<unk>", "mean", *(f"{percent}%" for percent in PERCENTILES), "longest"]
-    rows = [header, *(_length_row(info, column) for column in info.columns)]
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    lines += ["  " + "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width)
-                               for place, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
-    return "\n".join([title, *lines])
-
-
-def _length_row(info: RecordInfo, column: str) -> list[str]:
-    percentiles = info.percentiles.get(column, {})
-    return [column, f"{info.tokens[column]:,}", f"{info.unknown_share(column):.2%}", f"{info.mean_length(column):.1f}",
-            *(str(percentiles.get(str(percent), "-")) for percent in PERCENTILES), str(info.longest[column])]

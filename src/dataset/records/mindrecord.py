@@ -1,11 +1,11 @@
-"""MindRecord files of integer sequences, through MindSpore's own writer and reader.
+"""Writes and reads MindRecord files of integer sequences, with MindSpore's own writer and reader.
 
-A MindRecord file `name` has an index `name.db` beside it that remembers the name `name` (without its folder). The two
-must stay together and keep that name; the folder they are in may change.
+A MindRecord file `name` has an index `name.db` beside it, in which the name `name` (without its folder) is stored. The
+two files must stay in the same folder and keep their names; the folder may be moved.
 
-MindSpore takes seconds and 0.5 GB to import, so it is imported when such a file is first written or read. To make
-the index of a file, it then takes another 1.4 KB for each of its examples at a time: large data sets are written in
-many shards.
+Importing MindSpore takes seconds and 0.5 GB of memory, so it is imported when such a file is first written or read. To
+make the index of a file, MindSpore needs another 1.4 KB for each of its examples: large data sets are written in many
+shards.
 """
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,9 +15,9 @@ from src.common.ragged import RaggedArray
 
 
 class MindRecordWriter:
-    """Writes examples, an int32 array a column, into one file or, example i into file i mod n, several.
+    """Writes examples into n files, example i into file i mod n, and an index `path`.db for each file `path`.
 
-    Beside each `path` it makes the index `path`.db.
+    Every column is a sequence of int32.
     """
 
     def __init__(self, paths: Sequence[str], columns: Sequence[str]):
@@ -29,7 +29,7 @@ class MindRecordWriter:
         self._written = 0
 
     def write(self, columns: Mapping[str, RaggedArray]) -> None:
-        """An example is sequence i of each column."""
+        """Write examples; example i consists of sequence i of each column."""
         shards, count = len(self._writers), len(next(iter(columns.values())))
         for first in range(min(shards, count)):
             rows = [{name: sequences[index] for name, sequences in columns.items()}
@@ -43,12 +43,12 @@ class MindRecordWriter:
 
 
 def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Iterator[dict[str, RaggedArray]]:
-    """Yield the examples of a file in order, `block_size` of them at a time (the last block: the rest).
+    """Yield the examples of a file in order, in blocks of `block_size` (the last may be smaller).
 
-    Compare checksums first: on some damage to a file MindSpore ends the process without raising anything.
+    Compare the checksum of the file first: with some damaged files MindSpore ends the process without an exception.
 
     Raises:
-        MassError: MindSpore cannot read the file or its index, or it has other columns; the message names the file.
+        MassError: MindSpore cannot read the file or its index, or the file has other columns; the message names it.
     """
     from mindspore.mindrecord import FileReader
 
@@ -58,7 +58,7 @@ def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Itera
         rows = reader.get_next()
         while block := list(islice(rows, block_size)):
             yield {name: RaggedArray.from_sequences(row[name] for row in block) for name in columns}
-    except RuntimeError as error:  # what MindSpore raises for whatever is wrong with a file
+    except RuntimeError as error:  # MindSpore raises it for every fault of a file
         reason = str(error).strip().splitlines()[0]
         raise MassError(f"{path}: damaged or not a MindRecord file ({reason}); make it again") from error
     finally:

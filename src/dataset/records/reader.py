@@ -1,4 +1,4 @@
-"""Reading the records of a data set: checked against their description, as arrays or into an index beside them."""
+"""Reads the records of a data set, checks them against their description and builds the index beside them."""
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,23 +17,23 @@ from src.dataset.records.info import RecordInfo
 from src.dataset.records.mindrecord import read_mindrecord
 from src.dataset.records.tfrecord import read_tfrecord
 
-BLOCK_SIZE = 16384  # examples read at a time: enough for numpy to pay, little memory
+BLOCK_SIZE = 16384  # examples read at a time: large enough for numpy to be efficient, small enough for little memory
 _READERS = {"tfrecord": read_tfrecord, "mindrecord": read_mindrecord}
 
 
 def read_columns(path: str, info: RecordInfo) -> dict[str, RaggedArray]:
-    """Read a data set and keep its index beside it; where that cannot be, read it into memory, and say so.
+    """Read a data set and build its index; if the index cannot be written, print why and read into memory.
 
-    Processes that do so at the same time make equal indexes: each uses its own, and either is kept.
+    Processes that do this at the same time build equal indexes: each uses its own, and one of them is kept.
 
     Raises:
-        MassError: the records are damaged, or not those of the description.
+        MassError: the records are damaged or do not fit their description.
     """
     folder = os.path.dirname(path) or "."
     if os.access(folder, os.W_OK):
         try:
             return _build_index(folder, path, info)
-        except OSError as error:  # a full disk; or another process was quicker
+        except OSError as error:  # the disk is full, or another process was faster
             if columns := open_index(path, info):
                 return columns
             _say_once(folder, error.strerror or str(error))
@@ -43,17 +43,17 @@ def read_columns(path: str, info: RecordInfo) -> dict[str, RaggedArray]:
 
 
 def read_blocks(path: str, info: RecordInfo) -> Iterator[dict[str, RaggedArray]]:
-    """Yield the examples of a data set, some thousands at a time, in the order in which they were written.
+    """Yield the examples of a data set in the order in which they were written, some thousands per block.
 
     Raises:
-        MassError: the records are damaged, or not those of the description. That may come after the last block.
+        MassError: the records are damaged or do not fit their description; it may be raised after the last block.
     """
     files = files_of(path, info.shards)
     as_described = all(file_checksum(file) == info.checksums[ending] for ending, file in files.items())
-    other = MassError(f"{path}: its content is not what its description {info_path(path)} was made for; the file is "
-                      f"damaged or was replaced: make it again")
+    changed = MassError(f"{path}: its content is not what its description {info_path(path)} was made for; the file is "
+                        f"damaged or was replaced: make it again")
     if not as_described and record_format(path) == "mindrecord":
-        raise other  # a damaged one can crash MindSpore; a damaged TFRecord file is left to say which record it is
+        raise changed  # a damaged file can crash MindSpore; the reader of TFRecord files names the damaged record
     block_size = max(1, BLOCK_SIZE // info.shards)
     read = _READERS[record_format(path)]
     shards = [read(shard, info.columns, block_size) for shard in shard_paths(path, info.shards)]
@@ -66,14 +66,17 @@ def read_blocks(path: str, info: RecordInfo) -> Iterator[dict[str, RaggedArray]]
             progress.update(count)
             yield block
     if found != info.kept:
-        raise MassError(f"{path}: holds {found:,} records where its description {info_path(path)} says "
-                        f"{info.kept:,}; the file is incomplete or not the one described: make it again")
+        raise MassError(f"{path}: holds {found:,} records, but according to its description {info_path(path)} there "
+                        f"are {info.kept:,}; the file is incomplete or not the one described: make it again")
     if not as_described:
-        raise other
+        raise changed
 
 
 def _interleave(blocks: Sequence[dict[str, RaggedArray]]) -> dict[str, RaggedArray]:
-    """Blocks of equal length (the last ones may lack an example), one a shard, as one: the first of each, ..."""
+    """Merge one block per shard into one: the first example of each block, then the second of each, and so on.
+
+    The blocks have equally many examples, but the later ones may lack the last.
+    """
     if len(blocks) == 1:
         return blocks[0]
     merged = {}
@@ -91,7 +94,7 @@ def _build_index(folder: str, path: str, info: RecordInfo) -> dict[str, RaggedAr
             for block in read_blocks(path, info):
                 index.append(block)
             index.finish(info.checksums, files_of(path, info.shards))
-        columns = map_arrays(unfinished, info)  # ours, whatever becomes of the folder
+        columns = map_arrays(unfinished, info)  # they remain usable even if another process replaces the folder
         remove_index(path)
     return columns
 
@@ -105,4 +108,4 @@ def _read_into_memory(path: str, info: RecordInfo) -> dict[str, RaggedArray]:
 
 @cache
 def _say_once(folder: str, reason: str) -> None:
-    say(f"{folder}: no index of the records can be kept there ({reason}), so they are read into memory", sys.stderr)
+    say(f"{folder}: no index of the records can be written there ({reason}), so they are read into memory", sys.stderr)

@@ -1,12 +1,12 @@
-"""TFRecord files of integer sequences, without TensorFlow.
+"""Writes and reads TFRecord files of integer sequences, without TensorFlow.
 
 A TFRecord file is a chain of frames: length (uint64), masked CRC-32C of the length, data, masked CRC-32C of the data.
 The data of each frame is a `tf.train.Example`, a protocol buffer that maps a column's name to its packed varints:
 
-    Example.features > Features.feature (a map entry a column) > key, Feature.int64_list > Int64List.value
+    Example.features > Features.feature (one map entry per column) > key, Feature.int64_list > Int64List.value
 
-Columns are written in order of their names, so equal examples give equal bytes, and every frame of a file has the same
-layout. That layout is what lets numpy decode the frames of a block all at once instead of one by one.
+Columns are written in the order of their names. Therefore equal examples give equal bytes, and all frames of a file
+have the same layout, which allows numpy to decode the frames of a block together instead of one by one.
 
 https://www.tensorflow.org/tutorials/load_data/tfrecord, https://protobuf.dev/programming-guides/encoding/
 """
@@ -21,23 +21,24 @@ from crc32c import crc32c
 
 from src.common.errors import MassError
 from src.common.ragged import RaggedArray
+from src.dataset.records.varints import decode_varints, encode_varints
 
 # The first byte of a protocol buffer field: its number and, in the low three bits, 2 for "length and bytes".
 FIELD_1, FIELD_2, FIELD_3 = b"\x0a", b"\x12", b"\x1a"
 
 
 class Frames(NamedTuple):
-    """Frames end to end."""
+    """The bytes of several frames, end to end."""
 
     data: bytes
-    offsets: np.ndarray  # [n + 1], frame i is the bytes offsets[i] to offsets[i + 1]
+    offsets: np.ndarray  # [n + 1] int64: frame i is data[offsets[i] : offsets[i + 1]]
 
 
 def encode_frames(columns: Mapping[str, RaggedArray]) -> Frames:
-    """One frame an example, an example being sequence i of each column.
+    """Encode one frame per example; example i consists of sequence i of each column.
 
     Raises:
-        ValueError: a negative id.
+        ValueError: an id is negative.
     """
     entries = [_encode_column(name, columns[name]) for name in sorted(columns)]
     frames = []
@@ -49,7 +50,7 @@ def encode_frames(columns: Mapping[str, RaggedArray]) -> Frames:
 
 
 class TFRecordWriter:
-    """Writes frames into one file or, example i into file i mod n, several."""
+    """Writes frames into n files: example i into file i mod n."""
 
     def __init__(self, paths: Sequence[str]):
         self._streams = [open(path, "wb") for path in paths]  # noqa: SIM115 (closed by `close`)
@@ -72,10 +73,10 @@ class TFRecordWriter:
 
 
 def read_tfrecord(path: str, columns: Sequence[str], block_size: int) -> Iterator[dict[str, RaggedArray]]:
-    """Yield the examples of a file that `TFRecordWriter` made, `block_size` at a time (the last block: the rest).
+    """Yield the examples of a file that `TFRecordWriter` wrote, in blocks of `block_size` (the last may be smaller).
 
     Raises:
-        MassError: a frame is cut short, fails its checksum or has another layout; the message names file and record.
+        MassError: a frame is incomplete, fails its checksum or has another layout; the message names file and record.
     """
     number = 0
     with open(path, "rb") as stream:
@@ -91,41 +92,8 @@ def read_tfrecord(path: str, columns: Sequence[str], block_size: int) -> Iterato
             number += len(block)
 
 
-def encode_varints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Encode [n] ids as varints: seven bits a byte, lowest first, the high bit set in all bytes but the last.
-
-    Returns:
-        The bytes, [total] uint8, and how many of them each id takes, [n].
-    """
-    values = np.asarray(values)
-    if values.size and values.min() < 0:
-        raise ValueError(f"ids are not negative, found {values.min()}")
-    values = values.astype(np.uint32)
-    sizes = 1 + sum((values >= 1 << bits).astype(np.int64) for bits in (7, 14, 21, 28))
-    ends = np.cumsum(sizes)
-    starts = ends - sizes
-    encoded = np.empty(ends[-1] if len(ends) else 0, dtype=np.uint8)
-    for byte in range(sizes.max(initial=0)):
-        chosen = sizes > byte
-        more = (sizes[chosen] > byte + 1) * np.uint8(0x80)
-        encoded[starts[chosen] + byte] = (values[chosen] >> 7 * byte & 0x7F) | more
-    return encoded, sizes
-
-
-def decode_varints(encoded: np.ndarray) -> np.ndarray:
-    """Decode the bytes of whole varints below 2^31, [total] uint8 -> [n] int32."""
-    ends = np.flatnonzero(encoded < 0x80)
-    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-    sizes = ends - starts + 1
-    values = (encoded[starts] & 0x7F).astype(np.int32)
-    for byte in range(1, sizes.max(initial=0)):
-        chosen = sizes > byte
-        values[chosen] |= (encoded[starts[chosen] + byte] & 0x7F).astype(np.int32) << 7 * byte
-    return values
-
-
 def _encode_column(name: str, sequences: RaggedArray) -> list[bytes]:
-    """One map entry (name and packed ids) a sequence."""
+    """Return the map entry of each sequence: the name of the column and the packed ids."""
     encoded, sizes = encode_varints(sequences.values)
     byte_ends = np.concatenate([[0], np.cumsum(sizes)])[sequences.offsets[1:]].tolist()
     packed, start, entries = encoded.tobytes(), 0, []
@@ -137,7 +105,7 @@ def _encode_column(name: str, sequences: RaggedArray) -> list[bytes]:
 
 @lru_cache(maxsize=4096)
 def _entry_header(name: str, size: int) -> bytes:
-    """All that stands before the `size` bytes of packed ids in the map entry of column `name`."""
+    """Return everything before the `size` bytes of packed ids in the map entry of column `name`."""
     header = FIELD_1 + _varint(size)  # Int64List.value
     for tag in (FIELD_3, FIELD_2):  # Feature.int64_list, then the entry's value
         header = tag + _varint(len(header) + size) + header
@@ -158,13 +126,13 @@ def _frame_header(size: int) -> bytes:
 
 
 def _masked_crc(data: bytes) -> int:
-    """CRC-32C, rotated and shifted as TFRecord asks, so that a CRC of data that holds CRCs stays sound."""
+    """Return the CRC-32C, rotated and shifted as TFRecord requires, because the data may hold CRCs itself."""
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _read_frames(stream: BinaryIO, path: str) -> Iterator[bytes]:
-    """Yield the data of each frame, its checksums compared."""
+    """Yield the data of each frame after checking its checksums."""
     number = 0
 
     def damage(what: str) -> MassError:
@@ -173,26 +141,28 @@ def _read_frames(stream: BinaryIO, path: str) -> Iterator[bytes]:
     while header := stream.read(12):
         number += 1
         if len(header) < 12:
-            raise damage("is cut short: the file is incomplete")
+            raise damage("is truncated: the file is incomplete")
         size = int.from_bytes(header[:8], "little")
         if header != _frame_header(size):
             raise damage("is damaged: the checksum of its length does not match")
         data, checksum = stream.read(size), stream.read(4)
         if len(checksum) < 4:
-            raise damage("is cut short: the file is incomplete")
+            raise damage("is truncated: the file is incomplete")
         if checksum != struct.pack("<I", _masked_crc(data)):
             raise damage("is damaged: the checksum of its data does not match")
         yield data
 
 
 class _LayoutError(Exception):
+    """A frame does not have the expected layout; `row` is its number in the block."""
+
     def __init__(self, row: int):
         super().__init__(row)
         self.row = row
 
 
 class _Cursor:
-    """Reads the frames of a block in step: one position a frame, all moved by the same call."""
+    """Reads the frames of a block in parallel: there is one position per frame, and each call moves all of them."""
 
     def __init__(self, buffer: np.ndarray, positions: np.ndarray):
         self.buffer = buffer  # [total] uint8
@@ -204,17 +174,18 @@ class _Cursor:
             raise _LayoutError(int(np.argmin(good)))
 
     def byte(self) -> np.ndarray:
-        """[n] uint8: the next byte of each frame."""
+        """Read the next byte of each frame, [n] uint8."""
         found = self.buffer.take(self.positions, mode="clip")
         self.positions = self.positions + 1
         return found
 
     def expect(self, literal: bytes) -> None:
+        """Read these bytes; raise a _LayoutError if a frame has others."""
         for byte in literal:
             self.require(self.byte() == byte)
 
     def end_of_field(self) -> np.ndarray:
-        """[n]: read a length, of at most five bytes, and return where the bytes it counts end."""
+        """Read the length of a field, of at most five bytes, and return where the field ends in each frame, [n]."""
         length, more = np.zeros(len(self.positions), np.int64), np.ones(len(self.positions), bool)
         for shift in range(0, 35, 7):
             found = np.where(more, self.buffer.take(self.positions, mode="clip"), 0)
@@ -226,7 +197,7 @@ class _Cursor:
 
 
 def _decode_block(frames: list[bytes], columns: list[str]) -> dict[str, RaggedArray]:
-    """Decode the frames of a block, each an Example of exactly these columns."""
+    """Decode the frames of a block, each of which is an Example with exactly these columns."""
     buffer = np.frombuffer(b"".join(frames), dtype=np.uint8)
     frame_ends = np.cumsum([len(frame) for frame in frames])
     cursor = _Cursor(buffer, np.concatenate([[0], frame_ends[:-1]]))
@@ -249,7 +220,7 @@ def _decode_block(frames: list[bytes], columns: list[str]) -> dict[str, RaggedAr
 
 
 def _decode_spans(cursor: _Cursor, ends: np.ndarray) -> RaggedArray:
-    """Decode the varints between each position of the cursor and its end."""
+    """Decode the varints from the position of the cursor to the end of the field, in each frame."""
     buffer, starts = cursor.buffer, cursor.positions
     cursor.require((starts == ends) | (buffer[ends - 1] < 0x80))
     marks = np.zeros(len(buffer) + 1, dtype=np.int8)

@@ -1,20 +1,15 @@
-"""Writing data sets: worker processes turn parts of the text into records, this process writes them in order."""
+"""Writes data sets: worker processes encode parts of the text, and this process writes the records in order."""
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_outputs
-from src.common.parallel import map_in_order
 from src.common.progress import Progress
-from src.dataset.example_loader import EncodingSettings, ExampleLoader, Examples, LineCounts, TokenIds
+from src.dataset.example_loader import ExampleLoader
+from src.dataset.records.encoding import EncodedPart, encode_parts
 from src.dataset.records.files import (
     MAX_SHARDS,
     data_set_of,
@@ -27,32 +22,34 @@ from src.dataset.records.files import (
     shard_paths,
 )
 from src.dataset.records.index import IndexWriter, remove_index
-from src.dataset.records.info import COLUMNS, RecordInfo, percentile_lengths
+from src.dataset.records.info import COLUMNS, RecordInfo
 from src.dataset.records.mindrecord import MindRecordWriter
-from src.dataset.records.tfrecord import Frames, TFRecordWriter, encode_frames
-from src.utils.dictionary import UNK_INDEX, Dictionary
+from src.dataset.records.statistics import RecordStatistics
+from src.dataset.records.tfrecord import TFRecordWriter
+from src.utils.dictionary import Dictionary
 
 
 @dataclass(frozen=True)
 class DataSetPlan:
     """A data set to write."""
 
-    path: str  # the ending (.tfrecord, .mindrecord) chooses the format
+    path: str  # its ending, .tfrecord or .mindrecord, determines the format
     loader: ExampleLoader
     split: str  # "pretrain", "train", "valid" or "test"
     masking: dict[str, float]  # {"fragment_ratio": r} for sentences, {"noise_prob": p} for pairs
-    shards: int = 1
+    shards: int = 1  # the number of files that the examples are spread over
 
 
 def write_data_sets(plans: Sequence[DataSetPlan], processes: int = 1, quiet: bool = False) -> Iterator[RecordInfo]:
-    """Write data sets one after the other; yields the description of each when it is complete.
+    """Write data sets one after the other and yield the description of each when it is complete.
 
-    The examples stream through, in the order of the text; the bytes are the same for any number of processes. Nothing
-    appears under a final name before it is complete; the description, without which no records are read, comes last.
+    The examples are written in the order of the text; the bytes are the same for any number of processes. Nothing
+    appears under its final name before it is complete. The description, without which records are not read, is
+    written last.
 
     Raises:
-        UsageError: an impossible number of shards.
-        MassError: bad text; a data set of which nothing, or less than an example a shard, is kept.
+        UsageError: a number of shards or a name is impossible.
+        MassError: a text is bad, or fewer examples than shards are kept of it.
     """
     for plan in plans:
         if not 1 <= plan.shards <= MAX_SHARDS:
@@ -63,78 +60,19 @@ def write_data_sets(plans: Sequence[DataSetPlan], processes: int = 1, quiet: boo
     if not plans:
         return
     total = sum(os.path.getsize(path) for plan in plans for path in plan.loader.inputs)
-    with (
-        _vocabulary_files(plans) as vocabulary_paths,
-        closing(map_in_order(_encode_part, _tasks(plans, vocabulary_paths), processes)) as results,
-        Progress("records", total, "B", quiet) as progress,
-    ):
-        for number, parts in groupby(results, key=lambda part: part.data_set):
+    data_sets = [(plan.loader, record_format(plan.path) == "tfrecord") for plan in plans]
+    with encode_parts(data_sets, processes) as encoded, Progress("records", total, "B", quiet) as progress:
+        for number, parts in groupby(encoded, key=lambda part: part.data_set):
             yield _write_data_set(plans[number], parts, progress)
 
 
-class _Task(NamedTuple):
-    """A part of the text of one data set, and all that a worker must know to encode it."""
-
-    data_set: int
-    part: Any
-    encode: Callable[[Any, TokenIds, EncodingSettings], Examples]
-    settings: EncodingSettings
-    vocabulary_path: str
-    framed: bool
-
-
-class _EncodedPart(NamedTuple):
-    """What a worker made of it."""
-
-    data_set: int
-    bytes_read: int
-    examples: Examples
-    unknown: dict[str, int]  # column -> `<unk>`
-    histograms: dict[str, np.ndarray]  # column -> [longest + 1], sequences of each length
-    frames: Frames | None
-
-
-def _tasks(plans: Sequence[DataSetPlan], vocabulary_paths: dict[str, str]) -> Iterator[_Task]:
-    for number, plan in enumerate(plans):
-        loader = plan.loader
-        framed = record_format(plan.path) == "tfrecord"
-        for part in loader.parts():
-            yield _Task(number, part, loader.encode, loader.settings, vocabulary_paths[loader.vocabulary.fingerprint],
-                        framed)
-
-
-def _encode_part(task: _Task) -> _EncodedPart:
-    examples = task.encode(task.part, _load_token_ids(task.vocabulary_path), task.settings)
-    unknown = {name: int(np.count_nonzero(column.values == UNK_INDEX)) for name, column in examples.columns.items()}
-    histograms = {name: np.bincount(column.lengths) for name, column in examples.columns.items()}
-    frames = encode_frames(examples.columns) if task.framed else None
-    return _EncodedPart(task.data_set, task.part.size, examples, unknown, histograms, frames)
-
-
-@lru_cache(maxsize=1)
-def _load_token_ids(vocabulary_path: str) -> TokenIds:
-    """Once in each process; the path is new in each run."""
-    return TokenIds(Dictionary.load_from_persisted_dict(vocabulary_path))
-
-
-@contextmanager
-def _vocabulary_files(plans: Sequence[DataSetPlan]) -> Iterator[dict[str, str]]:
-    """Fingerprint -> a file of that vocabulary for the workers, who load it once instead of being sent it each time."""
-    with tempfile.TemporaryDirectory(prefix="vocabularies-") as folder:
-        paths = {}
-        for vocabulary in {plan.loader.vocabulary.fingerprint: plan.loader.vocabulary for plan in plans}.values():
-            paths[vocabulary.fingerprint] = os.path.join(folder, vocabulary.fingerprint)
-            vocabulary.persistence(paths[vocabulary.fingerprint])
-        yield paths
-
-
-def _write_data_set(plan: DataSetPlan, parts: Iterable[_EncodedPart], progress: Progress) -> RecordInfo:
+def _write_data_set(plan: DataSetPlan, parts: Iterable[EncodedPart], progress: Progress) -> RecordInfo:
     folder, name = os.path.split(plan.path)
-    loader, statistics = plan.loader, _Statistics(COLUMNS[plan.loader.kind])
+    loader, statistics = plan.loader, RecordStatistics(COLUMNS[plan.loader.kind])
     with atomic_outputs(folder or ".") as scratch:
         unfinished = os.path.join(scratch, name)
         with (
-            closing(_Writer(unfinished, plan.shards, statistics.columns)) as records,
+            closing(_RecordWriter(unfinished, plan.shards, statistics.columns)) as records,
             IndexWriter(index_path(unfinished), statistics.columns, len(loader.vocabulary)) as index,
         ):
             for part in parts:
@@ -148,24 +86,38 @@ def _write_data_set(plan: DataSetPlan, parts: Iterable[_EncodedPart], progress: 
             checksums = {ending: file_checksum(file) for ending, file in files.items()}
             index.finish(checksums, files)
         _remove_earlier(plan.path)
-    info = statistics.describe(plan, checksums)
+    info = _describe(plan, statistics, checksums)
     _keep_vocabulary(loader.vocabulary, info.vocabulary_path(plan.path))
     info.save(plan.path)
     return info
 
 
+def _describe(plan: DataSetPlan, statistics: RecordStatistics, checksums: dict[str, int]) -> RecordInfo:
+    vocabulary, settings, counts = plan.loader.vocabulary, plan.loader.settings, statistics.counts
+    return RecordInfo(
+        kind=plan.loader.kind, split=plan.split, max_len=settings.max_len, min_len=settings.min_len,
+        masking=plan.masking, shards=plan.shards, checksums=checksums,
+        lines_read=counts.lines_read, kept=statistics.kept, dropped=dict(counts.dropped), flawed=dict(counts.flawed),
+        damaged={name: count for name, count in counts.damaged.items() if count},
+        tokens=statistics.tokens, unknown=statistics.unknown, longest=statistics.longest,
+        percentiles=statistics.percentiles,
+        vocabulary={"file": f"vocabulary-{vocabulary.fingerprint[:12]}.dict.bin", "size": len(vocabulary),
+                    "fingerprint": vocabulary.fingerprint},
+    )
+
+
 def _keep_vocabulary(vocabulary: Dictionary, path: str) -> None:
-    """Write the copy of the vocabulary, unless it is there: other data sets in the folder have the same one."""
+    """Write the copy of the vocabulary, unless another data set in the folder has written the same one."""
     try:
-        there = Dictionary.load_from_persisted_dict(path)
-        same = (there.tokens, there.frequencies) == (vocabulary.tokens, vocabulary.frequencies)
+        present = Dictionary.load_from_persisted_dict(path)
+        same = (present.tokens, present.frequencies) == (vocabulary.tokens, vocabulary.frequencies)
     except MassError:  # missing or damaged
         same = False
     if not same:
         vocabulary.persistence(path)
 
 
-def _require_examples(plan: DataSetPlan, statistics: "_Statistics") -> None:
+def _require_examples(plan: DataSetPlan, statistics: RecordStatistics) -> None:
     counts, settings = statistics.counts, plan.loader.settings
     if not statistics.kept:
         dropped = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.dropped.items())) or "none"
@@ -176,7 +128,7 @@ def _require_examples(plan: DataSetPlan, statistics: "_Statistics") -> None:
 
 
 def _remove_earlier(path: str) -> None:
-    """Remove the data set that is about to be replaced: first its description, without which no records are read."""
+    """Remove the data set that is about to be replaced, its description first: without it no records are read."""
     with suppress(FileNotFoundError):
         os.remove(info_path(path))
     remove_index(path)
@@ -184,8 +136,8 @@ def _remove_earlier(path: str) -> None:
         os.remove(file)
 
 
-class _Writer:
-    """Writes encoded parts in the format that the name asks for."""
+class _RecordWriter:
+    """Writes encoded parts in the format that the ending of the path determines."""
 
     def __init__(self, path: str, shards: int, columns: Sequence[str]):
         paths = shard_paths(path, shards)
@@ -193,49 +145,10 @@ class _Writer:
         self._files = TFRecordWriter(paths) if framed else MindRecordWriter(paths, columns)
         self._closed = False
 
-    def write(self, part: _EncodedPart) -> None:
+    def write(self, part: EncodedPart) -> None:
         self._files.write(part.examples.columns if part.frames is None else part.frames)
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._files.close()
-
-
-class _Statistics:
-    """Adds up what is known of encoded parts; lengths as a histogram, so that memory does not grow with the text."""
-
-    def __init__(self, columns: tuple[str, ...]):
-        self.columns = columns
-        self.counts = LineCounts()
-        self.unknown = dict.fromkeys(columns, 0)
-        self.histograms = {name: np.zeros(1, np.int64) for name in columns}
-
-    @property
-    def kept(self) -> int:
-        return int(self.histograms[self.columns[0]].sum())
-
-    def add(self, part: _EncodedPart) -> None:
-        self.counts.add(part.examples.counts)
-        for name in self.columns:
-            self.unknown[name] += part.unknown[name]
-            longer, shorter = sorted((self.histograms[name], part.histograms[name]), key=len, reverse=True)
-            self.histograms[name] = longer.astype(np.int64)
-            self.histograms[name][: len(shorter)] += shorter
-
-    def describe(self, plan: DataSetPlan, checksums: dict[str, int]) -> RecordInfo:
-        loader, histograms = plan.loader, self.histograms
-        vocabulary = loader.vocabulary
-        return RecordInfo(
-            kind=loader.kind, split=plan.split, max_len=loader.settings.max_len, min_len=loader.settings.min_len,
-            masking=plan.masking, shards=plan.shards, checksums=checksums,
-            lines_read=self.counts.lines_read, kept=self.kept, dropped=dict(self.counts.dropped),
-            flawed=dict(self.counts.flawed),
-            damaged={name: count for name, count in self.counts.damaged.items() if count},
-            tokens={name: int(counts @ np.arange(len(counts))) for name, counts in histograms.items()},
-            unknown=self.unknown,
-            longest={name: int(np.flatnonzero(counts)[-1]) for name, counts in histograms.items()},
-            percentiles={name: percentile_lengths(counts) for name, counts in histograms.items()},
-            vocabulary={"file": f"vocabulary-{vocabulary.fingerprint[:12]}.dict.bin", "size": len(vocabulary),
-                        "fingerprint": vocabulary.fingerprint},
-        )

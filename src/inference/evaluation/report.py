@@ -7,7 +7,8 @@ from mindspore import Tensor
 
 from src.common.counter_random import ExampleRandom, random_key
 from src.common.ragged import RaggedArray
-from src.dataset.batching.batch import Shape, pair_collate
+from src.dataset.batching.batch import Shape
+from src.dataset.batching.collate import pair_collate
 from src.inference.evaluation.attention_plot import CrossAttentionWeights, attention_picture
 from src.inference.evaluation.metrics.metric import Metric
 from src.inference.evaluation.model_outputs import ModelOutputs

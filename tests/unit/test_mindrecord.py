@@ -1,0 +1,73 @@
+"""MindRecord files: MindSpore reads them, everything is read back, and damage is detected."""
+import os
+import shutil
+
+import pytest
+
+from src.common.errors import MassError
+from src.common.ragged import RaggedArray
+from src.dataset.records.mindrecord import MindRecordWriter, read_mindrecord
+from src.dataset.records.record_set import load_records
+from tests.helpers.records import NOISE, RATIO, pair_loader, sentence_loader, sequences_of, write_records
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    return sentence_loader(tmp_path)
+
+
+def test_read_by_mindspore(tmp_path):
+    import mindspore.dataset as ds
+
+    pairs = pair_loader(tmp_path)
+    path = str(tmp_path / "x.mindrecord")
+    write_records(path, pairs, "train", NOISE)
+    rows = ds.MindDataset(path, shuffle=False).create_dict_iterator(num_epochs=1, output_numpy=True)
+    for row, example in zip(rows, pairs, strict=True):
+        assert row["source"].tolist() == example["source"].tolist()
+        assert row["target"].tolist() == example["target"].tolist()
+
+
+def test_many_blocks(tmp_path):
+    examples = [list(range(n, 2**31 - 1, 2**26 + 1)) for n in range(30)]
+    path = str(tmp_path / "x.mindrecord")
+    writer = MindRecordWriter([path], ("tokens",))
+    for half in (examples[:11], examples[11:]):
+        writer.write({"tokens": RaggedArray.from_sequences(half)})
+    writer.close()
+    blocks = list(read_mindrecord(path, ("tokens",), 7))
+    assert len(blocks) == 5 and sequences_of(blocks, "tokens") == examples
+
+
+def test_moves_with_its_folder(tmp_path, sentences):
+    write_records(str(tmp_path / "a" / "x.mindrecord"), sentences, "pretrain", RATIO)
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    assert len(load_records(str(tmp_path / "b"))) == 4
+
+
+def test_missing_index(tmp_path, sentences):
+    path = tmp_path / "x.mindrecord"
+    write_records(str(path), sentences, "pretrain", RATIO)
+    os.remove(f"{path}.db")
+    with pytest.raises(MassError, match="x.mindrecord.db' does not exist"):
+        load_records(str(path))
+
+
+@pytest.mark.parametrize("name", ["x.mindrecord", "x.mindrecord.db"])
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.3])
+def test_truncated(tmp_path, sentences, name, kept):
+    write_records(str(tmp_path / "x.mindrecord"), sentences, "pretrain", RATIO)
+    os.truncate(tmp_path / name, int(kept * os.path.getsize(tmp_path / name)))
+    with pytest.raises(MassError, match="x.mindrecord: its content is not"):
+        load_records(str(tmp_path / "x.mindrecord"))
+
+
+def test_changed_id_is_noticed(tmp_path, sentences):
+    path = tmp_path / "x.mindrecord"
+    write_records(str(path), sentences, "pretrain", RATIO)
+    content = path.read_bytes()
+    assert content.count(b"\5\7\x09\2") == 1  # the cat sat </s>; MindRecord stores small numbers as bytes
+    path.write_bytes(content.replace(b"\5\7\x09\2", b"\5\7\x08\2"))
+    os.utime(path, (1, 1))
+    with pytest.raises(MassError, match="x.mindrecord: its content is not what its description"):
+        load_records(str(path))
