@@ -1,10 +1,10 @@
-"""How much is padded, and what planning and making a batch costs, packed and by buckets, side by side on real records.
+"""Compare packed batches and batches by buckets on real records: padding, planning time, and time to make a batch.
 
     python benchmarks/batches.py --records FOLDER --config config/news_small.json [--step_seconds 0.8] [--copies 700]
 
-Times are medians over alternating rounds of the same number of batches. `--step_seconds` (the time of a training step
-of the same configuration, as the training log shows it) gives the share of a step; `--copies` also plans the data so
-many times over, from lengths alone, to show what the size of a corpus costs.
+Times are medians over alternating rounds of the same number of batches. With `--step_seconds` (the time of a training
+step with the same configuration, from the training log), they are also printed as a share of a step. With `--copies N`,
+a data set of N times the size is planned too, from lengths alone, to show how time and memory grow with the corpus.
 """
 import argparse
 import math
@@ -31,7 +31,7 @@ from src.dataset.records.record_set import RecordSet, load_records  # noqa: E402
 
 
 def layouts(records: RecordSet, arguments: argparse.Namespace) -> dict[str, BatchSource]:
-    """Batches of the same examples in several forms, by name; prints how long each took to plan."""
+    """Return batch sources for the same examples in several layouts, by name, and print how long planning each took."""
     found = {}
 
     def add(name: str, overrides: list[str], shapes: list[Shape] | None = None) -> None:
@@ -53,7 +53,7 @@ def layouts(records: RecordSet, arguments: argparse.Namespace) -> dict[str, Batc
 
 
 def time_batches(sources: dict[str, BatchSource], batches: int, rounds: int) -> dict[str, float]:
-    """Milliseconds to read, mask, pad and place one step's batches."""
+    """Return the median time in milliseconds to read, mask and pad the batches of one step, by layout."""
     times = {name: [] for name in sources}
     for number in range(rounds):
         for name, source in sources.items():
@@ -65,7 +65,7 @@ def time_batches(sources: dict[str, BatchSource], batches: int, rounds: int) -> 
 
 
 def plan_copies(records: RecordSet, config: Config, copies: int) -> None:
-    """Plan many times the data: only lengths are looked at."""
+    """Plan a data set of `copies` times the size, from lengths alone, and print the time and memory that it takes."""
     columns = [RaggedArray(np.zeros(0, np.uint16), np.zeros(copies * len(records) + 1, np.uint8),
                            np.tile(column.lengths.astype(np.int32), copies)) for column in records.columns.values()]
     target = None if len(columns) == 2 else lambda lengths: np.maximum(1, lengths // 2)
@@ -88,12 +88,13 @@ def plan_copies(records: RecordSet, config: Config, copies: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", required=True, help="file, glob or folder of records")
-    parser.add_argument("--config", required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="NODE.KEY=VALUE")
+    parser.add_argument("--config", required=True, help="configuration file (.json)")
+    parser.add_argument("--set", action="append", default=[], metavar="NODE.KEY=VALUE",
+                        help="override a configuration key")
     parser.add_argument("--batches", type=int, default=50, help="batches in each round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--step_seconds", type=float, help="time of a training step")
-    parser.add_argument("--copies", type=int, help="plan the data so many times over, too")
+    parser.add_argument("--rounds", type=int, default=5, help="number of alternating rounds")
+    parser.add_argument("--step_seconds", type=float, help="time of a training step in seconds")
+    parser.add_argument("--copies", type=int, help="also plan a data set of this many times the size")
     arguments = parser.parse_args()
     records = load_records(arguments.records)
     sources = layouts(records, arguments)

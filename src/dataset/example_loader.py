@@ -58,7 +58,7 @@ class ExampleLoader(ABC):
         """Create a loader.
 
         Raises:
-            UsageError: max_len leaves no room for a word and `</s>`, or min_len is not between 1 and max_len.
+            UsageError: max_len leaves no room for a token and `</s>`, or min_len is not between 1 and max_len.
         """
         if settings.max_len < 2:
             raise UsageError(f"--max_len {settings.max_len}: it must be at least 2: one token and </s>")

@@ -118,7 +118,14 @@ def describe_batch(batch: Batch, vocabulary: Dictionary, rows: int) -> Iterator[
 
 def _batch_side(arrays: dict[str, np.ndarray], segments: str, tokens: dict[str, str],
                 vocabulary: Dictionary) -> Iterator[str]:
-    """One side of a row: `tokens` names the arrays of ids, whose tokens are shown too."""
+    """Yield the lines of one side of a row.
+
+    Args:
+        arrays: the row of each array of the batch.
+        segments: the name of the side's segment array, which is 0 in the padding.
+        tokens: the arrays whose ids are shown as tokens too: name of the array -> heading of the tokens.
+        vocabulary: turns ids into tokens.
+    """
     side = segments.partition("_")[0]
     present = np.count_nonzero(arrays[segments])
     cells = {}

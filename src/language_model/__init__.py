@@ -6,7 +6,7 @@ fragment_language_model       what the pre-training objectives have in common: o
 mass_language_model           the MASS objective
 masked_language_model         MASS with every token of the fragment masked
 loose_masked_language_model   the objective of the released code, which predicts one token more
-noise_channel_language_model  masks words on the source side of pairs
+noise_channel_language_model  masks tokens on the source side of pairs
 random_numbers                the interface of the random number generator
 
 To add a pre-training objective, write a subclass of FragmentLanguageModel in a file of this package, add it to

@@ -25,7 +25,7 @@ class FragmentLanguageModel(ABC):
     token before each of them, the first of which is replaced by <mask>. Subclasses determine what the encoder sees.
 
     Args:
-        vocab_size: the size of the vocabulary, from which random words are drawn.
+        vocab_size: the size of the vocabulary, from which random tokens are drawn.
         fragment_ratio: the share of a sentence that is masked, 0 < ratio <= 1.
         fragment_length: a fixed k instead of a ratio (1 is similar to BERT, the length of the sentence to GPT).
     """

@@ -1,4 +1,4 @@
-"""Masking on the source side of pairs."""
+"""Masking of the source side of pairs."""
 import numpy as np
 
 from src.language_model.random_numbers import RandomNumbers
@@ -13,6 +13,6 @@ class NoiseChannelLanguageModel:
 
     def __call__(self, source_ids: np.ndarray, generator: RandomNumbers) -> np.ndarray:
         """Return the ids, [batch, source_len] int32, with noise."""
-        words = (source_ids != PAD_INDEX) & (source_ids != EOS_INDEX)
-        noisy = words & (generator.random(source_ids.shape) < self.noise_prob)
+        tokens = (source_ids != PAD_INDEX) & (source_ids != EOS_INDEX)
+        noisy = tokens & (generator.random(source_ids.shape) < self.noise_prob)
         return np.where(noisy, MASK_INDEX, source_ids).astype(np.int32)

@@ -86,7 +86,7 @@ class TestIndex:
             load_records(str(tmp_path / "kept"))
 
     @pytest.mark.parametrize("name", ["header.json", "tokens.values.npy", "tokens.offsets.npy", "tokens.lengths.npy"])
-    @pytest.mark.parametrize("damage", ["removed", "emptied", "cut"])
+    @pytest.mark.parametrize("damage", ["removed", "emptied", "truncated"])
     def test_damaged(self, path, name, damage):
         file = os.path.join(index_path(path), name)
         if damage == "removed":
@@ -126,7 +126,7 @@ class TestIndex:
         assert left == []
 
     def test_large_arrays_are_mapped_and_outlive_their_files(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(record_index, "_MAPPED_BYTES", 0)
+        monkeypatch.setattr(record_index, "MAPPED_BYTES", 0)
         path = write(tmp_path, "x", ["a b", "c"])
         records = load_records(path)
         values = records.columns["tokens"].values

@@ -23,7 +23,7 @@ from src.dataset.records.info import RecordInfo
 
 _FORMAT_VERSION = 1
 _HEADER = "header.json"
-_MAPPED_BYTES = 1 << 20  # smaller arrays are read: a mapped array needs an open file, and there may be many data sets
+MAPPED_BYTES = 1 << 20  # smaller arrays are read: a mapped array needs an open file, and there may be many data sets
 
 
 class IndexWriter:
@@ -119,7 +119,7 @@ def _array_path(folder: str, column: str, kind: str) -> str:
 
 
 def _load(path: str) -> np.ndarray:
-    mapped = os.path.getsize(path) > _MAPPED_BYTES
+    mapped = os.path.getsize(path) > MAPPED_BYTES
     return np.asarray(np.load(path, mmap_mode="r" if mapped else None))
 
 
