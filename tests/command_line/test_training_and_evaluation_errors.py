@@ -87,12 +87,12 @@ def test_sizes_that_do_not_fit_the_data(tmp_path, data):
     message = refused_training(tmp_path, UsageError, dataset, model_config={**TINY, "vocab_size": 100})
     assert "vocab_size is 100" in message and "9 tokens" in message
     message = refused_training(tmp_path, UsageError, dataset, model_config={**TINY, "seq_length": 4})
-    assert "seq_length is 4" in message and "5 symbols" in message
+    assert "seq_length is 4" in message and "5 tokens" in message
 
 
 @pytest.mark.parametrize("kind", ["sentences", "pairs"])
 def test_no_batch_is_longer_than_the_network(data, kind):
-    """The longest example has 5 symbols: rounded up they would be 8, for which there are no positions."""
+    """The longest example has 5 tokens; rounded up, these would be 8, for which there are no positions."""
     model = {**TINY, "vocab_size": 9, "seq_length": 5, "max_position_embeddings": 5, "max_decode_length": 5}
     source = create_batch_source(load_records(data[kind]), config_from_dict({
         "model_config": model, "dataset_config": {"pack_sentences": False}}))
