@@ -64,10 +64,11 @@ find_python() {
 Install one, or give its path with --python PATH."
 }
 
-# install FILE: install a requirements file unless a marker in .venv shows that its present version is installed.
+# install FILE: install a requirements file unless a marker in .venv shows that its present version, and that of the files
+# that it includes (-r FILE), is installed.
 install() {
     marker=$venv/.installed-$1
-    state="$root $(cksum <"$root/$1")"
+    state="$root $(sed -n 's/^-r *//p' "$root/$1" | (cd "$root" && xargs cat "$1") | cksum)"
     [ "$(cat "$marker" 2>/dev/null || true)" != "$state" ] || return 0
     echo "installing $1 into $venv (mindspore and its dependencies take about 3 GB and some minutes)"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$root/$1" ||

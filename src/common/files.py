@@ -91,6 +91,22 @@ def atomic_outputs(folder: str) -> Iterator[str]:
             os.replace(os.path.join(scratch, name), os.path.join(folder, name))
 
 
+@contextmanager
+def atomic_folder(path: str) -> Iterator[str]:
+    """Yield a temporary folder beside `path`; rename it to `path` on success, remove it on failure.
+
+    A folder that exists under that name is replaced as a whole.
+    """
+    path = os.path.abspath(path)
+    with _scratch_folder(make_output_folder(os.path.dirname(path))) as scratch:
+        temporary, replaced = os.path.join(scratch, "new"), os.path.join(scratch, "replaced")
+        os.mkdir(temporary)
+        yield temporary
+        if os.path.exists(path):
+            os.rename(path, replaced)
+        os.rename(temporary, path)
+
+
 def copy_atomically(source: str, destination: str) -> None:
     """Copy a file so that `destination` is either complete or does not exist."""
     with atomic_output(destination) as temporary:

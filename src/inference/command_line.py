@@ -1,7 +1,7 @@
 """The command line of eval.py: its flags, the checks of their combinations, and the task that they ask for."""
 import os
 import sys
-from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from argparse import ArgumentParser, Namespace
 
 from config.loading import load_config
 from src.checkpoints.find import ModelFiles, find_model
@@ -12,9 +12,10 @@ from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import ExampleSet, load_test_set
 from src.inference.options import STREAM, GenerationOptions
 from src.inference.output import check_file, metrics_path, readable_path
-from src.inference.raw_text import TextFlags, find_text, pairs_of_text
+from src.inference.raw_text import find_text, pairs_of_text
+from src.inference.text_flags import add_text_flags, text_flags
 from src.runtime.device import importing_mindspore
-from src.text.text_processing import TEXT_TOKENIZERS, TextProcessing
+from src.text.text_processing import TextProcessing
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -44,11 +45,7 @@ def add_flags(parser: ArgumentParser) -> None:
     data.add_argument("--errors", choices=DECODING_ERRORS, default="strict",
                       help="bytes that are not UTF-8: strict stops with file and line, replace turns them into U+FFFD")
 
-    text = parser.add_argument_group("processing of raw text (default: text.json beside the checkpoint)")
-    text.add_argument("--tokenizer", choices=TEXT_TOKENIZERS, help="none: the text is already tokenized")
-    text.add_argument("--codes", metavar="FILE", help="BPE codes")
-    text.add_argument("--lower_case", action=BooleanOptionalAction, help="convert words to lower case")
-    text.add_argument("--digits_to_hash", action=BooleanOptionalAction, help="replace digits by #")
+    add_text_flags(parser)
 
     out = parser.add_argument_group("output")
     out.add_argument("--output", metavar="FILE",
@@ -208,8 +205,7 @@ def _model(args: Namespace, overrides: list[str]) -> ModelFiles:
 
 def _model_and_text(args: Namespace, overrides: list[str]) -> tuple[ModelFiles, TextProcessing]:
     files = _model(args, overrides)
-    flags = TextFlags(args.tokenizer, args.codes, args.lower_case, args.digits_to_hash)
-    return files, find_text(files, flags)
+    return files, find_text(files, text_flags(args))
 
 
 def _model_and_examples(args: Namespace, overrides: list[str]) -> tuple[ModelFiles, ExampleSet]:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.checkpoints.find import ModelFiles, find_text_processing
-from src.common.errors import MassError, UsageError
+from src.checkpoints.find import ModelFiles
+from src.common.errors import MassError
 from src.common.ragged import RaggedArray
 from src.common.text_files import DecodedText, read_lines
 from src.dataset.token_ids import TokenIds
@@ -18,40 +18,6 @@ from src.utils.dictionary import EOS_INDEX, UNK_INDEX
 UNKNOWN_SHARE_TO_WARN = 0.2
 """A larger share of unknown tokens causes a warning. It is higher than for data sets because a single sentence may
 consist of names."""
-
-
-class TextFlags(NamedTuple):
-    """The flags that describe raw text; None takes the value of text.json beside the checkpoint."""
-
-    tokenizer: str | None = None
-    codes: str | None = None
-    lower_case: bool | None = None
-    digits_to_hash: bool | None = None
-
-
-def find_text(files: ModelFiles, flags: TextFlags) -> TextProcessing:
-    """Return how the text of a model is processed.
-
-    Raises:
-        UsageError: neither the flags nor text.json say it.
-        MassError: the codes or text.json are missing or damaged.
-    """
-    known = find_text_processing(files.checkpoint)
-    if not known and not flags.tokenizer:
-        raise UsageError(f"there is no text.json beside {files.checkpoint!r} that describes how raw text becomes the "
-                         f"words of this model (training writes it if dataset_config.tokenizer is set): give "
-                         f"--tokenizer (nltk, jieba, or none for text that is already tokenized) and --codes, "
-                         f"--lower_case and --digits_to_hash as they were used for its training text")
-    base = known or TextProcessing(flags.tokenizer)
-    chosen = (given if given is not None else default for given, default in (
-        (flags.tokenizer, base.tokenizer), (flags.lower_case, base.lower_case),
-        (flags.digits_to_hash, base.digits_to_hash), (flags.codes, base.codes)))
-    text = TextProcessing(*chosen)
-    text.require_codes(files.vocabulary, "--codes")
-    text.check()
-    if text.note:
-        print(text.note, file=sys.stderr, flush=True)
-    return text
 
 
 class EncodedLines(NamedTuple):

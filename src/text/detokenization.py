@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 
 # Han, kana, bopomofo and their punctuation, which are written without spaces.
-_CJK = ("\u2e80-\u30ff\u3100-\u312f\u31f0-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
+CJK = ("\u2e80-\u30ff\u3100-\u312f\u31f0-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
         "\U00020000-\U0003ffff")
-_SPACE_AT_CJK = re.compile(f"(?<=[{_CJK}]) | (?=[{_CJK}])")
+_SPACE_AT_CJK = re.compile(f"(?<=[{CJK}]) | (?=[{CJK}])")
 _SPACE_BEFORE_MARK = re.compile(r" (?=[,.;:!?%)\]}])")
 _SPACE_AFTER_BRACKET = re.compile(r"(?<=[(\[{]) ")
 _HASH_STAND_IN = "\ufdd0"  # Unicode reserves this code point for internal use by programs

@@ -21,7 +21,7 @@ _FORMAT = 1  # increase this when the same tokenizer and text yield a different 
 # Control characters and line separators end a line for some programs and not for others. U+FDD0..U+FDEF are reserved
 # by Unicode for internal use by programs, and _STAND_INS uses them. The pattern includes everything that Python
 # considers white space, except for the space and the line feed.
-_NOT_TEXT = re.compile(
+NOT_TEXT = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufdd0-\ufdef\ufeff]"
 )
 _SPACES = re.compile("  +")
@@ -85,7 +85,7 @@ def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
         tokenizer: one of TOKENIZERS.
         text: the lines.
     """
-    text = _NOT_TEXT.sub(" ", text)
+    text = NOT_TEXT.sub(" ", text)
     if "<" in text:
         text = _PROTECTED_PATTERN.sub(lambda match: f" {_STAND_INS[match[0]]} ", text)
     if "  " in text:

@@ -17,7 +17,7 @@ LAYERS = (
     ("src.transformer",),
     ("src.checkpoints", "src.runtime"),
     ("src.inference",),
-    ("src.training",),
+    ("src.export", "src.training"),
 )
 """The packages, lowest layer first. A package may import those of lower layers, but not those of its own layer."""
 ABOVE = ("entry scripts, benchmarks and tests",)

@@ -13,7 +13,8 @@ from src.common.errors import MassError, UsageError
 from src.inference.evaluation.metrics.rouge import Rouge
 from src.inference.evaluation.options import EvaluationOptions
 from src.inference.options import GenerationOptions
-from src.inference.raw_text import TextFlags, TextInput, find_text, pairs_of_text, read_text
+from src.inference.raw_text import TextInput, pairs_of_text, read_text
+from src.inference.text_flags import TextFlags, find_text
 from src.text.text_processing import TextProcessing
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import read_metadata, save_weights

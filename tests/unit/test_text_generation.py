@@ -22,7 +22,8 @@ from src.inference.interactive import Conversation
 from src.inference.model import load_model
 from src.inference.output import SUBJECT, check_metrics, write_metrics
 from src.inference.predictions import prediction_tokens
-from src.inference.raw_text import TextFlags, TextInput, find_text
+from src.inference.raw_text import TextInput
+from src.inference.text_flags import TextFlags, find_text
 from src.inference.text_generator import TextGenerator, best_texts
 from src.text.text_processing import ProcessedLines
 from src.transformer.decoding.hypotheses import Hypothesis

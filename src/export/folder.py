@@ -1,0 +1,53 @@
+"""The files that an exported folder holds in every format:
+
+    export.json            what was exported: checkpoint, step, configuration, vocabulary
+    README.md              the model card
+    <name>.bin             the vocabulary
+    text.json, codes-*.bpe how raw text is processed
+"""
+import dataclasses
+import json
+import os
+from typing import Any
+
+from src.common.errors import MassError
+from src.common.files import copy_atomically
+from src.export.interface import ExportedModel
+
+EXPORT_FILE = "export.json"
+_FORMAT, _VERSION = "mass-export", 1
+
+
+def write_shared_files(model: ExportedModel, name: str, folder: str) -> None:
+    """Write the shared files except for the model card; `name` is that of the format."""
+    files = model.files
+    model.text.save(folder)
+    copy_atomically(files.vocabulary_path, os.path.join(folder, os.path.basename(files.vocabulary_path)))
+    content = {"format": _FORMAT, "version": _VERSION, "exported_as": name, "quantize": model.quantize or None,
+               "checkpoint": os.path.basename(files.checkpoint), "step": files.step,
+               "vocabulary": files.vocabulary_description, "config": dataclasses.asdict(files.config)}
+    with open(os.path.join(folder, EXPORT_FILE), "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=2)
+        stream.write("\n")
+
+
+def read_export_file(folder: str) -> dict[str, Any] | None:
+    """Return the content of a folder's export.json, or None if it has none.
+
+    Raises:
+        MassError: the file is damaged or of another version.
+    """
+    path = os.path.join(folder, EXPORT_FILE)
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = json.load(stream)
+        if (content["format"], content["version"]) != (_FORMAT, _VERSION):
+            raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
+        if not {"config", "vocabulary", "step"} <= content.keys():
+            raise ValueError("it lacks config, vocabulary or step")
+    except (ValueError, KeyError, TypeError) as error:
+        raise MassError(f"{path}: not a description of an exported model ({error}); restore it, or export the model "
+                        f"again") from error
+    return content

@@ -1,0 +1,8 @@
+"""The formats that models can be exported to; a new one is a module beside this and an entry here."""
+from src.export.huggingface.format import HuggingFace
+from src.export.interface import ExportFormat
+
+FORMATS: dict[str, ExportFormat] = {entry.name: entry for entry in (HuggingFace(),)}
+
+QUANTIZATIONS = tuple(dict.fromkeys(name for entry in FORMATS.values() for name in entry.quantizations))
+"""The quantizations of all formats."""
