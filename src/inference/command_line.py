@@ -12,8 +12,8 @@ from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import ExampleSet, load_test_set
 from src.inference.options import STREAM, GenerationOptions
 from src.inference.output import check_file, metrics_path, readable_path
-from src.inference.raw_text import find_text, pairs_of_text
-from src.inference.text_flags import add_text_flags, text_flags
+from src.inference.raw_text import pairs_of_text
+from src.inference.text_flags import add_text_flags, find_text, text_flags
 from src.runtime.device import importing_mindspore
 from src.text.text_processing import TextProcessing
 
