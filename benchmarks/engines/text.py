@@ -40,8 +40,8 @@ def generate(columns: dict[str, float], seed: int) -> Text:
     for column, median in columns.items():
         lengths = np.clip(np.rint(generator.lognormal(np.log(median), 0.5, EXAMPLES)), 1, LONGEST - 1).astype(int)
         # Word frequencies follow Zipf's law, as in a language.
-        symbols = iter(generator.zipf(1.2, lengths.sum()).astype(str))
-        words[column] = [list(itertools.islice(symbols, length)) for length in lengths]
+        drawn = iter(generator.zipf(1.2, lengths.sum()).astype(str))
+        words[column] = [list(itertools.islice(drawn, length)) for length in lengths]
     medians = ", ".join(f"{column} {median:g}" for column, median in columns.items())
     return Text(words, f"generated examples, log-normal lengths with sigma 0.5 and medians {medians} (no text found)")
 

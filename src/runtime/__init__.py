@@ -1,1 +1,6 @@
-"""Where a program runs: the device, the ranks of a distributed run, signals."""
+"""The environment that a program runs in.
+
+device       setting up MindSpore for a device
+distributed  the ranks of a distributed run, and their collective communication
+signals      SIGTERM and Ctrl-C as requests to stop
+"""

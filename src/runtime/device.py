@@ -67,14 +67,14 @@ def restore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
 
 
-def seed_dropout(random_seed: int, rank: int, first_step: int) -> None:
+def seed_dropout(random_seed: int, rank: int, steps_done: int) -> None:
     """Seed MindSpore's own dropout for the network that is built next.
 
     The seed differs between ranks, and between a resumed run and the process that it continues.
     """
     import mindspore
 
-    mindspore.set_seed(int(np.random.SeedSequence((random_seed, rank, first_step)).generate_state(1)[0] >> 1))
+    mindspore.set_seed(int(np.random.SeedSequence((random_seed, rank, steps_done)).generate_state(1)[0] >> 1))
 
 
 def require_compute_type(config: Config) -> None:

@@ -31,16 +31,16 @@ class TrainableNetwork(NamedTuple):
         return optimizer_state(self.optimizer, self.network)
 
 
-def assemble_network(config: Config, ranks: Ranks, first_step: int = 0) -> TrainableNetwork:
+def assemble_network(config: Config, ranks: Ranks, steps_done: int = 0) -> TrainableNetwork:
     """Build the network with new weights, its optimizer and its training step.
 
     The device must be set up, and vocab_size must be that of the vocabulary.
 
     Args:
-        first_step: the number of steps already done, if the run is resumed.
+        steps_done: the number of steps before the one that comes first; above 0 if the run is resumed.
     """
     training, rate = config.training_config, config.learn_rate_config
-    seed_dropout(config.model_config.random_seed, ranks.rank, first_step)
+    seed_dropout(config.model_config.random_seed, ranks.rank, steps_done)
     chosen = choose_operators(training.device_target, training.native_kernels, config.model_config.compute_type)
     network = TransformerForTrain(config.model_config, chosen.operators)
     optimizer = make_optimizer(rate, network.trainable_params())

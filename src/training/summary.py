@@ -36,12 +36,12 @@ class StartSummary:
     folder: str
 
 
-def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingData, first_step: int, weights_from: str,
+def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingData, steps_done: int, weights_from: str,
                   folder: str) -> StartSummary:
     """Collect the facts about a run.
 
     Args:
-        first_step: the number of steps already done, if the run is resumed.
+        steps_done: the number of steps before the one that comes first; above 0 if the run is resumed.
         weights_from: a description of where the weights come from.
         folder: the run folder.
     """
@@ -56,7 +56,7 @@ def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingDat
         weights_from=weights_from, vocabulary_path=data.records.vocabulary_path, train_paths=data.records.paths,
         train_examples=len(data.records), valid_paths=valid.paths if valid else (),
         valid_examples=len(valid) if valid else 0, shapes=source.plan.shapes, padding=source.padding(),
-        steps_per_epoch=source.steps_per_epoch, first_step=first_step + 1,
+        steps_per_epoch=source.steps_per_epoch, first_step=steps_done + 1,
         total_steps=planned_steps(config, source.steps_per_epoch), folder=folder)
 
 

@@ -37,10 +37,10 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     start = resumed.files.weights if resumed else config.checkpoint_options.existed_ckpt
     text = find_run_text_processing(config, data.records, start) if ranks.main else None
 
-    first_step = resumed.state.step if resumed else 0
-    trainable = assemble_network(config, ranks, first_step)
+    steps_done = resumed.state.step if resumed else 0
+    trainable = assemble_network(config, ranks, steps_done)
     weights_from = load_start(config, trainable, resumed, data.records, ranks)
     writer = prepare_folder(folder, config, data.records, text, resumed) if ranks.main else None
     if ranks.main:
-        print(start_text(summarize_run(config, trainable, data, first_step, weights_from, folder)), flush=True)
+        print(start_text(summarize_run(config, trainable, data, steps_done, weights_from, folder)), flush=True)
     return run_training(config, trainable, data, writer, folder, ranks, resumed)

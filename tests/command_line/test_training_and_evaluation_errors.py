@@ -1,4 +1,4 @@
-"""What train.py and eval.py refuse: one sentence, the right exit code, nothing written."""
+"""Errors of train.py and eval.py: one sentence, the right exit code, no files written."""
 import json
 import os
 
@@ -26,10 +26,10 @@ TINY = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attentio
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Paths of small record files: sentences, pairs, and pairs in another vocabulary."""
+    """Paths of small record files: sentences, pairs, and the same with another vocabulary."""
     folder = tmp_path_factory.mktemp("data")
-    text, answers = folder / "text.txt", folder / "answers.txt"
-    for path in (text, answers):
+    source, target = folder / "source.txt", folder / "target.txt"
+    for path in (source, target):
         path.write_text("a b c d\nb c\nd a b\n")
     paths = {"folder": folder}
     for name, words in (("", "abcd"), ("other_", "abxy")):
@@ -37,16 +37,16 @@ def data(tmp_path_factory):
         paths[f"{name}vocabulary"] = str(folder / f"{name}vocabulary.bin")
         vocabulary.persistence(paths[f"{name}vocabulary"])
         paths[f"{name}pairs"] = str(folder / f"{name}pairs.tfrecord")
-        loader = BiLingualDataLoader(str(text), str(answers), vocabulary, max_len=16)
+        loader = BiLingualDataLoader(str(source), str(target), vocabulary, max_len=16)
         write_records(paths[f"{name}pairs"], loader, "train", {"noise_prob": 0.0})
         paths[f"{name}sentences"] = str(folder / f"{name}sentences.tfrecord")
-        loader = MonoLingualDataLoader(str(text), vocabulary, max_len=16)
+        loader = MonoLingualDataLoader(str(source), vocabulary, max_len=16)
         write_records(paths[f"{name}sentences"], loader, "pretrain", {"fragment_ratio": 0.5})
     return paths
 
 
 def refused_training(tmp_path, error, dataset, **nodes):
-    """The message with which train() refuses, after a look that it has written nothing."""
+    """Return the error message of train(), after a check that it has written nothing."""
     from src.training.trainer import train
 
     folder = tmp_path / "run"
@@ -111,7 +111,7 @@ def test_a_folder_with_another_run_is_left_alone(tmp_path, data):
     assert (tmp_path / "metrics.jsonl").read_text() == "earlier\n"
 
 
-def test_devices_that_are_not_there(tmp_path, data):
+def test_devices_that_are_not_available(tmp_path, data):
     message = refused_training(tmp_path, MassError, {"fine_tune_dataset": data["pairs"]},
                                training_config={"device_target": "Ascend"})
     assert "device_target is Ascend" in message
@@ -126,7 +126,7 @@ def refused_evaluation(data, error, output, vocabulary="vocabulary", **nodes):
 
 
 def test_evaluation_needs_data_weights_and_one_vocabulary(tmp_path, data):
-    output = tmp_path / "out" / "answers.jsonl"
+    output = tmp_path / "out" / "predictions.jsonl"
     test = {"dataset_config": {"test_dataset": data["pairs"]}}
     weights = {"checkpoint_options": {"existed_ckpt": str(tmp_path / "weights.safetensors")}}
     assert "existed_ckpt is empty" in refused_evaluation(data, UsageError, output, **test)
@@ -139,12 +139,12 @@ def test_evaluation_needs_data_weights_and_one_vocabulary(tmp_path, data):
 
 def test_evaluation_output_must_be_writable(tmp_path, data):
     test = {"dataset_config": {"test_dataset": data["pairs"]}}
-    assert "must not end in .txt" in refused_evaluation(data, UsageError, tmp_path / "answers.txt", **test)
+    assert "must not end in .txt" in refused_evaluation(data, UsageError, tmp_path / "predictions.txt", **test)
     assert "choose another" in refused_evaluation(data, UsageError, tmp_path / "metrics.json", **test)
     (tmp_path / "mine.txt").write_text("a user's own")
     assert "mine.txt" in refused_evaluation(data, UsageError, tmp_path / "mine.jsonl", **test)
     (tmp_path / "file").write_text("")
-    assert "is a file" in refused_evaluation(data, UsageError, tmp_path / "file" / "answers.jsonl", **test)
+    assert "is a file" in refused_evaluation(data, UsageError, tmp_path / "file" / "predictions.jsonl", **test)
 
 
 def test_exit_codes_of_the_scripts(tmp_path, data):

@@ -8,6 +8,8 @@ from mindspore import Tensor
 from config.config import Config
 from config.loading import config_from_dict
 from src.checkpoints.compatibility import with_vocabulary_of
+from src.checkpoints.training_state import DataIdentity, TrainingState
+from src.checkpoints.validation_history import ValidationHistory
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.records.record_set import load_records
 from src.runtime.device import set_up_device
@@ -24,6 +26,14 @@ WORDS = "abcdefgh"
 MODEL = {"vocab_size": 0, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
          "seq_length": 8, "max_position_embeddings": 8, "max_decode_length": 8, "hidden_dropout_prob": 0.0,
          "attention_dropout_prob": 0.0, "beam_width": 2}
+
+STATE = TrainingState(
+    step=17, epoch=2, step_in_epoch=3, loss_scale=2.0**-3, good_steps=5,
+    validation=ValidationHistory(1.0 / 3.0, 14, 14, 0),
+    unreported={"loss": 0.1 + 0.2, "nll": 1e-17, "targets": 7, "tokens": 9},
+    data=DataIdentity("pairs", 22, 170, 7, 2, 6, 50), vocabulary={"file": "v.bin", "size": 13, "fingerprint": "ab"},
+    config=Config())
+"""An example of a training state."""
 
 
 def write_pairs(folder: Path, name: str, count: int, words: str = WORDS, seed: int = 0) -> str:

@@ -34,7 +34,7 @@ def records(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(records, tmp_path_factory):
-    """The folder of a run whose batches hold 8 pairs."""
+    """The folder of a run with batches of 8 pairs."""
     folder = tmp_path_factory.mktemp("whole")
     Workbench(*records, **SETTINGS).run(folder, dataset_config={"batch_size": 8})
     return folder
@@ -42,7 +42,7 @@ def whole(records, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two_ranks(records, tmp_path_factory):
-    """The folder of a run of two processes whose batches hold 4 pairs each; and what msrun printed."""
+    """The folder of a run of two processes with batches of 4 pairs each, and the logs of both."""
     place = tmp_path_factory.mktemp("ranks")
     nodes = training_nodes(*records, **SETTINGS, **LONG_PREDICTIONS)
     nodes["training_config"]["valid_rouge_sentences"] = 5  # an odd number: one rank has more of them
@@ -65,8 +65,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def require_same_run(one, other):
-    """Losses, validations and weights to float32 rounding."""
+def assert_same_run(one, other):
+    """Compare losses, validations and weights up to float32 rounding."""
     events, others = events_of(one), events_of(other)
     kinds, other_kinds = ([(event["event"], event["step"]) for event in each] for each in (events, others))
     assert kinds == other_kinds
@@ -80,11 +80,11 @@ def require_same_run(one, other):
 
 def test_accumulation_gives_the_large_batch(records, whole, tmp_path):
     Workbench(*records, **SETTINGS).run(tmp_path, dataset_config={"batch_size": 4, "accumulate_batches": 2})
-    require_same_run(tmp_path, whole)
+    assert_same_run(tmp_path, whole)
 
 
 def test_two_ranks_give_the_large_batch(two_ranks, whole):
-    require_same_run(two_ranks[0], whole)
+    assert_same_run(two_ranks[0], whole)
 
 
 def test_rouge_of_two_ranks_is_that_of_one(two_ranks, records):
@@ -114,7 +114,7 @@ def test_only_the_main_rank_reports_and_writes(two_ranks):
 
 
 def on_ranks(world_size, work):
-    """Results of `work(ranks)` on each rank, in order."""
+    """Return the results of `work(ranks)` on all ranks, in their order."""
     vectors, results = [None] * world_size, [None] * world_size
     barrier = threading.Barrier(world_size)
 
@@ -145,7 +145,7 @@ def test_sums_are_exact_though_the_messages_are_float32(world_size):
     assert results[0][0] == sum(values[0] for values in own)
 
 
-def test_a_sum_with_what_is_no_number_is_none():
+def test_a_sum_with_nan_is_nan():
     results = on_ranks(2, lambda ranks: ranks.sum([float("nan") if ranks.main else 1.0, 2.0]))
     assert all(np.isnan(result[0]) and result[1] == 4.0 for result in results)
 

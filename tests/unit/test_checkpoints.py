@@ -16,7 +16,7 @@ from src.checkpoints.write import CheckpointWriter, link_or_copy, set_aside
 from src.common.errors import MassError, UsageError
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights
-from tests.unit.test_training_state import STATE
+from tests.helpers.tiny_training import STATE
 
 
 class Weights(nn.Cell):
@@ -28,7 +28,7 @@ class Weights(nn.Cell):
 
 
 class Run:
-    """A run folder and what is saved into it."""
+    """A run folder, and the network and optimizer state that are saved into it."""
 
     def __init__(self, folder, keep=3, prefix="ckpt"):
         vocabulary = Dictionary.from_counts({"a": 3})
@@ -95,7 +95,7 @@ def test_weights_state_and_optimizer_come_back(run):
     assert weights.metadata["vocabulary"] == run.info and os.path.exists(run.path("v.bin"))
 
 
-def test_optimizer_of_another_kind_is_refused(run):
+def test_the_state_of_another_optimizer_is_refused(run):
     run.save(5)
     with pytest.raises(MassError, match="count has shape"):
         load_optimizer_state(run.resumed().files.optimizer_state, run.optimizer_state[:2])
@@ -114,7 +114,7 @@ def test_the_newest_are_kept_beside_best_and_latest(run):
     assert run.step_in("best.safetensors") == 4  # though its checkpoint is gone
 
 
-def test_best_and_latest_cost_no_second_copy(run):
+def test_best_and_latest_are_hard_links(run):
     run.save(5, best=True)
     paths = [run.path(name) for name in ("best.safetensors", "latest.safetensors", "ckpt-5.safetensors")]
     assert len({os.stat(path).st_ino for path in paths}) == 1
@@ -134,7 +134,7 @@ def test_file_systems_without_hard_links_get_copies(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("written", [0, 1])
 def test_a_run_killed_while_it_saves_leaves_the_checkpoint_before(run, monkeypatch, written):
-    """Killed before the files number `written`, weights and optimizer, were there."""
+    """The run is killed before it writes the weights (0) or the optimizer state (1)."""
     run.save(5)
     save, calls = module.save_weights, []
 
@@ -162,14 +162,14 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(run, capsys
         assert "warning: checkpoint ckpt-6 is skipped" in reported and f"ckpt-6{ending}" in reported
 
 
-def test_if_all_are_damaged_no_new_run_begins_over_them(run):
+def test_no_new_run_begins_if_all_checkpoints_are_damaged(run):
     for step in (5, 6):
         damage(run.save(step))
     with pytest.raises(MassError, match="no checkpoint in .* can be resumed"):
         run.resumed()
 
 
-def test_a_checkpoint_that_was_asked_for_is_not_replaced_by_another(run):
+def test_a_damaged_checkpoint_that_was_named_is_an_error(run):
     for step in (5, 6):
         run.save(step)
     damage(run.path("ckpt-6.state.safetensors"))
@@ -179,7 +179,7 @@ def test_a_checkpoint_that_was_asked_for_is_not_replaced_by_another(run):
 
 @pytest.mark.parametrize("name", ["ckpt-5.safetensors", "ckpt-5.state.json", "ckpt-5.state.safetensors",
                                   "best.safetensors"])
-def test_a_checkpoint_is_named_by_any_of_its_files(run, name):
+def test_a_checkpoint_can_be_named_by_any_of_its_files(run, name):
     for step in (5, 6):
         run.save(step, best=step == 5)
     assert run.resumed(run.path(name)).state.step == 5
@@ -187,7 +187,7 @@ def test_a_checkpoint_is_named_by_any_of_its_files(run, name):
     assert run.resumed(run.folder).state.step == 6
 
 
-def test_there_is_nothing_to_resume(run, tmp_path):
+def test_nothing_to_resume(run, tmp_path):
     assert run.resumed() is None
     with pytest.raises(MassError, match="does not exist"):
         run.resumed(run.path("ckpt-5.safetensors"))
@@ -259,7 +259,7 @@ def test_another_model_batch_or_optimizer_is_refused_by_name(node, keys):
     ("training_config", {"max_steps": 9, "log_steps": 2, "valid_steps": 5, "device_target": "GPU", "device_id": 3,
                          "patience": 4, "native_kernels": "off"}),
 ])
-def test_what_does_not_matter_may_change(node, keys):
+def test_other_keys_may_change(node, keys):
     require_same_run(CHECKPOINT, STATE, changed(node, **keys), STATE.data)
 
 

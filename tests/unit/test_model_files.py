@@ -160,9 +160,9 @@ def test_texts_that_cannot_be_read(folder, tmp_path, capsys):
 
 
 def test_outputs_that_exist_are_not_replaced_unasked(tmp_path):
-    path = str(tmp_path / "answers.jsonl")
+    path = str(tmp_path / "predictions.jsonl")
     EvaluationOptions(path, Rouge()).check()
-    for name in ("answers.jsonl", "answers.txt", "page.html"):
+    for name in ("predictions.jsonl", "predictions.txt", "page.html"):
         (tmp_path / name).write_text("mine")
     for options in (EvaluationOptions(path, Rouge()), EvaluationOptions(str(tmp_path / "o.jsonl"), Rouge(),
                                                                         report=str(tmp_path / "page.html"))):
@@ -171,7 +171,7 @@ def test_outputs_that_exist_are_not_replaced_unasked(tmp_path):
     EvaluationOptions(path, Rouge(), report=str(tmp_path / "page.html"), overwrite=True).check()
     with pytest.raises(UsageError, match="must end in .html or .md"):
         EvaluationOptions(path, Rouge(), report="page.pdf", overwrite=True).check()
-    text = str(tmp_path / "answers.txt")
+    text = str(tmp_path / "predictions.txt")
     with pytest.raises(UsageError, match="exists: give --overwrite"):
         GenerationOptions("in.txt", text).check()
     GenerationOptions("in.txt", text, overwrite=True).check()

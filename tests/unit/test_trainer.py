@@ -176,7 +176,7 @@ def test_the_loss_scale_continues(bench, tmp_path):
     assert scales[0] == scales[1] and scales[0][-1] == 2.0**12
 
 
-def test_a_finished_run_is_not_gone_on_with_unless_it_is_to_last_longer(bench, plain, tmp_path):
+def test_a_finished_run_is_continued_only_if_max_steps_has_grown(bench, plain, tmp_path):
     training = {"max_steps": 8}
     first = bench.run(tmp_path, training_config=training)
     before = os.stat(first.checkpoint).st_mtime_ns
@@ -186,7 +186,7 @@ def test_a_finished_run_is_not_gone_on_with_unless_it_is_to_last_longer(bench, p
     assert same_weights(longer.checkpoint, plain[0].checkpoint) and losses_of(tmp_path) == losses_of(plain[1])
 
 
-def test_the_state_of_a_checkpoint_says_where_it_is(plain):
+def test_a_checkpoint_stores_its_place_in_the_run(plain):
     state = json.loads((plain[1] / "ckpt-8.state.json").read_text())
     assert (state["step"], state["epoch"], state["step_in_epoch"]) == (8, 1, 2)
     assert state["validation"]["last_step"] == 8 and state["data"]["examples"] == PAIRS
@@ -201,7 +201,7 @@ def half(bench):
     return Workbench(bench.records.paths[0], model_config={"compute_type": "float16"})
 
 
-def test_half_precision_learns_the_same_to_its_rounding(half, plain, tmp_path):
+def test_half_precision_learns_the_same_up_to_rounding(half, plain, tmp_path):
     half.run(tmp_path, loss_scale_config={"init_loss_scale": 1024.0})
     found, wanted = losses_of(tmp_path), losses_of(plain[1])
     assert found == pytest.approx(wanted, rel=1e-2) and found != pytest.approx(wanted, rel=1e-6)
@@ -209,7 +209,7 @@ def test_half_precision_learns_the_same_to_its_rounding(half, plain, tmp_path):
     assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
 
 
-def test_gradients_that_overflow_in_half_precision_make_the_scale_fall(half, plain, tmp_path):
+def test_gradients_that_overflow_in_half_precision_reduce_the_scale(half, plain, tmp_path):
     half.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**24,
                                           "loss_scale_factor": 16.0})
     skipped = of_kind(tmp_path, "skip")
@@ -219,7 +219,7 @@ def test_gradients_that_overflow_in_half_precision_make_the_scale_fall(half, pla
     assert good[0] == pytest.approx(losses_of(plain[1])[len(skipped)], rel=0.2) and good[-1] < good[0]
 
 
-def test_the_scale_climbs_until_half_precision_overflows(half, tmp_path):
+def test_the_scale_grows_until_half_precision_overflows(half, tmp_path):
     half.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**8, "scale_window": 1,
                                           "loss_scale_factor": 8.0})
     skipped = [event["step"] for event in of_kind(tmp_path, "skip")]
@@ -234,7 +234,7 @@ def test_an_overflow_at_a_static_scale_ends_the_run(half, tmp_path):
         half.run(tmp_path, loss_scale_config={"init_loss_scale": 2.0**24})
 
 
-def test_a_type_the_device_cannot_multiply_in_is_refused(half):
+def test_a_compute_type_without_kernels_on_the_device_is_refused(half):
     for compute_type in ("float32", "float16"):
         require_compute_type(training_config("", model_config={"compute_type": compute_type}))
     with pytest.raises(UsageError, match="compute_type is bfloat16: .*no kernel.* CPU; use float32 or float16"):

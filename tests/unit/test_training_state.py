@@ -6,17 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.config import Config
-from src.checkpoints.training_state import DataIdentity, TrainingState
+from src.checkpoints.training_state import TrainingState
 from src.checkpoints.validation_history import ValidationHistory
 from src.common.errors import MassError
+from tests.helpers.tiny_training import STATE
 
-STATE = TrainingState(
-    step=17, epoch=2, step_in_epoch=3, loss_scale=2.0**-3, good_steps=5,
-    validation=ValidationHistory(1.0 / 3.0, 14, 14, 0),
-    unreported={"loss": 0.1 + 0.2, "nll": 1e-17, "targets": 7, "tokens": 9},
-    data=DataIdentity("pairs", 22, 170, 7, 2, 6, 50), vocabulary={"file": "v.bin", "size": 13, "fingerprint": "ab"},
-    config=Config())
 TEXT = STATE.to_json(files={"a": {"bytes": 3}})
 
 
