@@ -93,6 +93,10 @@ class ModelConfig:
                                           "branches", minimum=0.0, below=1.0)
     attention_dropout_prob: float = key(0.2, "dropout probability on attention weights", minimum=0.0, below=1.0)
     max_position_embeddings: int = key(64, "number of positions that have an encoding; at least seq_length", minimum=2)
+    position_encoding: str = key("tensor2tensor", "wavelengths of the sinusoidal position encodings of hidden size d: "
+                                                  "tensor2tensor is 10000^(i / (d/2 - 1)), as in MASS; pegasus is "
+                                                  "10000^(2i / d), for models that import_weights.py has made of "
+                                                  "Pegasus", choices=("tensor2tensor", "pegasus"))
     initializer_range: float = key(0.0, "standard deviation of the initial embeddings; 0 uses 1/sqrt(hidden_size)",
                                    minimum=0.0)
     label_smoothing: float = key(0.1, "probability mass that is moved from the target token to the other tokens",

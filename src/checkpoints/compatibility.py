@@ -11,7 +11,7 @@ from src.dataset.records.record_set import RecordSet
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import Weights, stored_vocabulary_path
 
-SHAPELESS_KEYS = ("num_attention_heads", "hidden_act")
+SHAPELESS_KEYS = ("num_attention_heads", "hidden_act", "position_encoding")
 """Keys of model_config that change what the network computes, but no shape of its weights."""
 
 _IDENTITY = {"kind": "the kind of the training data", "examples": "the number of training examples",

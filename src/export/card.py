@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from src.export.folder import trained_from
 from src.export.interface import ExportedModel, ExportFormat
 from src.export.verification import Verification
 from src.inference.output import METRICS_FILE
@@ -81,8 +82,8 @@ def _training(model: ExportedModel) -> Iterator[str]:
     names = {"pre-training sentences": data.pre_train_dataset, "pairs": data.fine_tune_dataset}
     used = [f"{kind} of `{os.path.basename(path.rstrip('/')) or path}`" for kind, path in names.items() if path]
     yield f"- Data: {', '.join(used) or 'not recorded'}."
-    if config.checkpoint_options.existed_ckpt != model.files.checkpoint and config.checkpoint_options.existed_ckpt:
-        yield f"- Started from `{os.path.basename(config.checkpoint_options.existed_ckpt)}`."
+    if started := trained_from(model):
+        yield f"- Started from the weights `{os.path.join(*started.split(os.sep)[-2:])}`."
     yield (f"- {rate.optimizer}, learning rate {rate.lr:g} ({rate.lr_scheduler}, {rate.warmup_steps} steps of "
            f"warm-up), dropout {config.model_config.hidden_dropout_prob:g}, label smoothing "
            f"{config.model_config.label_smoothing:g}.")

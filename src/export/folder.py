@@ -13,6 +13,7 @@ from typing import Any
 from src.common.errors import MassError
 from src.common.files import copy_atomically
 from src.export.interface import ExportedModel
+from src.utils.load_weights import read_metadata
 
 EXPORT_FILE = "export.json"
 _FORMAT, _VERSION = "mass-export", 1
@@ -23,12 +24,20 @@ def write_shared_files(model: ExportedModel, name: str, folder: str) -> None:
     files = model.files
     model.text.save(folder)
     copy_atomically(files.vocabulary_path, os.path.join(folder, os.path.basename(files.vocabulary_path)))
+    config = dataclasses.asdict(files.config)
+    config["checkpoint_options"]["existed_ckpt"] = trained_from(model)
     content = {"format": _FORMAT, "version": _VERSION, "exported_as": name, "quantize": model.quantize or None,
                "checkpoint": os.path.basename(files.checkpoint), "step": files.step,
-               "vocabulary": files.vocabulary_description, "config": dataclasses.asdict(files.config)}
+               "vocabulary": files.vocabulary_description, "config": config}
     with open(os.path.join(folder, EXPORT_FILE), "w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=2)
         stream.write("\n")
+
+
+def trained_from(model: ExportedModel) -> str:
+    """Return the path of the weights that the training of a model started from; empty if it started from new ones."""
+    trained = read_metadata(model.files.checkpoint).get("config", {})
+    return trained.get("checkpoint_options", {}).get("existed_ckpt", "")
 
 
 def read_export_file(folder: str) -> dict[str, Any] | None:

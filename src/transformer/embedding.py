@@ -20,7 +20,8 @@ class Embedding(nn.Cell):
         super().__init__()
         table = embedding_table(model.vocab_size, model.hidden_size, model.initializer_range, init_seed)
         self.table = Parameter(Tensor(table))
-        self.positions = PositionalEmbedding(model.max_position_embeddings, model.hidden_size)
+        self.positions = PositionalEmbedding(model.max_position_embeddings, model.hidden_size,
+                                             model.position_encoding)
         self.scale = math.sqrt(model.hidden_size)
         # Each side has an operator of its own: given the same seed, an operator drops the same elements.
         self.source_lookup = operators.embedding(self.scale, model.hidden_dropout_prob)

@@ -7,13 +7,25 @@ from typing import Any
 import numpy as np
 
 from src.export.huggingface.generation import custom_generate, generation_settings, length_penalty
-from src.export.huggingface.names import LOGITS_BIAS, POSITION_TABLES, SHARED, TABLE, pegasus_name
+from src.export.huggingface.names import (
+    FINGERPRINT_KEY,
+    LOGITS_BIAS,
+    POSITION_TABLES,
+    SHARED,
+    TABLE,
+    pegasus_name,
+)
 from src.export.huggingface.tokenizer import PieceTable, write_tokenizer
 from src.export.interface import ExportedModel, ExportFormat, Runtime
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX
 
 MASKED_LOGIT = -1e9
 """The bias of logits of tokens that the vocabulary does not have."""
+
+_PENALTY_NOTE = """transformers divides the log-probability of n tokens by n^p instead of ((5 + n) / 6)^w, so `generate`
+uses p = {:g}, which is close to w = {:g}; the table below says how many predictions are equal to those of `eval.py`.
+With `trust_remote_code=True` in `AutoModelForSeq2SeqLM.from_pretrained`, `generate` runs `custom_generate/generate.py`
+of this folder, which computes w exactly."""
 
 
 class HuggingFace(ExportFormat):
@@ -27,11 +39,12 @@ class HuggingFace(ExportFormat):
         PieceTable(model.text, model.files.vocabulary)
 
     def write(self, model: ExportedModel, folder: str) -> None:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         pieces = PieceTable(model.text, model.files.vocabulary)
         arrays = pegasus_weights(model, pieces.extra_ids)
-        save_file(arrays, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+        with open(os.path.join(folder, "model.safetensors"), "wb") as stream:  # save_file makes files private
+            stream.write(save(arrays, metadata={"format": "pt"}))
         _write_json(pegasus_config(model, len(arrays[SHARED])), folder, "config.json")
         _write_json(generation_settings(model.search), folder, "generation_config.json")
         write_tokenizer(model.text, model.files.vocabulary, pieces, model.files.config.model_config.seq_length, folder)
@@ -59,11 +72,7 @@ print(tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True))
     def notes(self, model: ExportedModel) -> Sequence[str]:
         notes = []
         if model.search.sampling is None and model.search.length_penalty_weight:
-            notes.append(f"transformers divides the log-probability of n tokens by n^p instead of ((5 + n) / 6)^w, so "
-                         f"`generate` uses p = {length_penalty(model.search):g}, which is close to w = "
-                         f"{model.search.length_penalty_weight:g}; the table below says how many predictions are "
-                         f"equal. With `trust_remote_code=True` in `AutoModelForSeq2SeqLM.from_pretrained`, `generate` "
-                         f"runs `custom_generate/generate.py` of this folder, which computes w exactly.")
+            notes.append(_PENALTY_NOTE.format(length_penalty(model.search), model.search.length_penalty_weight))
         if model.text.tokenizer == "jieba":
             notes.append("The text must be separated into words by jieba first (`\" \".join(jieba.cut(text))`): "
                          "`tokenizer.json` cannot hold jieba.")
@@ -102,7 +111,8 @@ def pegasus_config(model: ExportedModel, vocab_size: int) -> dict[str, Any]:
             "dropout": own.hidden_dropout_prob, "attention_dropout": own.attention_dropout_prob,
             "activation_dropout": own.hidden_dropout_prob, "scale_embedding": True, "tie_word_embeddings": True,
             "bos_token_id": BOS_INDEX, "pad_token_id": PAD_INDEX, "eos_token_id": EOS_INDEX,
-            "decoder_start_token_id": BOS_INDEX, "forced_eos_token_id": None}
+            "decoder_start_token_id": BOS_INDEX, "forced_eos_token_id": None,
+            FINGERPRINT_KEY: model.files.vocabulary.fingerprint}
 
 
 def _write_json(content: dict[str, Any], folder: str, name: str) -> None:

@@ -10,7 +10,7 @@ from src.transformer.decoding.constraints import NEVER_PREDICTED
 from src.transformer.decoding.options import SearchOptions
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX, UNK_INDEX
 
-_TYPICAL_LENGTH = 15  # tokens of a prediction
+_TYPICAL_LENGTH = 10  # tokens of a prediction, such as a headline
 
 
 def length_penalty(search: SearchOptions) -> float:

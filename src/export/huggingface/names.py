@@ -1,10 +1,11 @@
 """The names of weights: ours, and those of transformers.PegasusForConditionalGeneration."""
 import re
-from collections.abc import Iterable
 
 TABLE, SHARED = "embedding.table", "model.shared.weight"
 POSITION_TABLES = tuple(f"model.{side}.embed_positions.weight" for side in ("encoder", "decoder"))
 LOGITS_BIAS = "final_logits_bias"
+FINGERPRINT_KEY = "mass_vocabulary_fingerprint"
+"""The key of config.json that says which vocabulary a model has. transformers keeps it when it saves the model."""
 
 _MODULES = {
     "self_attention": "self_attn", "cross_attention": "encoder_attn", "query": "q_proj", "key": "k_proj",
@@ -21,12 +22,7 @@ def pegasus_name(name: str) -> str:
     return ".".join(["model", *(_MODULES.get(part, part) for part in parts)])
 
 
-def pegasus_names(names: Iterable[str]) -> dict[str, str]:
-    """Return the names in Pegasus by ours."""
-    return {name: pegasus_name(name) for name in names}
-
-
-def is_tied_or_constant(name: str) -> bool:
+def is_copy_or_constant(name: str) -> bool:
     """Return whether an array of a Pegasus checkpoint is none of our weights: a copy of the table, or a constant."""
     return name in (*POSITION_TABLES, LOGITS_BIAS) or bool(
         re.fullmatch(r"lm_head\.weight|model\.(encoder|decoder)\.embed_tokens\.weight", name))

@@ -45,8 +45,8 @@ class TransformersRuntime(Runtime):
 
     def generations(self) -> Sequence[Generation]:
         """See Runtime."""
-        exact = self._search.length_penalty_weight == 0 and not self._search.attention
-        return (Generation("generate", partial(self._generate, self._model), exact),
+        # Plain generate does not end a prediction of the maximum length with </s>, even without a length penalty.
+        return (Generation("generate", partial(self._generate, self._model), False),
                 Generation("generate (trust_remote_code)", partial(self._generate, self._custom),
                            not self._search.attention))
 
