@@ -31,6 +31,9 @@ class ExampleSet:
     texts: dict[str, Callable[[int], str]]
     """Column -> (index of an example -> its words, BPE joined)."""
 
+    scored_target: Callable[[int], str] | None
+    """Index of a pair -> those words of its target that the network scores: a target may be truncated."""
+
     names: tuple[str, ...]
     """The files of the examples."""
 
@@ -66,8 +69,9 @@ def examples_of_records(records: RecordSet, vocabulary: Dictionary) -> ExampleSe
         return lambda index: text_of_ids(records.columns[column][index], vocabulary)
 
     source = records.columns[records.info.columns[0]]
-    return ExampleSet(records, lambda index: vocabulary.decode(source[index]),
-                      {name: text(name) for name in records.info.columns}, records.paths)
+    texts = {name: text(name) for name in records.info.columns}
+    return ExampleSet(records, lambda index: vocabulary.decode(source[index]), texts, texts.get("target"),
+                      records.paths)
 
 
 def load_test_set(files: ModelFiles) -> ExampleSet:
@@ -104,7 +108,19 @@ def examples_of_text(files: ModelFiles, names: tuple[str, ...], source: Processe
         unknown={}, longest={name: int(n.max()) for name, n in lengths.items()}, checksums={},
         masking={"noise_prob": 0.0}, vocabulary=files.vocabulary_description)
     texts = {"source": source.words.__getitem__}
-    if target is not None:
+    if target is None:
+        scored_target = None
+    else:
         texts["target"] = target.words.__getitem__
-    return ExampleSet(RecordSet(info, columns, names),
-                      lambda index: list(filter(None, source.subwords[index].split(" "))), texts, names)
+        kept = target_ids.lengths - 1
+
+        def scored_target(index: int) -> str:
+            return join_subwords(_tokens(target.subwords[index])[: kept[index]])
+
+    return ExampleSet(RecordSet(info, columns, names), lambda index: _tokens(source.subwords[index]), texts,
+                      scored_target, names)
+
+
+def _tokens(line: str) -> list[str]:
+    """Return the tokens of a line of subwords that have an id: all but white space, see TokenIds."""
+    return [token for token in line.split(" ") if token and not token.isspace()]

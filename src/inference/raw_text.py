@@ -19,6 +19,12 @@ UNKNOWN_SHARE_TO_WARN = 0.2
 """A larger share of unknown tokens causes a warning. It is higher than for data sets because a single sentence may
 consist of names."""
 
+TRUNCATION_AND_SCORES = (
+    "Scores are affected: the network reads only the beginning of these sources",
+    "Scores are affected: log-probabilities and perplexities are those of the beginning of these targets",
+)
+"""What truncation means for the scores of pairs, for each side."""
+
 
 class EncodedLines(NamedTuple):
     """Lines as words, as subwords, and as token ids that end with `</s>`, at most model_config.seq_length of them."""
@@ -76,12 +82,16 @@ class TextInput:
         """Return whether the network can read the whole line."""
         return self.count_tokens(line) <= self._limit
 
-    def warn(self) -> None:
-        """Print to stderr how many lines were truncated since the last call, and whether many tokens were unknown."""
+    def warn(self, consequence: str = "") -> None:
+        """Print to stderr how many lines were truncated since the last call, and whether many tokens were unknown.
+
+        Args:
+            consequence: a sentence on what it means that lines were truncated.
+        """
         if self._truncated:
             print(f"warning: truncated {self._truncated:,} of {self._lines:,} lines to {self._limit} tokens "
-                  f"(model_config.seq_length); the first is {self._first_truncated} (--strict refuses such lines)",
-                  file=sys.stderr, flush=True)
+                  f"(model_config.seq_length); the first is {self._first_truncated} (--strict refuses such lines)"
+                  f"{consequence and '. ' + consequence}", file=sys.stderr, flush=True)
         if self._unknown > UNKNOWN_SHARE_TO_WARN * self._tokens:
             print(f"warning: {self._unknown / self._tokens:.1%} of the tokens are <unk> to this model: is the text in "
                   f"its language, and are --tokenizer and --codes those of its training?", file=sys.stderr, flush=True)
@@ -126,6 +136,8 @@ def pairs_of_text(files: ModelFiles, text: TextProcessing, source: str, target: 
         raise MassError(f"{source!r} has {len(sides[0]):,} lines and {target!r} {len(sides[1]):,}: line i of one must "
                         f"belong to line i of the other")
     reader = TextInput(files, text, strict)
-    encoded = [reader.read(lines, path) for lines, path in zip(sides, (source, target), strict=True)]
-    reader.warn()
+    encoded = []
+    for lines, path, consequence in zip(sides, (source, target), TRUNCATION_AND_SCORES, strict=True):
+        encoded.append(reader.read(lines, path))
+        reader.warn(consequence)
     return examples_of_text(files, (source, target), *encoded[0], *encoded[1])

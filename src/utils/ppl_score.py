@@ -31,3 +31,8 @@ def perplexity(nll: float, count: int) -> float:
 def perplexities(nll: float, subwords: int, words: int) -> Perplexities:
     """Return the perplexity per subword and per word; both counts include one `</s>` per sentence."""
     return Perplexities(perplexity(nll, subwords), perplexity(nll, words))
+
+
+def count_words_and_eos(text: str) -> int:
+    """Return the number of words of a text, which spaces separate, and one for `</s>`."""
+    return 1 + sum(map(bool, text.split(" ")))

@@ -12,9 +12,8 @@ from src.common.ragged import RaggedArray
 from src.inference.evaluation.attention_plot import attention_picture
 from src.inference.evaluation.evaluate import evaluate
 from src.inference.evaluation.metrics import METRICS
-from src.inference.evaluation.metrics.perplexity import count_words_and_eos
 from src.inference.evaluation.metrics.rouge import Rouge
-from src.inference.evaluation.model_outputs import search_predictions
+from src.inference.evaluation.model_outputs import score_targets, search_predictions
 from src.inference.evaluation.options import EvaluationOptions
 from src.inference.evaluation.signature import search_signature
 from src.inference.examples import examples_of_text, text_of_ids
@@ -22,13 +21,15 @@ from src.inference.interactive import Conversation
 from src.inference.model import load_model
 from src.inference.output import SUBJECT, check_metrics, write_metrics
 from src.inference.predictions import prediction_tokens
-from src.inference.raw_text import TextInput
+from src.inference.raw_text import TextInput, pairs_of_text
 from src.inference.text_flags import TextFlags, find_text
 from src.inference.text_generator import TextGenerator, best_texts
 from src.text.text_processing import ProcessedLines
 from src.transformer.decoding.hypotheses import Hypothesis
 from src.transformer.decoding.options import Sampling, SearchOptions
+from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import Dictionary
+from src.utils.ppl_score import count_words_and_eos
 from tests.helpers.tiny_model import TEXT, make_model_folder
 
 LINES = ["The cat sat on the mat.", "", "Who let 12 dogs out?", "  ", "A dog ate the cat's food!", "The mat"]
@@ -151,6 +152,25 @@ def test_perplexity_of_text(bench, evaluated):
     assert low < metrics["ppl"]["subword"] < high
     words = sum(len(entry["target"].split()) + 1 for entry in entries)
     assert metrics["target_words"] == words and metrics["ppl"]["word"] == pytest.approx(np.exp(nll / words))
+
+
+def test_words_of_truncated_targets_are_those_that_are_scored(bench, tmp_path, capsys):
+    """Perplexity per word divides by the words of the kept tokens, the last of which may be a part of a word."""
+    targets = ["the cat " * 50, "cat", "x " * 38 + "dogs dogs dogs"]
+    for name, lines in (("in", ["The cat"] * 3), ("out", targets)):
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    examples = pairs_of_text(bench.files, bench.text, str(tmp_path / "in"), str(tmp_path / "out"), False, "strict")
+    messages = capsys.readouterr().err
+    assert "truncated 2 of 3 lines" in messages and "Scores are affected: log-probabilities and perp" in messages
+    entries = score_targets(bench.model, examples).entries
+    kept = [join_subwords(line.split()[:39]) for line in bench.text.encode(targets).subwords]
+    assert [entry["words"] for entry in entries] == [len(line.split()) + 1 for line in kept]
+    assert [entry["symbols"] for entry in entries] == [40, 2, 40] and entries[2]["words"] < 42
+    assert entries[0]["target"] == targets[0].strip()
+    scores = METRICS["ppl"]().measure(entries)
+    assert scores.scores["word"] >= scores.scores["subword"]
+    sums = scores.scores_from_sums(scores.terms.sum(axis=0)[None])[0]
+    np.testing.assert_allclose(sums, list(scores.scores.values()))
 
 
 def test_the_html_report_is_one_complete_file(bench, evaluated):

@@ -8,6 +8,7 @@ from src.inference.predictions import best_predictions
 from src.inference.scoring import target_log_probs
 from src.transformer.decoding.options import SearchOptions
 from src.transformer.transformer_for_infer import TransformerForInfer
+from src.utils.ppl_score import count_words_and_eos
 
 
 class ModelOutputs(NamedTuple):
@@ -30,7 +31,9 @@ def search_predictions(model: Model, examples: ExampleSet) -> ModelOutputs:
 def score_targets(model: Model, examples: ExampleSet) -> ModelOutputs:
     """Compute the log-probability of each given target."""
     scores = target_log_probs(model.network, examples.batches(model.files.config))
-    entries = [{**examples.text_of_example(index), "log_prob": float(log_prob), "symbols": int(tokens)}
+    words = examples.scored_target
+    entries = [{**examples.text_of_example(index), "log_prob": float(log_prob), "symbols": int(tokens),
+                **({"words": count_words_and_eos(words(index))} if words else {})}
                for index, (log_prob, tokens) in enumerate(zip(*scores, strict=True))]
     targets = examples.records.columns.get("target", ())
     return ModelOutputs(entries, [tuple(targets[index].tolist()) for index in range(len(targets))])

@@ -25,18 +25,13 @@ class Perplexity(Metric):
         nll = -float(log_probs.sum())
         counts: dict[str, Any] = {"nll": nll, "target_symbols": int(subwords.sum())}
         units = {"subword": subwords}
-        if entries and "target" in entries[0]:  # a masked fragment of a sentence has no whole words to count
-            units["word"] = np.array([count_words_and_eos(entry["target"]) for entry in entries])
+        if entries and "words" in entries[0]:  # a masked fragment of a sentence has no whole words to count
+            units["word"] = np.array([entry["words"] for entry in entries])
             counts["target_words"] = int(units["word"].sum())
         both = perplexities(nll, counts["target_symbols"], counts.get("target_words", counts["target_symbols"]))
         scores = {unit: getattr(both, unit) for unit in units}
         terms = np.stack([-log_probs, *units.values()], axis=1)
         return Measurement(scores, log_probs / subwords, terms, _perplexities_from_sums, counts)
-
-
-def count_words_and_eos(text: str) -> int:
-    """Return the number of words of a text, which spaces separate, and one for `</s>`."""
-    return 1 + sum(map(bool, text.split(" ")))
 
 
 def _perplexities_from_sums(sums: np.ndarray) -> np.ndarray:
