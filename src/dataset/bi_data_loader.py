@@ -67,6 +67,11 @@ class BiLingualDataLoader(ExampleLoader):
             raise RuntimeError(f"{part}: {lines} source lines, but {len(sides['target'])} target lines")
         counts = LineCounts(lines, damaged=Counter({side: text.damaged for side, text in texts.items()}))
         if settings.keep_all:
+            for side, text in texts.items():
+                places = [(example, position) for example, position in token_ids.continued_unknown(text, sides[side])
+                          if position < settings.max_len - 1]
+                if places:
+                    counts.continued_unknown[side] = places
             return _keep_all(sides, settings, counts)
         return _drop_flawed(sides, settings, counts)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from src.common.errors import UsageError
 from src.common.ragged import RaggedArray
-from src.dataset.token_ids import TokenIds
+from src.dataset.token_ids import Places, TokenIds
 from src.utils.dictionary import Dictionary
 
 
@@ -30,9 +30,13 @@ class LineCounts:
     dropped: Counter[str] = field(default_factory=Counter)  # reason -> lines that were left out
     flawed: Counter[str] = field(default_factory=Counter)  # reason -> lines that were kept nevertheless
     damaged: Counter[str] = field(default_factory=Counter)  # column -> lines with undecodable bytes
+    continued_unknown: dict[str, Places] = field(default_factory=dict)  # column -> see TokenIds.continued_unknown
 
     def add(self, other: "LineCounts") -> None:
-        """Add the counts of other lines to these."""
+        """Add the counts of other lines to these, which precede them."""
+        for name, places in other.continued_unknown.items():  # only if all lines are kept: see EncodingSettings
+            shifted = [(self.lines_read + example, position) for example, position in places]
+            self.continued_unknown[name] = self.continued_unknown.get(name, []) + shifted
         self.lines_read += other.lines_read
         for mine, theirs in ((self.dropped, other.dropped), (self.flawed, other.flawed), (self.damaged, other.damaged)):
             mine.update(theirs)

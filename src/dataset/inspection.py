@@ -75,7 +75,7 @@ def _sentence(records: RecordSet, index: int, vocabulary: Dictionary, generator:
         for position, token in zip(shown, _tokens(row[: len(shown)], vocabulary), strict=True):
             cells[position] = token
         rows[name] = cells
-    yield f"  text           {_text(ids, vocabulary)}"
+    yield f"  text           {join_subwords(vocabulary.decode(ids))}"
     yield from table_lines({"position": [str(position) for position in range(len(ids))], **rows})
 
 
@@ -84,14 +84,12 @@ def _pair(records: RecordSet, index: int, vocabulary: Dictionary, generator: np.
     source, target = records.columns["source"][index], records.columns["target"][index]
     noisy = NoiseChannelLanguageModel(records.info.masking["noise_prob"])(source[None], generator)[0]
     inputs = np.concatenate([[BOS_INDEX], target[:-1]])
-    yield f"  source         {_text(source, vocabulary)}"
-    yield f"  target         {_text(target, vocabulary)}"
+    for side in records.info.columns:
+        continued = records.info.continued_positions(side).get(index, ())
+        text = join_subwords(vocabulary.decode(records.columns[side][index], continued))
+        yield f"  {side:<14} {text}"
     for name, ids in (("encoder input", noisy), ("decoder input", inputs), ("predicted", target)):
         yield f"  {name:<14} {' '.join(_tokens(ids, vocabulary))}"
-
-
-def _text(ids: np.ndarray, vocabulary: Dictionary) -> str:
-    return join_subwords(vocabulary.decode(ids))
 
 
 def _tokens(ids: np.ndarray, vocabulary: Dictionary) -> list[str]:

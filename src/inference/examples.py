@@ -65,13 +65,16 @@ def text_of_ids(ids: np.ndarray | tuple[int, ...], vocabulary: Dictionary) -> st
 def examples_of_records(records: RecordSet, vocabulary: Dictionary) -> ExampleSet:
     """Return the examples of a data set; their text is decoded from the ids."""
 
-    def text(column: str) -> Callable[[int], str]:
-        return lambda index: text_of_ids(records.columns[column][index], vocabulary)
+    def tokens(column: str) -> Callable[[int], list[str]]:
+        ids, continued = records.columns[column], records.info.continued_positions(column)
+        return lambda index: vocabulary.decode(ids[index], continued.get(index, ()))
 
-    source = records.columns[records.info.columns[0]]
+    def text(column: str) -> Callable[[int], str]:
+        tokens_of_example = tokens(column)
+        return lambda index: join_subwords(tokens_of_example(index))
+
     texts = {name: text(name) for name in records.info.columns}
-    return ExampleSet(records, lambda index: vocabulary.decode(source[index]), texts, texts.get("target"),
-                      records.paths)
+    return ExampleSet(records, tokens(records.info.columns[0]), texts, texts.get("target"), records.paths)
 
 
 def load_test_set(files: ModelFiles) -> ExampleSet:

@@ -6,6 +6,7 @@ import numpy as np
 
 from src.inference.examples import ExampleSet
 from src.transformer.decoding.hypotheses import Hypothesis
+from src.utils.bpe.encoders import SEPARATOR
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import UNK_INDEX, Dictionary
 
@@ -36,12 +37,16 @@ def prediction_tokens(hypothesis: Hypothesis, source_tokens: Sequence[str] | Non
     tokens = vocabulary.decode(hypothesis.ids)
     if not source_tokens:
         return tokens
-    for place, index in enumerate(hypothesis.ids[: len(tokens)]):
-        if index == UNK_INDEX:
+    copied: list[str] = []
+    for place, token in enumerate(tokens):
+        if hypothesis.ids[place] == UNK_INDEX:
             # Leave out </s>, the last source token. The network has not read the end of a truncated source.
             weights = hypothesis.attention[place, : hypothesis.attention.shape[1] - 1][: len(source_tokens)]
-            tokens[place] = _word_at(source_tokens, int(np.argmax(weights)))
-    return tokens
+            token = _word_at(source_tokens, int(np.argmax(weights)))
+            while copied and copied[-1].endswith(SEPARATOR):  # the word is replaced as a whole
+                copied.pop()
+        copied.append(token)
+    return copied
 
 
 def _word_at(tokens: Sequence[str], place: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from src.common.errors import MassError
 from src.utils.bpe.codes import BpeCodes
 from src.utils.bpe.encoders import SEPARATOR, BpeEncoder, CompiledBpeEncoder, SubwordNmtEncoder
-from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
+from src.utils.dictionary import SPECIAL_TOKENS, UNK_INDEX, UNKNOWN_SPELLINGS
 
 _WHOLE = tuple(dict.fromkeys(SPECIAL_TOKENS + UNKNOWN_SPELLINGS))
 GLOSSARIES = tuple(f"^{re.escape(token)}$" for token in _WHOLE)
@@ -14,6 +14,11 @@ GLOSSARIES = tuple(f"^{re.escape(token)}$" for token in _WHOLE)
 
 The patterns are anchored, so that only the whole word `UNK` means the unknown token, not a part of `DRUNK`.
 """
+
+_UNKNOWN = SPECIAL_TOKENS[UNK_INDEX]
+_STAND_IN = "\ufdd0"  # Unicode reserves this code point for internal use by programs
+_UNKNOWN_SUBWORD = re.compile(f"(?<![^ \n]){re.escape(_UNKNOWN)}(?=(?:{SEPARATOR})?(?![^ \n]))")
+_UNKNOWN_WORD = re.compile(f"[^ \n]*{_STAND_IN}[^ \n]*")
 
 _STRIPPED = "\r\n "  # what subword-nmt keeps at both ends of a line
 
@@ -64,9 +69,16 @@ class BytePairEncoding:
 
 
 def join_subwords(text: str | Sequence[str]) -> str:
-    """Undo the encoding: `Hel@@ lo world` (or the list of its tokens) becomes `Hello world`."""
+    """Undo the encoding: `Hel@@ lo world` (or the list of its tokens) becomes `Hello world`.
+
+    A word of which a subword is unknown is unknown as a whole: both `cor@@ <unk>` and `<unk>@@ ines` become `<unk>`.
+    """
     joined = text if isinstance(text, str) else " ".join(text)
-    return joined.replace(SEPARATOR + " ", "").removesuffix(SEPARATOR)
+    partly_unknown = _UNKNOWN in joined and SEPARATOR in joined
+    if partly_unknown:
+        joined = _UNKNOWN_SUBWORD.sub(_STAND_IN, joined)
+    joined = joined.replace(SEPARATOR + " ", "").removesuffix(SEPARATOR)
+    return _UNKNOWN_WORD.sub(_UNKNOWN, joined) if partly_unknown else joined
 
 
 def _without_double_spaces(line: str) -> str:

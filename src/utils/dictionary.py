@@ -4,7 +4,7 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -205,14 +205,20 @@ class Dictionary:
             ids.append(EOS_INDEX)
         return np.array(ids, dtype=np.int32)
 
-    def decode(self, ids: Iterable[int]) -> list[str]:
-        """Return the tokens before the first `</s>`, without `<pad>` and `<s>`."""
+    def decode(self, ids: Iterable[int], continued: Container[int] = ()) -> list[str]:
+        """Return the tokens before the first `</s>`, without `<pad>` and `<s>`.
+
+        Args:
+            continued: the positions of unknown subwords that are not the last ones of their words. They become
+                `<unk>@@`, of which `join_subwords` makes one unknown word.
+        """
         tokens = []
-        for index in ids:
+        for position, index in enumerate(ids):
             if index == EOS_INDEX:
                 break
             if index not in (PAD_INDEX, BOS_INDEX):
-                tokens.append(self.tokens[index])
+                token = self.tokens[index]
+                tokens.append(f"{token}@@" if index == UNK_INDEX and position in continued else token)
         return tokens
 
     def _ordinary_tokens(self) -> Iterable[tuple[str, int]]:

@@ -212,6 +212,9 @@ def test_unknown_tokens_are_replaced_by_the_word_with_the_largest_attention():
     assert prediction_tokens(hypothesis, source, vocabulary) == ["the", "Zürich", "the"]
     assert prediction_tokens(hypothesis, None, vocabulary) == ["the", "<unk>", "<unk>"]
     assert prediction_tokens(hypothesis, [], vocabulary) == ["the", "<unk>", "<unk>"]
+    inside = Hypothesis((vocabulary.index["c@@"], vocabulary.unk_index, the, vocabulary.eos_index), -1.0, -1.0,
+                        attention[[0, 1, 0, 3]])
+    assert prediction_tokens(inside, source, vocabulary) == ["Zürich", "the"]  # the whole word, without `c@@`
 
 
 def test_other_scores_are_not_replaced(tmp_path):

@@ -11,6 +11,7 @@ from src.dataset.records.files import info_path
 
 FORMAT_VERSION = 2
 _READ_VERSIONS = (1, 2)  # version 1 lacks `shards`, `min_len`, `damaged` and `percentiles`: their defaults hold for it
+_OPTIONAL = "continued_unknown"  # written only if it is not empty; absent in earlier descriptions
 COLUMNS = {"sentences": ("tokens",), "pairs": ("source", "target")}
 """The columns of each kind of record; every entry is a sequence of int32 ids that ends with `</s>`."""
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -41,6 +42,9 @@ class RecordInfo:
     damaged: dict[str, int] = field(default_factory=dict)  # column -> lines whose undecodable bytes were replaced
     percentiles: dict[str, dict[str, int]] = field(default_factory=dict)  # column -> percent -> length
     shards: int = 1  # the number of files that the examples are spread over
+    continued_unknown: dict[str, str] = field(default_factory=dict)
+    """Column -> the `<unk>` that are not the last subwords of their words, as `example:position example:position ...`.
+    Known for sets that are scored; the text of a record is made with it."""
     format_version: int = FORMAT_VERSION
 
     @property
@@ -60,10 +64,21 @@ class RecordInfo:
         """Return the share of `<unk>` among a column's tokens, not counting `</s>`."""
         return self.unknown[column] / max(1, self.tokens[column] - self.kept)
 
+    def continued_positions(self, column: str) -> dict[int, set[int]]:
+        """Return the places of `continued_unknown` in a column: example -> positions."""
+        positions: dict[int, set[int]] = {}
+        for place in self.continued_unknown.get(column, "").split():
+            example, position = map(int, place.split(":"))
+            positions.setdefault(example, set()).add(position)
+        return positions
+
     def save(self, record_path: str) -> None:
         """Write the description of the data set `record_path`."""
+        content = asdict(self)
+        if not content[_OPTIONAL]:
+            del content[_OPTIONAL]
         with atomic_output(info_path(record_path)) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-            json.dump(asdict(self), stream, indent=2)
+            json.dump(content, stream, indent=2)
             stream.write("\n")
 
     @classmethod
@@ -91,10 +106,16 @@ class RecordInfo:
         if version == 1:
             content = {"min_len": 1, "damaged": {}, "percentiles": {}, "shards": 1, **content}
         expected = {entry.name for entry in fields(cls)}
-        if content.keys() != expected or content["kind"] not in tuple(COLUMNS):
-            wrong = ", ".join(sorted(content.keys() ^ expected)) or f"kind {content['kind']!r}"
+        if content.keys() | {_OPTIONAL} != expected or content["kind"] not in tuple(COLUMNS):
+            wrong = ", ".join(sorted((content.keys() | {_OPTIONAL}) ^ expected)) or f"kind {content['kind']!r}"
             raise MassError(f"{path}: not a description of records (wrong: {wrong}); {remake}")
-        return cls(**content)
+        try:
+            info = cls(**content)
+            for column in info.continued_unknown:
+                _ = info.columns.index(column), info.continued_positions(column)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise MassError(f"{path}: not a description of records (wrong: {_OPTIONAL}); {remake}") from error
+        return info
 
 
 def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
@@ -108,6 +129,14 @@ def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
 
     if len(infos) == 1:
         return infos[0]
+    continued: dict[str, list[str]] = {}
+    first = 0
+    for info in infos:
+        for column in info.continued_unknown:
+            continued.setdefault(column, []).extend(
+                f"{first + example}:{position}" for example, positions in info.continued_positions(column).items()
+                for position in sorted(positions))
+        first += info.kept
     return replace(
         infos[0],
         lines_read=sum(info.lines_read for info in infos),
@@ -118,6 +147,7 @@ def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
         max_len=max(info.max_len for info in infos),
         min_len=min(info.min_len for info in infos),
         shards=sum(info.shards for info in infos),
+        continued_unknown={column: " ".join(places) for column, places in continued.items()},
         checksums={},
         percentiles={},
     )

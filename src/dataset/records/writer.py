@@ -101,6 +101,8 @@ def _describe(plan: DataSetPlan, statistics: RecordStatistics, checksums: dict[s
         damaged={name: count for name, count in counts.damaged.items() if count},
         tokens=statistics.tokens, unknown=statistics.unknown, longest=statistics.longest,
         percentiles=statistics.percentiles,
+        continued_unknown={name: " ".join(f"{example}:{position}" for example, position in places)
+                           for name, places in counts.continued_unknown.items()},
         vocabulary={"file": f"vocabulary-{vocabulary.fingerprint[:12]}.dict.bin", "size": len(vocabulary),
                     "fingerprint": vocabulary.fingerprint},
     )

@@ -108,7 +108,8 @@ def make_tokenizer(text: TextProcessing, vocabulary: Dictionary, pieces: PieceTa
     tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"$A {end}", pair=f"$A {end} $B {end}", special_tokens=[(end, EOS_INDEX)])
-    joined = [decoders.Replace(unknown, unknown + END), decoders.BPEDecoder(suffix=END), decoders.Fuse()]
+    joined = [decoders.Replace(unknown, unknown + END), decoders.BPEDecoder(suffix=END), decoders.Fuse(),
+              decoders.Replace(Regex(f"[^ ]*{unknown}[^ ]*"), unknown)]
     rules = detokenization_rules(text, ONIGURUMA)
     if pieces.codes or rules:
         tokenizer.decoder = decoders.Sequence(
