@@ -2,6 +2,7 @@
 
 files               the names of all files in a run folder, and the checkpoints that a folder holds
 find                a trained model: its weights, configuration, vocabulary and text processing
+descriptions        the vocabulary and text.json of a run folder
 load                weights and optimizer state from files into a network and an optimizer
 write               the checkpoints of a run
 training_state      what resuming needs besides the weights and the optimizer state

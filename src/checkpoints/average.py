@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from src.checkpoints.compatibility import NetworkUse, VocabularyUse, require_same_network, require_same_vocabulary
+from src.checkpoints.descriptions import copy_descriptions
 from src.checkpoints.files import numbered_files
 from src.common.errors import MassError, UsageError
 from src.common.files import require_folder
-from src.utils.load_weights import READERS, Weights, load_weights, save_weights, stored_vocabulary_path
+from src.utils.load_weights import READERS, Weights, load_weights, save_weights
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 
 
@@ -71,11 +72,12 @@ def average_weights(paths: Sequence[str], output: str) -> None:
     """Write the mean of the weights of several checkpoints to the `.npz` file `output`.
 
     The sums are in float64. Besides the sums, only one file is in memory at a time. The result has the vocabulary and
-    the configuration of the first file.
+    the configuration of the first file; the vocabulary and text.json beside that file are copied to the folder of the
+    output, so that the folder is a model.
 
     Raises:
         MassError: a file cannot be read, has a value that is not finite, or has another network or vocabulary than the
-            first; nothing is written.
+            first, or the folder of the output holds the vocabulary or text.json of another model; nothing is written.
         UsageError: a file is given twice, or is the output as well.
     """
     real_paths = [os.path.realpath(path) for path in paths]
@@ -92,7 +94,8 @@ def average_weights(paths: Sequence[str], output: str) -> None:
         for name in list(weights.arrays):
             _add(sums, name, weights.arrays.pop(name), path)  # removed from the file's arrays to free the memory
     means = {name: (sums.pop(name) / len(paths)).astype(dtype) for name, dtype in first.dtypes.items()}
-    save_weights(output, means, {**_metadata_for(output, paths[0], first.metadata), "step": steps,
+    copy_descriptions(paths[0], first.metadata, os.path.dirname(output) or ".")
+    save_weights(output, means, {**first.metadata, "step": steps,
                                  "averaged": [os.path.basename(path) for path in paths]})
 
 
@@ -126,15 +129,6 @@ def _add(sums: dict[str, np.ndarray], name: str, array: np.ndarray, path: str) -
         sums[name] += array
     else:
         sums[name] = array.astype(np.float64)
-
-
-def _metadata_for(output: str, path: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of the weights file `path` with its vocabulary file relative to the folder of `output`."""
-    vocabulary_path = stored_vocabulary_path(path, metadata)
-    if not vocabulary_path:
-        return metadata
-    file = os.path.relpath(os.path.abspath(vocabulary_path), os.path.abspath(os.path.dirname(output)))
-    return {**metadata, "vocabulary": {**metadata["vocabulary"], "file": file}}
 
 
 def _perplexities(folder: str) -> dict[int, float]:

@@ -25,7 +25,7 @@ class VocabularyUse(NamedTuple):
     """A vocabulary and the file whose ids are of it."""
 
     owner: str  # the file, for messages: "checkpoint 'run/best.safetensors'"
-    path: str  # of the vocabulary; it may not exist any more
+    path: str  # of the vocabulary; it may not exist any more; "" if the file names none that can be used
     size: int
     fingerprint: str
 
@@ -42,8 +42,11 @@ class VocabularyUse(NamedTuple):
         vocabulary = metadata.get("vocabulary")
         if not vocabulary:
             return None
-        return cls(f"checkpoint {path!r}", stored_vocabulary_path(path, metadata), vocabulary["size"],
-                   vocabulary["fingerprint"])
+        try:
+            vocabulary_path = stored_vocabulary_path(path, metadata)
+        except MassError:  # for example "../run/v.bin" in an old average; the fingerprint is enough to compare
+            vocabulary_path = ""
+        return cls(f"checkpoint {path!r}", vocabulary_path, vocabulary["size"], vocabulary["fingerprint"])
 
 
 class NetworkUse(NamedTuple):

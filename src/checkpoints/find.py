@@ -87,30 +87,24 @@ def find_checkpoint(path: str) -> str:
 
 
 def find_text_processing(checkpoint: str) -> TextProcessing | None:
-    """Find the text processing of a model: beside its checkpoint, or else beside the vocabulary that it names.
-
-    (An averaged checkpoint may be in another folder than the run.)
-
-    Returns:
-        None if there is none.
+    """Find the text processing of a model, which is described beside its checkpoint; None if it is not.
 
     Raises:
-        MassError: the description or the checkpoint is damaged.
+        MassError: the description is damaged.
     """
-    found = TextProcessing.load(os.path.dirname(checkpoint))
-    vocabulary = stored_vocabulary_path(checkpoint, read_metadata(checkpoint))
-    return found or (TextProcessing.load(os.path.dirname(vocabulary)) if vocabulary else None)
+    return TextProcessing.load(os.path.dirname(checkpoint))
 
 
 def _trained_config(path: str, metadata: dict[str, Any], overrides: Sequence[str]) -> Config:
     if "config" not in metadata:
         raise UsageError(f"checkpoint {path!r} does not say with which configuration it was trained: give --config")
     try:
-        config_from_dict(metadata["config"])
+        trained = dataclasses.asdict(config_from_dict(metadata["config"]))
     except UsageError as error:
         raise UsageError(f"the configuration in checkpoint {path!r}: {error}; give --config if it is of another "
                          f"version") from error
-    return config_from_dict(metadata["config"], overrides)
+    trained["model_config"]["save_graphs"] = False  # whoever made the checkpoint does not choose what is written here
+    return config_from_dict(trained, overrides)
 
 
 def _trained_vocabulary(path: str, metadata: dict[str, Any]) -> str:

@@ -73,7 +73,9 @@ def _named_checkpoint(path: str, prefix: str) -> CheckpointFiles:
     stems = [path.removesuffix(ending) for ending in CheckpointFiles("").paths if path.endswith(ending)]
     files = CheckpointFiles(stems[0] if stems else path)
     if not os.path.exists(files.training_state):
-        files = CheckpointFiles.of_step(os.path.dirname(path), prefix, read_metadata(path).get("step"))
+        step = read_metadata(path).get("step")
+        if type(step) is int:  # of averaged weights it is a list; whatever else it is, it is no part of a path
+            files = CheckpointFiles.of_step(os.path.dirname(path), prefix, step)
     if not os.path.exists(files.training_state):
         raise UsageError(f"--resume {path!r}: these are weights without a training state "
                          f"({os.path.basename(CheckpointFiles(f'{prefix}-<step>').training_state)}): start a new run "

@@ -8,10 +8,11 @@ from typing import Any
 from mindspore import Parameter, nn
 
 from config.config import Config
+from src.checkpoints.descriptions import keep_vocabulary
 from src.checkpoints.files import BEST, LATEST, SET_ASIDE, CheckpointFiles, list_checkpoints, stamp
 from src.checkpoints.load import network_arrays
 from src.checkpoints.training_state import TrainingState
-from src.common.files import atomic_output, copy_atomically, make_output_folder
+from src.common.files import atomic_output, make_output_folder
 from src.utils.load_weights import save_weights
 
 
@@ -31,9 +32,7 @@ class CheckpointWriter:
         self._options = config.checkpoint_options
         self._metadata = {"vocabulary": vocabulary, "config": dataclasses.asdict(config)}
         self._best_step = None  # of `best`, if this process wrote it
-        destination = os.path.join(folder, vocabulary["file"])
-        if not os.path.exists(destination):
-            copy_atomically(vocabulary_path, destination)
+        keep_vocabulary(vocabulary["file"], vocabulary_path, folder)
 
     def save(self, network: nn.Cell, optimizer_state: Sequence[Parameter], state: TrainingState) -> str:
         """Write a checkpoint, make `latest` a copy of its weights, and return the path of the weights."""

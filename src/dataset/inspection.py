@@ -53,7 +53,7 @@ def inspect_records(spec: str, count: int, generator: np.random.Generator) -> It
         generator: draws the masks; they differ from call to call, as they do from epoch to epoch in training.
     """
     records = load_records(spec, "--inspect")
-    vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
+    vocabulary = records.load_vocabulary()
     (masking,) = records.info.masking.items()
     yield (f"{spec}: {records.info.kept:,} {records.info.kind} ({records.info.split}), "
            f"{masking[0]} {masking[1]}, vocabulary of {len(vocabulary):,} tokens")

@@ -3,12 +3,13 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, copy_atomically, file_digest, require_file
+from src.common.named_files import file_named
 from src.text.detokenization import detokenize
 from src.text.tokenization import TOKENIZERS, tokenize_text
 from src.utils.byte_pair_encoding import BytePairEncoding, join_subwords
@@ -21,6 +22,7 @@ TOKENIZED = "none"
 TEXT_TOKENIZERS = (*TOKENIZERS, TOKENIZED)
 
 _FORMAT, _VERSION = "mass-text", 1
+_CODES_ENDING = ".bpe"
 _WORD = re.compile("[^ \n]+")
 _DIGIT = re.compile("[0-9]")
 _KEPT = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
@@ -97,7 +99,7 @@ class TextProcessing:
                    "digits_to_hash": self.digits_to_hash, "codes": None}
         if self.codes:
             digest = file_digest(require_file(self.codes, "BPE codes"))
-            name = f"codes-{digest[:12]}.bpe"
+            name = f"codes-{digest[:12]}{_CODES_ENDING}"
             if not os.path.exists(os.path.join(folder, name)):
                 copy_atomically(self.codes, os.path.join(folder, name))
             content["codes"] = {"file": name, "sha256": digest}
@@ -105,6 +107,11 @@ class TextProcessing:
         with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
             json.dump(content, stream, indent=2)
             stream.write("\n")
+
+    def same_as(self, other: "TextProcessing") -> bool:
+        """Return whether both process text alike; their codes may be different files of equal content."""
+        digests = [file_digest(text.codes) if text.codes else "" for text in (self, other)]
+        return replace(self, codes="") == replace(other, codes="") and digests[0] == digests[1]
 
     @classmethod
     def load(cls, folder: str) -> "TextProcessing | None":
@@ -126,7 +133,7 @@ class TextProcessing:
             flags = content["lower_case"], content["digits_to_hash"]
             if set(map(type, flags)) != {bool}:
                 raise ValueError("lower_case and digits_to_hash must be true or false")
-            codes = content["codes"] and os.path.join(folder, content["codes"]["file"])
+            codes = content["codes"] and file_named(content["codes"]["file"], path, "the BPE codes", _CODES_ENDING)
             digest = content["codes"] and content["codes"]["sha256"]
         except (ValueError, KeyError, TypeError) as error:
             raise MassError(f"{path}: not a description of the text of a model ({type(error).__name__}: {error}); "

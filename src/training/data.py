@@ -14,7 +14,6 @@ from src.dataset.inspection import describe_batch
 from src.dataset.records.record_set import RecordSet, load_records
 from src.runtime.distributed import Ranks
 from src.text.text_processing import TextProcessing
-from src.utils.dictionary import Dictionary
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ def load_training_data(config: Config, ranks: Ranks) -> TrainingData:
         MassError: records are missing or damaged, or the validation records have another vocabulary.
     """
     records = _training_records(config)
+    records.load_vocabulary()  # another file beside the records would only be noticed when the model is used
     valid_records = _validation_records(config, records)
     source = create_batch_source(records, config, rank=ranks.rank, world_size=ranks.world_size)
     valid_source = None
@@ -62,7 +62,7 @@ def describe_first_batch(config: Config, rows: int) -> Iterator[str]:
         UsageError, MassError: as `load_training_data`.
     """
     data = load_training_data(config, Ranks())
-    vocabulary = Dictionary.load_from_persisted_dict(data.records.vocabulary_path)
+    vocabulary = data.records.load_vocabulary()
     first_step = next(data.source.steps(epoch=0))
     yield from describe_batch(first_step[0], vocabulary, rows)
 
@@ -81,7 +81,7 @@ def find_run_text_processing(config: Config, records: RecordSet, start: str) -> 
     if not data.tokenizer:
         return find_text_processing(start) if start else None
     text = TextProcessing(data.tokenizer, data.lower_case, data.digits_to_hash, data.bpe_codes)
-    text.require_codes(Dictionary.load_from_persisted_dict(records.vocabulary_path), "dataset_config.bpe_codes")
+    text.require_codes(records.load_vocabulary(), "dataset_config.bpe_codes")
     text.check()
     return text
 

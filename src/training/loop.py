@@ -22,7 +22,6 @@ from src.training.loss_scale import make_loss_scale
 from src.training.optimizer import optimizer_state
 from src.training.train_step import StepSums, TrainStep, derive_dropout_seed, read_sums
 from src.training.validation import Validator
-from src.utils.dictionary import Dictionary
 from src.utils.loss_monitor import LossMonitor
 from src.utils.lr_scheduler import learning_rate
 
@@ -150,7 +149,7 @@ class TrainingLoop:
     def _divergence(self, pending: PendingStep, sums: StepSums) -> Exception:
         bad = [batch for batch, loss in zip(pending.batches, pending.losses, strict=True)
                if not math.isfinite(float(loss.asnumpy()))]
-        vocabulary = Dictionary.load_from_persisted_dict(self.data.records.vocabulary_path)
+        vocabulary = self.data.records.load_vocabulary()
         folder = self.writer.folder if self.writer else "."
         return divergence_error(pending.step, sums.loss, sums.norm, pending.learning_rate, pending.loss_scale,
                                 bad or pending.batches, vocabulary, folder, self.ranks.rank)

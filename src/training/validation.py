@@ -21,7 +21,6 @@ from src.transformer.decoding.options import SearchOptions
 from src.transformer.transformer import NO_DROPOUT_SEED
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
-from src.utils.dictionary import Dictionary
 from src.utils.rouge_score import ROUGE_METRICS
 
 
@@ -66,7 +65,7 @@ class RougeSample:
     def __init__(self, network: TransformerForTrain, records: RecordSet, config: Config, ranks: Ranks):
         count = min(config.training_config.valid_rouge_sentences, len(records))
         sample = _sample(records, count)
-        self._vocabulary = Dictionary.load_from_persisted_dict(records.vocabulary_path)
+        self._vocabulary = records.load_vocabulary()
         self._examples = examples_of_records(sample, self._vocabulary)
         data = config.dataset_config
         rows = min(data.eval_batch_size, -(-count // ranks.world_size))

@@ -18,6 +18,9 @@ PAD_INDEX, BOS_INDEX, EOS_INDEX, UNK_INDEX, MASK_INDEX = range(len(SPECIAL_TOKEN
 UNKNOWN_SPELLINGS = ("<unk>", "UNK", "<UNK>")
 """Spellings of the unknown token in data sets (the Gigaword test set has `UNK`). They always mean `<unk>`."""
 
+VOCABULARY_ENDING = ".bin"
+"""What the names of the copies of a vocabulary end with, beside records and in run folders."""
+
 _FORMAT, _VERSION = "mass-dictionary", 1
 _PICKLE_STARTS = (b"\x80", b"c", b"(", b"]", b"}")  # protocol, class, tuple, list, dictionary
 _LOWER_CASE_MIN_FREQUENCY = 200

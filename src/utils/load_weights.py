@@ -9,6 +9,8 @@ import numpy as np
 
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, require_file
+from src.common.named_files import file_named
+from src.utils.dictionary import VOCABULARY_ENDING
 
 METADATA_ENTRY = "__metadata__"
 VOCABULARY_KEYS = {"file", "size", "fingerprint"}
@@ -49,9 +51,13 @@ def read_metadata(path: str) -> dict[str, Any]:
 
 
 def stored_vocabulary_path(path: str, metadata: dict[str, Any]) -> str | None:
-    """Return the path of the vocabulary that a weights file names; None if its metadata names none."""
+    """Return the path of the vocabulary that a weights file names, beside it; None if its metadata names none.
+
+    Raises:
+        MassError: the metadata names something other than a file in the folder of the weights.
+    """
     vocabulary = metadata.get("vocabulary")
-    return os.path.join(os.path.dirname(path), vocabulary["file"]) if vocabulary else None
+    return file_named(vocabulary["file"], path, "the vocabulary", VOCABULARY_ENDING) if vocabulary else None
 
 
 def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:

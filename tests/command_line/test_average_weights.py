@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from src.checkpoints.average import average_weights, best, find_candidates, newest
 from src.common.errors import MassError, UsageError
+from src.text.text_processing import TextProcessing
+from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights, save_weights
 from tests.helpers.scripts import run_script
 
@@ -115,7 +117,26 @@ class TestMean:
         assert mean.metadata["step"] == [0, 1, 2, 3]
         vocabulary = mean.metadata["vocabulary"]
         assert vocabulary["fingerprint"] == "ab" * 32
-        assert os.path.normpath(tmp_path / "mean" / vocabulary["file"]) == str(tmp_path / "v.bin")
+        assert vocabulary["file"] == "v.bin"
+
+    def test_its_folder_is_a_model(self, tmp_path):
+        """Names in files are never followed out of their folder, so what describes the model is copied."""
+        paths = [candidate.path for candidate in find_candidates(make_run(tmp_path, dict.fromkeys(range(2))))]
+        Dictionary.from_counts({"a": 3}).persistence(str(tmp_path / "v.bin"))
+        TextProcessing("none", lower_case=True).save(str(tmp_path))
+        mean = tmp_path / "mean"
+        average_weights(paths, str(mean / "model.npz"))
+        assert (mean / "v.bin").read_bytes() == (tmp_path / "v.bin").read_bytes()
+        assert TextProcessing.load(str(mean)) == TextProcessing("none", lower_case=True)
+        average_weights(paths, str(mean / "again.npz"))
+        for name, write in (("v.bin", lambda: (mean / "v.bin").write_bytes(b"other")),
+                            ("text.json", lambda: TextProcessing("none").save(str(mean)))):
+            kept = (mean / name).read_bytes()
+            write()
+            with pytest.raises(MassError, match=f"{name}.*another model"):
+                average_weights(paths, str(mean / "third.npz"))
+            (mean / name).write_bytes(kept)
+        assert not (mean / "third.npz").exists()
 
     def test_is_summed_in_float64(self, tmp_path):
         """In float32 the sum of 2^24 and ones is 2^24; in float16 it would overflow."""

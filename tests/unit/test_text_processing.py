@@ -116,15 +116,15 @@ def test_a_damaged_description_is_rejected(tmp_path, change):
         TextProcessing.load(str(tmp_path))
 
 
-def test_an_average_in_another_folder_uses_the_description_of_its_checkpoints(tmp_path):
+def test_only_the_description_beside_a_checkpoint_is_read(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "mean").mkdir()
     TextProcessing("none").save(str(tmp_path / "run"))
     path = str(tmp_path / "mean" / "model.npz")
     save_weights(path, {"a": np.zeros(1)}, {"vocabulary": {"file": "../run/words.bin", "size": 5, "fingerprint": "f"}})
-    assert find_text_processing(path) == TextProcessing("none")
-    save_weights(path, {"a": np.zeros(1)}, {})
     assert find_text_processing(path) is None
+    TextProcessing("none").save(str(tmp_path / "mean"))
+    assert find_text_processing(path) == TextProcessing("none")
 
 
 def test_subwords_need_codes(codes):

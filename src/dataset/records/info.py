@@ -1,13 +1,14 @@
 """The description of a data set: what it holds and how it was made, in a JSON file beside its records."""
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from src.common.errors import MassError
 from src.common.files import atomic_output
+from src.common.named_files import file_named
 from src.dataset.records.files import info_path
+from src.utils.dictionary import VOCABULARY_ENDING
 
 FORMAT_VERSION = 2
 _READ_VERSIONS = (1, 2)  # version 1 lacks `shards`, `min_len`, `damaged` and `percentiles`: their defaults hold for it
@@ -53,8 +54,12 @@ class RecordInfo:
         return COLUMNS[self.kind]
 
     def vocabulary_path(self, record_path: str) -> str:
-        """Return the path of the copy of the vocabulary beside the records."""
-        return os.path.join(os.path.dirname(record_path), str(self.vocabulary["file"]))
+        """Return the path of the copy of the vocabulary beside the records.
+
+        Raises:
+            MassError: the description names a file that is not in the folder of the records.
+        """
+        return file_named(self.vocabulary["file"], info_path(record_path), "the vocabulary", VOCABULARY_ENDING)
 
     def mean_length(self, column: str) -> float:
         """Return the mean length of a column's sequences, `</s>` included."""

@@ -28,6 +28,14 @@ class RecordSet:
         """The path of the copy of the vocabulary beside the first data set."""
         return self.info.vocabulary_path(self.paths[0])
 
+    def load_vocabulary(self) -> Dictionary:
+        """Load the copy of the vocabulary beside the first data set.
+
+        Raises:
+            MassError: it is missing or damaged, or is not the vocabulary that the records were made with.
+        """
+        return _load_vocabulary(self.paths[0], self.info)
+
 
 def load_records(spec: str, what: str = "data set") -> RecordSet:
     """Open one or several data sets as one.
@@ -71,7 +79,18 @@ def _require_alike(what: str, first_path: str, first: RecordInfo, path: str, inf
             raise MassError(f"{what}: {first_path} and {path} cannot be used as one data set: their {name} is {ours!r} "
                             f"and {theirs!r}; name the files to read")
     if first.vocabulary["fingerprint"] != info.vocabulary["fingerprint"]:
-        one, other = (Dictionary.load_from_persisted_dict(info.vocabulary_path(path))
-                      for path, info in ((first_path, first), (path, info)))
+        one, other = (_load_vocabulary(path, info) for path, info in ((first_path, first), (path, info)))
         raise MassError(f"{what}: {first_path} and {path} were made with different vocabularies "
                         f"({one.describe_difference(other)})")
+
+
+def _load_vocabulary(path: str, info: RecordInfo) -> Dictionary:
+    vocabulary_path = info.vocabulary_path(path)
+    vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
+    described = info.vocabulary["size"], info.vocabulary["fingerprint"]
+    if (len(vocabulary), vocabulary.fingerprint) != described:
+        raise MassError(f"{vocabulary_path}: not the vocabulary that {path} was made with: it has {len(vocabulary)} "
+                        f"tokens and the fingerprint {vocabulary.fingerprint[:12]}, but {info_path(path)} says "
+                        f"{described[0]} tokens and {str(described[1])[:12]}; restore the file, or make the records "
+                        f"again")
+    return vocabulary
