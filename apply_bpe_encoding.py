@@ -6,7 +6,7 @@ Every file <prefix>*.txt of the source folder is encoded into <name>_bpe.txt, an
 """
 import argparse
 
-from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, run_options
 from src.common.errors import run
 from src.common.progress import say
 from src.text.bpe_corpus import build_vocabulary, check_vocabulary_options, encode_corpus
@@ -14,11 +14,11 @@ from src.text.conversion import FileSummary
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandLineParser(description=__doc__)
     parser.add_argument("--codes", required=True, help="BPE codes, as learned by scripts/learn_subword.sh")
     parser.add_argument("--src_folder", required=True, help="folder of tokenized UTF-8 *.txt files")
     parser.add_argument("--output_folder", required=True, help="folder for the encoded files; created if missing")
-    parser.add_argument("--prefix", default="", help="encode only files whose names start with this")
+    parser.add_argument("--prefix", type=str, default="", help="encode only files whose names start with this")
     parser.add_argument("--vocab_path", help="file for the vocabulary; without this flag no vocabulary is built")
     parser.add_argument(
         "--threshold",

@@ -18,9 +18,9 @@ examples:
   python cornell_dialog.py --src_folder cornell/published --codes vocab/all.bpe.codes \\
       --existed_vocab vocab/all_en.dict.bin --output_folder records
 """
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
-from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, run_options
 from src.common.errors import UsageError, run
 from src.common.files import require_file
 from src.dataset.cornell.corpus import is_published_corpus
@@ -34,7 +34,7 @@ from src.dataset.report import report_data_sets
 
 
 def parse_arguments() -> Namespace:
-    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter, parents=[inspection_flags()])
+    parser = CommandLineParser(description=__doc__, parents=[inspection_flags()])
     parser.add_argument("--src_folder", metavar="FOLDER", required=True,
                         help="folder of encoded text or of the published corpus")
     parser.add_argument("--existed_vocab", metavar="FILE",

@@ -5,15 +5,14 @@
   a stream       producer | python eval.py --ckpt DIR --input - | consumer
   a conversation python eval.py --ckpt DIR --interactive --turns 2
 """
-import argparse
 
-from src.common.arguments import HelpFormatter
+from src.common.arguments import CommandLineParser
 from src.common.errors import run
 from src.inference.command_line import add_flags, run_evaluation
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandLineParser(description=__doc__)
     add_flags(parser)
     run_evaluation(parser.parse_args())
 

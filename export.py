@@ -2,7 +2,7 @@
 import argparse
 
 from src.checkpoints.find import find_model
-from src.common.arguments import HelpFormatter
+from src.common.arguments import CommandLineParser
 from src.common.errors import run
 from src.export.options import ExportOptions
 from src.export.registry import FORMATS, QUANTIZATIONS
@@ -11,7 +11,7 @@ from src.runtime.device import importing_mindspore
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandLineParser(description=__doc__)
     parser.add_argument("--ckpt", required=True, metavar="PATH", help="weights, or a folder of checkpoints, of which "
                         "best.safetensors is used, or else latest.safetensors")
     parser.add_argument("--format", required=True, choices=tuple(FORMATS), help="the format to export to")
@@ -20,11 +20,11 @@ def main() -> None:
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                         help="override one configuration key, for example model_config.beam_width=8, for the "
                              "generation settings of the exported model; may be repeated")
-    parser.add_argument("--quantize", choices=QUANTIZATIONS, default="",
+    parser.add_argument("--quantize", type=str, choices=QUANTIZATIONS, default="",
                         help="store matrices in fewer bits, if the format can")
     parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True,
                         help="load the exported model in its runtime and compare it with eval.py before it is kept")
-    parser.add_argument("--sentences", default="", metavar="FILE",
+    parser.add_argument("--sentences", type=str, default="", metavar="FILE",
                         help="raw text, one sentence per line, for the verification; default: sentences of words that "
                              "are drawn from the vocabulary")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that was exported to the folder")

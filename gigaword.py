@@ -13,9 +13,9 @@ example:
       --test_src bpe/test.src_bpe.txt --test_ref bpe/test.tgt_bpe.txt \\
       --existed_vocab vocab/all_en.dict.bin --output_folder records
 """
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
-from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, run_options
 from src.common.errors import UsageError, run
 from src.dataset.inspection import inspect_if_asked, inspection_flags
 from src.dataset.options import add_record_flags, record_options
@@ -24,7 +24,7 @@ from src.dataset.report import report_data_sets
 
 
 def parse_arguments() -> Namespace:
-    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter, parents=[inspection_flags()])
+    parser = CommandLineParser(description=__doc__, parents=[inspection_flags()])
     for flag, required, text in (
         ("train_src", True, "BPE-encoded articles of the training set, one per line"),
         ("train_ref", True, "BPE-encoded summaries of the training set, one per line"),

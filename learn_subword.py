@@ -4,10 +4,9 @@ Special tokens such as <unk> are not learned from. The same text always yields t
 """
 import argparse
 import os
-import re
 import sys
 
-from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, run_options, whole_number
 from src.common.errors import run
 from src.common.parallel import available_cores
 from src.text.learn_codes import learn_codes
@@ -17,29 +16,17 @@ SCRIPT = "learn_subword.sh"  # users start this program by scripts/learn_subword
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=f"sh {SCRIPT}", description=__doc__, formatter_class=HelpFormatter, allow_abbrev=False,
+    parser = CommandLineParser(
+        prog=f"sh {SCRIPT}", description=__doc__, allow_abbrev=False,
         epilog="The script runs $PYTHON if that is set, else the Python of the repository's .venv, else the python on "
                "the PATH.")
-    parser.add_argument("folder", metavar="SRC_FOLDER", type=not_empty, help="folder of tokenized UTF-8 *.txt files")
-    parser.add_argument("--symbols", metavar="N", type=positive_number, default=46000,
+    parser.add_argument("folder", metavar="SRC_FOLDER", help="folder of tokenized UTF-8 *.txt files")
+    parser.add_argument("--symbols", metavar="N", type=whole_number(1), default=46000,
                         help="number of merges to learn; learning stops earlier if no pair of symbols occurs twice")
-    parser.add_argument("--output", metavar="FILE", type=not_empty, default=os.path.join(ROOT, "vocab/all.bpe.codes"),
+    parser.add_argument("--output", metavar="FILE", default=os.path.join(ROOT, "vocab/all.bpe.codes"),
                         help="file for the codes; an existing file is replaced only after the run has succeeded")
     add_run_flags(parser, processes=available_cores())
     return parser.parse_args()
-
-
-def positive_number(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
-
-
-def not_empty(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("the value is empty")
-    return text
 
 
 def main() -> None:

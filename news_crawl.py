@@ -14,9 +14,9 @@ options are skipped.
 example:
   python news_crawl.py --src_folder news/bpe --existed_vocab vocab/all_en.dict.bin --output_folder news/records
 """
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
-from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, run_options
 from src.common.errors import run
 from src.dataset.inspection import inspect_if_asked, inspection_flags
 from src.dataset.options import add_record_flags, record_options
@@ -25,7 +25,7 @@ from src.dataset.report import report_data_sets
 
 
 def parse_arguments() -> Namespace:
-    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter, parents=[inspection_flags()])
+    parser = CommandLineParser(description=__doc__, parents=[inspection_flags()])
     parser.add_argument("--src_folder", metavar="FOLDER", required=True,
                         help="folder of BPE-encoded text files (*.txt)")
     parser.add_argument("--existed_vocab", metavar="FILE", help="vocabulary (.dict.bin) to use")
@@ -36,7 +36,8 @@ def parse_arguments() -> Namespace:
     parser.add_argument("--mask_ratio", metavar="RATIO", type=float, default=0.5,
                         help="share of each sentence that pre-training masks, above 0 and at most 1")
     parser.add_argument("--output_folder", metavar="FOLDER", required=True, help="folder for the data sets")
-    parser.add_argument("--suffix", default="", help="the data sets are named <name>_<suffix> instead of <name>")
+    parser.add_argument("--suffix", type=str, default="",
+                        help="the data sets are named <name>_<suffix> instead of <name>")
     add_record_flags(parser)
     add_run_flags(parser)
     return parser.parse_args()

@@ -2,7 +2,7 @@
 import argparse
 import sys
 
-from src.common.arguments import HelpFormatter, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, run_options
 from src.common.errors import run
 from src.common.parallel import available_cores
 from src.common.progress import say
@@ -11,7 +11,7 @@ from src.text.tokenization import TOKENIZERS, find_corpus, tokenize_corpus, usab
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandLineParser(description=__doc__)
     parser.add_argument(
         "--corpus_folder",
         required=True,

@@ -1,32 +1,29 @@
 """Pre-train or fine-tune: `python train.py --config config/config.json`."""
-import argparse
 
 from config import load_config
 from config.reference import help_text
-from src.common.arguments import HelpFormatter
-from src.common.errors import UsageError, run
+from src.common.arguments import CommandLineParser, whole_number
+from src.common.errors import run
 from src.runtime.device import importing_mindspore
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=help_text(), formatter_class=HelpFormatter)
+    parser = CommandLineParser(description=__doc__, epilog=help_text())
     parser.add_argument("--config", required=True, metavar="FILE", help="configuration file (JSON)")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                         help="override one key; may be repeated")
     parser.add_argument("--run_folder", metavar="DIR",
                         help="folder for checkpoints and metrics if checkpoint_options.ckpt_path is empty "
                              "(default: train_mass_cpu, train_mass_gpu0, ... in this folder)")
-    parser.add_argument("--resume", nargs="?", const="", metavar="PATH",
+    parser.add_argument("--resume", type=str, nargs="?", const="", metavar="PATH",
                         help="resume a run: from the newest complete checkpoint of the run folder (or start a new run "
                              "if there is none yet), or from the checkpoint or folder PATH. To start a new run from "
                              "weights, use checkpoint_options.existed_ckpt")
-    parser.add_argument("--show_batch", type=int, nargs="?", const=1, metavar="ROWS",
+    parser.add_argument("--show_batch", type=whole_number(1), nargs="?", const=1, metavar="ROWS",
                         help="print the first ROWS rows (1 if not given) of the first training batch as the network "
                              "receives them, and do not train")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
-    if args.show_batch is not None and args.show_batch < 1:
-        raise UsageError(f"--show_batch {args.show_batch}: give 1 row or more")
 
     with importing_mindspore():  # takes seconds, so the configuration is checked first
         from src.training.data import describe_first_batch

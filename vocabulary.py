@@ -8,7 +8,7 @@ import argparse
 import textwrap
 from collections.abc import Callable
 
-from src.common.arguments import HelpFormatter
+from src.common.arguments import CommandLineParser, whole_number
 from src.common.errors import run
 from src.utils.dictionary import Dictionary
 from src.utils.pickled_dictionary import convert_dictionary, read_pickled_dictionary
@@ -80,12 +80,12 @@ def convert_command(args: argparse.Namespace) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandLineParser(description=__doc__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     command = add_command(commands, "show", show_command)
     command.add_argument("vocabulary", metavar="VOCABULARY")
-    command.add_argument("--count", type=whole_number, default=10, help="number of most and least frequent tokens")
+    command.add_argument("--count", type=whole_number(), default=10, help="number of most and least frequent tokens")
 
     command = add_command(commands, "compare", compare_command)
     command.add_argument("first", metavar="VOCABULARY")
@@ -95,11 +95,11 @@ def parse_arguments() -> argparse.Namespace:
     command.add_argument("sources", nargs="+", metavar="FILE_OR_FOLDER",
                          help="files of 'word frequency' lines, as written by apply_bpe_encoding.py; or folders of "
                               "*.dict files")
-    command.add_argument("--threshold", type=whole_number, help="drop words of this frequency or less (see shrink)")
+    command.add_argument("--threshold", type=whole_number(), help="drop words of this frequency or less (see shrink)")
 
     command = add_writing_command(commands, "shrink", shrink_command)
     command.add_argument("vocabulary", metavar="VOCABULARY")
-    command.add_argument("--threshold", type=whole_number, default=50, help="drop words of this frequency or less")
+    command.add_argument("--threshold", type=whole_number(), default=50, help="drop words of this frequency or less")
 
     command = add_writing_command(commands, "merge", merge_command)
     command.add_argument("first", metavar="VOCABULARY")
@@ -121,7 +121,7 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Add a command that calls `function`; the docstring of `function` is its help text."""
     text = textwrap.dedent("    " + function.__doc__)
-    command = commands.add_parser(name, help=text.split("\n")[0], description=text, formatter_class=HelpFormatter)
+    command = commands.add_parser(name, help=text.split("\n")[0], description=text)
     command.set_defaults(function=function)
     return command
 
@@ -134,12 +134,6 @@ def add_writing_command(
     command.add_argument("--output", required=True, help="the file to write")
     command.add_argument("--overwrite", action="store_true", help="replace a different file at --output")
     return command
-
-
-def whole_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
 
 
 def main() -> int | None:

@@ -1,14 +1,13 @@
 """Average checkpoints: `python weights_average.py --input_folder train_mass_cpu --best 5 --output_file model.npz`."""
-import argparse
 import os
 
 from src.checkpoints.average import Candidate, average_weights, best, find_candidates, newest
-from src.common.arguments import HelpFormatter
+from src.common.arguments import CommandLineParser
 from src.common.errors import UsageError, run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandLineParser(description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--input_files", nargs="+", metavar="FILE", help="checkpoints to average")
     source.add_argument("--input_folder", metavar="DIR",

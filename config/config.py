@@ -8,9 +8,12 @@ from src.common.errors import UsageError
 FIXED, MAY_CHANGE = "fixed", "may change"
 """What may happen to a key when a run is resumed."""
 
+MAX_COUNT = 1_000_000_000
+"""The largest value of a whole number that has no limit of its own."""
+
 
 def key(default: Any, meaning: str, *, choices: tuple = (), minimum: float | None = None, above: float | None = None,
-        maximum: float | None = None, below: float | None = None, resume: str = FIXED) -> Any:
+        maximum: float | None = None, below: float | None = None, resume: str = FIXED, path: bool = False) -> Any:
     """A configuration field with its documentation and limits.
 
     Args:
@@ -20,9 +23,12 @@ def key(default: Any, meaning: str, *, choices: tuple = (), minimum: float | Non
         minimum, maximum: the smallest and the largest allowed value.
         above, below: limits that are not allowed themselves.
         resume: whether the key MAY_CHANGE between a run and its continuation with --resume, or is FIXED.
+        path: whether the value is a path, or several; `~` is expanded at the beginning of each.
     """
+    if type(default) is int and maximum is None:
+        maximum = MAX_COUNT
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum, "below": below}
-    return field(default=default, metadata={"meaning": meaning, "resume": resume, **limits})
+    return field(default=default, metadata={"meaning": meaning, "resume": resume, "path": path, **limits})
 
 
 @dataclass(frozen=True)
@@ -32,32 +38,34 @@ class DatasetConfig:
     epochs: int = key(10, "number of passes over the training data", minimum=1, resume=MAY_CHANGE)
     batch_size: int = key(192, "sentences (or pairs) per batch on each device, before accumulation. With "
                                "pack_sentences it is the average: a batch has the number of rows that hold batch_size "
-                               "sentences on average", minimum=1)
+                               "sentences on average", minimum=1, maximum=1_000_000)
     accumulate_batches: int = key(1, "number of batches on each device whose gradients are accumulated for one "
                                      "optimizer step: a step uses accumulate_batches * devices * batch_size sentences. "
                                      "On resuming, its product with the number of devices must stay the same",
-                                  minimum=1, resume=MAY_CHANGE)
+                                  minimum=1, maximum=4096, resume=MAY_CHANGE)
     pre_train_dataset: str = key("", "records of sentences to pre-train on: a file, several files separated by commas, "
                                      "a glob or a folder. Training needs exactly one of pre_train_dataset and "
                                      "fine_tune_dataset. On resuming, the files may have moved, but must hold the same "
-                                     "data", resume=MAY_CHANGE)
-    fine_tune_dataset: str = key("", "records of pairs to fine-tune on, in the same forms", resume=MAY_CHANGE)
-    test_dataset: str = key("", "records that eval.py evaluates on: pairs, or for perplexity also sentences",
+                                     "data", path=True, resume=MAY_CHANGE)
+    fine_tune_dataset: str = key("", "records of pairs to fine-tune on, in the same forms",
+                                 path=True, resume=MAY_CHANGE)
+    test_dataset: str = key("", "records that eval.py evaluates on: pairs, or for perplexity also sentences", path=True,
                             resume=MAY_CHANGE)
     valid_dataset: str = key("", "validation records, of the same kind as the training records; their perplexity is "
-                                 "measured during training", resume=MAY_CHANGE)
+                                 "measured during training", path=True, resume=MAY_CHANGE)
     dataset_sink_mode: bool = key(False, "do not wait for the device after each step; losses are read back every "
                                          "dataset_sink_step steps. Requires loss_scale_mode static", resume=MAY_CHANGE)
     dataset_sink_step: int = key(100, "number of steps between two read-backs if dataset_sink_mode is on", minimum=1,
                                  resume=MAY_CHANGE)
     max_tokens: int = key(0, "if above 0, the size of a batch: it has as many rows as fit into this number of padded "
-                             "positions of the longer side, and batch_size is not used", minimum=0)
-    eval_batch_size: int = key(32, "sentences per batch in search and scoring", minimum=1, resume=MAY_CHANGE)
+                             "positions of the longer side, and batch_size is not used", minimum=0, maximum=10_000_000)
+    eval_batch_size: int = key(32, "sentences per batch in search and scoring",
+                               minimum=1, maximum=100_000, resume=MAY_CHANGE)
     pack_sentences: bool = key(True, "put several sentences into each row of training and validation batches. The "
                                      "result is the same, but only one shape is compiled and there is little padding. "
                                      "Search and scoring always use one sentence per row")
     num_buckets: int = key(4, "number of padded lengths if sentences are not packed; they are chosen to minimize "
-                              "padding, and each is compiled once", minimum=1)
+                              "padding, and each is compiled once", minimum=1, maximum=64)
     language_model: str = key("mass", "pre-training objective: mass (the paper's), loose (the released code's, which "
                                       "predicts one token more), masked (mass without the 80/10/10 rule)",
                               choices=("mass", "loose", "masked"))
@@ -72,7 +80,7 @@ class DatasetConfig:
     digits_to_hash: bool = key(False, "whether the digits in the records are replaced by #, as in Gigaword",
                                resume=MAY_CHANGE)
     bpe_codes: str = key("", "file of the BPE codes that the records were encoded with; a copy is stored beside the "
-                             "checkpoints. If empty, the tokens are whole words", resume=MAY_CHANGE)
+                             "checkpoints. If empty, the tokens are whole words", path=True, resume=MAY_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -82,17 +90,21 @@ class ModelConfig:
     random_seed: int = key(100, "seed of the initial weights, the order of the data, the masks and dropout", minimum=0,
                            maximum=2**31 - 1)
     save_graphs: bool = key(False, "let MindSpore write its intermediate graphs into ./graphs", resume=MAY_CHANGE)
-    seq_length: int = key(64, "maximum length of a source or a target, in tokens including </s>", minimum=2)
-    vocab_size: int = key(45744, "number of tokens in the vocabulary; 0 uses the size stored in the records", minimum=0)
-    hidden_size: int = key(1024, "width of the network", minimum=4)
-    num_hidden_layers: int = key(6, "number of layers in the encoder, and in the decoder", minimum=1)
-    num_attention_heads: int = key(8, "number of attention heads; it must divide hidden_size", minimum=1)
-    intermediate_size: int = key(4096, "width of the hidden layer of the feed-forward networks", minimum=1)
+    seq_length: int = key(64, "maximum length of a source or a target, in tokens including </s>",
+                          minimum=2, maximum=100_000)
+    vocab_size: int = key(45744, "number of tokens in the vocabulary; 0 uses the size stored in the records",
+                          minimum=0, maximum=10_000_000)
+    hidden_size: int = key(1024, "width of the network", minimum=4, maximum=100_000)
+    num_hidden_layers: int = key(6, "number of layers in the encoder, and in the decoder", minimum=1, maximum=1024)
+    num_attention_heads: int = key(8, "number of attention heads; it must divide hidden_size", minimum=1, maximum=1024)
+    intermediate_size: int = key(4096, "width of the hidden layer of the feed-forward networks",
+                                 minimum=1, maximum=1_000_000)
     hidden_act: str = key("relu", "activation function of the feed-forward networks", choices=("relu", "gelu"))
     hidden_dropout_prob: float = key(0.2, "dropout probability on embeddings, feed-forward hidden layers and residual "
                                           "branches", minimum=0.0, below=1.0)
     attention_dropout_prob: float = key(0.2, "dropout probability on attention weights", minimum=0.0, below=1.0)
-    max_position_embeddings: int = key(64, "number of positions that have an encoding; at least seq_length", minimum=2)
+    max_position_embeddings: int = key(64, "number of positions that have an encoding; at least seq_length",
+                                       minimum=2, maximum=100_000)
     position_encoding: str = key("tensor2tensor", "wavelengths of the sinusoidal position encodings of hidden size d: "
                                                   "tensor2tensor is 10000^(i / (d/2 - 1)), as in MASS; pegasus is "
                                                   "10000^(2i / d), for models that import_weights.py has made of "
@@ -101,17 +113,19 @@ class ModelConfig:
                                    minimum=0.0)
     label_smoothing: float = key(0.1, "probability mass that is moved from the target token to the other tokens",
                                  minimum=0.0, below=1.0)
-    beam_width: int = key(4, "number of hypotheses that beam search keeps", minimum=1, resume=MAY_CHANGE)
+    beam_width: int = key(4, "number of hypotheses that beam search keeps", minimum=1, maximum=1024, resume=MAY_CHANGE)
     length_penalty_weight: float = key(1.0, "exponent a of the length penalty: the log-probability of a hypothesis is "
                                             "divided by ((5 + length) / 6)^a", minimum=0.0, resume=MAY_CHANGE)
-    max_decode_length: int = key(64, "maximum length of a prediction, in tokens including </s>", minimum=1,
+    max_decode_length: int = key(64, "maximum length of a prediction, in tokens including </s>",
+                                 minimum=1, maximum=100_000,
                                  resume=MAY_CHANGE)
-    min_decode_length: int = key(1, "minimum length of a prediction, in tokens including </s>", minimum=1,
+    min_decode_length: int = key(1, "minimum length of a prediction, in tokens including </s>",
+                                 minimum=1, maximum=100_000,
                                  resume=MAY_CHANGE)
     n_best: int = key(1, "number of predictions per sentence, best first; beam search returns at most beam_width",
-                      minimum=1, resume=MAY_CHANGE)
+                      minimum=1, maximum=1024, resume=MAY_CHANGE)
     no_repeat_ngram_size: int = key(0, "no n-gram of this many tokens occurs twice in a prediction; 0 sets no limit",
-                                    minimum=0, resume=MAY_CHANGE)
+                                    minimum=0, maximum=1024, resume=MAY_CHANGE)
     ban_unk: bool = key(False, "never predict <unk>", resume=MAY_CHANGE)
     copy_unk: bool = key(False, "replace each predicted <unk> by the source word with the largest attention weight",
                          resume=MAY_CHANGE)
@@ -119,7 +133,8 @@ class ModelConfig:
                                        "random", choices=("beam", "sample"), resume=MAY_CHANGE)
     temperature: float = key(1.0, "sampling divides the log-probabilities by this number before it draws a token; "
                                   "below 1 it favours probable tokens", above=0.0, resume=MAY_CHANGE)
-    top_k: int = key(0, "sampling draws among this number of most probable tokens; 0 = among all", minimum=0,
+    top_k: int = key(0, "sampling draws among this number of most probable tokens; 0 = among all",
+                     minimum=0, maximum=10_000_000,
                      resume=MAY_CHANGE)
     top_p: float = key(1.0, "sampling draws among the fewest most probable tokens whose probabilities add up to this "
                             "number, after temperature and top_k (nucleus sampling)", above=0.0, maximum=1.0,
@@ -167,6 +182,7 @@ class CheckpointOptions:
 
     existed_ckpt: str = key("", "weights to start a new run from (at step 0, with a new optimizer) or to evaluate: "
                                 ".ckpt, .safetensors or averaged .npz. To continue a run, use --resume of train.py",
+                                path=True,
                             resume=MAY_CHANGE)
     save_ckpt_steps: int = key(10000, "number of steps between two checkpoints", minimum=1, resume=MAY_CHANGE)
     keep_ckpt_max: int = key(50, "number of newest checkpoints that are kept, besides best and latest; with adam or "
@@ -174,7 +190,8 @@ class CheckpointOptions:
                              minimum=1, resume=MAY_CHANGE)
     ckpt_prefix: str = key("ckpt", "prefix of the file names: a checkpoint is <prefix>-<step>.safetensors (weights) "
                                    "and <prefix>-<step>.state.* (what --resume needs besides)", resume=MAY_CHANGE)
-    ckpt_path: str = key("", "folder of checkpoints and metrics; if empty, the run folder", resume=MAY_CHANGE)
+    ckpt_path: str = key("", "folder of checkpoints and metrics; if empty, the run folder",
+                         path=True, resume=MAY_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -183,7 +200,7 @@ class TrainingConfig:
 
     device_target: str = key("CPU", "device to run on", choices=("CPU", "GPU", "Ascend"), resume=MAY_CHANGE)
     device_id: int = key(0, "number of the GPU or Ascend device; ignored if several processes were started together, "
-                            "which use one device each", minimum=0, resume=MAY_CHANGE)
+                            "which use one device each", minimum=0, maximum=1023, resume=MAY_CHANGE)
     native_kernels: str = key("auto", "C kernels instead of MindSpore's operators. They run on the CPU only, are "
                                       "faster and are compiled by this machine's C compiler at first use. auto uses "
                                       "them if possible and otherwise reports why not, on makes it an error if they "

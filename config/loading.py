@@ -3,6 +3,7 @@ import dataclasses
 import difflib
 import json
 import math
+import os
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,7 +27,7 @@ def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
     """
     require_file(path, "configuration file")
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8-sig") as stream:
             nodes = json.load(stream, object_pairs_hook=lambda pairs: _refuse_duplicates(path, pairs))
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
@@ -106,6 +107,10 @@ def _checked_value(node: str, name: str, value: Any) -> Any:
     if type(value) is not expected:
         raise UsageError(f"{node}.{name} is {json.dumps(value)}: it must be {_type_name(expected)}, "
                          f"not {_type_name(type(value))}")
+    if expected is str and "\0" in value:
+        raise UsageError(f"{node}.{name} is {value!r}: it must not hold a NUL character")
+    if NODES[node].__dataclass_fields__[name].metadata["path"]:
+        value = ",".join(map(os.path.expanduser, value.split(",")))
     if expected is float and not math.isfinite(value):
         raise UsageError(f"{node}.{name} is {value}: it must be a finite number")
     return value

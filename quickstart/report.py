@@ -1,5 +1,4 @@
 """The report of the quick start: a table of both fine-tuned models, results.json, and a plot of the losses."""
-import argparse
 import json
 import os
 import platform
@@ -8,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from quickstart.loss_curves import draw_loss_curves
+from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, run
 from src.common.files import atomic_output, require_file, require_folder
 from src.common.text_files import read_lines
@@ -141,7 +141,7 @@ def print_report(results: dict[str, Any], folder: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m quickstart.report", description=__doc__)
+    parser = CommandLineParser(prog="python -m quickstart.report", description=__doc__)
     parser.add_argument("--run_folder", required=True, help="folder of the quick start with the outputs of its steps")
     folder = require_folder(parser.parse_args().run_folder, "run folder")
     results = collect_results(folder)

@@ -38,7 +38,7 @@ done
 
 # Print why the Python $1 cannot be used; print nothing if it can.
 why_not() {
-    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {
+    version=$("$1" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || {
         echo "$1: not found, or it cannot be started"
         return
     }
@@ -46,7 +46,7 @@ why_not() {
         3.11 | 3.12) ;;
         *) echo "$1 is Python $version; the pinned packages, such as mindspore 2.10.0, require 3.11 or 3.12"; return ;;
     esac
-    "$1" -c 'import venv, ensurepip' 2>/dev/null ||
+    "$1" -I -c 'import venv, ensurepip' 2>/dev/null ||
         echo "$1 (Python $version) cannot create virtual environments; on Debian or Ubuntu: apt-get install python$version-venv"
 }
 

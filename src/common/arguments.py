@@ -1,6 +1,15 @@
-"""Help texts of the entry scripts, and the flags that all steps of data preparation share."""
-from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+"""The command-line parser of all programs, and the flags that all steps of data preparation share."""
+import math
+import re
+from argparse import (
+    Action,
+    ArgumentDefaultsHelpFormatter,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from src.common.parallel import require_processes
@@ -12,8 +21,55 @@ class HelpFormatter(RawDescriptionHelpFormatter, ArgumentDefaultsHelpFormatter):
     """Keeps the line breaks of the description and appends the default value to the help of each flag that has one."""
 
     def _get_help_string(self, action: Action) -> str | None:
-        has_no_default = action.default in (None, "") or action.default is False  # 0 is a default worth showing
+        has_no_default = action.default in (None, "", []) or action.default is False  # 0 is a default worth showing
         return action.help if has_no_default else super()._get_help_string(action)
+
+
+class CommandLineParser(ArgumentParser):
+    """An argument parser that refuses values which argparse accepts, but no program of this repository can use.
+
+    A flag without a `type` takes a text that is not empty and has no NUL byte; give `type=str` to a flag that may be
+    empty. `type=int` takes a whole number of at most 9 digits, and `type=float` a finite number. Use `whole_number` for
+    a smaller range.
+    """
+
+    def __init__(self, *arguments, formatter_class: type = HelpFormatter, **options):
+        super().__init__(*arguments, formatter_class=formatter_class, **options)
+        for kind, read in ((None, not_empty), (int, whole_number(-MAX_NUMBER)), (float, finite_number)):
+            self.register("type", kind, read)
+
+
+MAX_NUMBER = 999_999_999
+"""The largest whole number that a flag takes unless it has a limit of its own."""
+
+
+def not_empty(text: str) -> str:
+    """Return the value of a flag, which may be any text that is not empty."""
+    if not text or "\0" in text:
+        raise ArgumentTypeError("the value has a NUL byte" if text else "the value is empty")
+    return text
+
+
+def whole_number(minimum: int = 0, maximum: int = MAX_NUMBER) -> Callable[[str], int]:
+    """Return the `type` of a flag whose value is a whole number in a range, both ends included."""
+    def read(text: str) -> int:
+        if not re.fullmatch("-?[0-9]{1,9}", text, re.ASCII) or not minimum <= int(text) <= maximum:
+            shown = text if len(text) <= 40 else text[:40] + "..."
+            raise ArgumentTypeError(f"{shown!r} is not allowed; allowed are whole numbers from {minimum} to {maximum}")
+        return int(text)
+
+    return read
+
+
+def finite_number(text: str) -> float:
+    """Return the value of a flag that is a number, but not infinite and not NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentTypeError(f"{text[:40]!r} is not a number")
+    return value
 
 
 @dataclass(frozen=True)

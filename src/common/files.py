@@ -39,7 +39,11 @@ def list_files(folder: str, pattern: str, what: str) -> list[str]:
         MassError: the folder is missing or no file matches; `what` names the role of the folder in the message.
     """
     require_folder(folder, what)
-    found = sorted(p for p in glob.glob(os.path.join(glob.escape(folder), pattern)) if os.path.isfile(p))
+    found = sorted(p for p in glob.glob(os.path.join(glob.escape(folder), pattern)) if not os.path.isdir(p))
+    for path in found:
+        if not os.path.isfile(path):
+            raise MassError(f"{what} {folder!r}: {os.path.basename(path)!r} is not a file that can be read (it is a "
+                            f"broken link, or a device); repair or remove it")
     if not found:
         raise MassError(f"{what} {folder!r} holds no file named {pattern}")
     return found

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from src.common.errors import MassError, UsageError
 
+MAX_PROCESSES = 1024
+
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
@@ -20,9 +22,11 @@ def available_cores() -> int:
 
 
 def require_processes(count: int, flag: str) -> None:
-    """Raise a UsageError unless `count`, the value of `flag`, is at least 1."""
+    """Raise a UsageError unless `count`, the value of `flag`, is from 1 to MAX_PROCESSES."""
     if count < 1:
         raise UsageError(f"{flag} {count}: give 1 process or more")
+    if count > MAX_PROCESSES:
+        raise UsageError(f"{flag} {count}: give {MAX_PROCESSES} processes or fewer")
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:

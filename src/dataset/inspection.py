@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 
 from config.config import DatasetConfig
+from src.common.arguments import CommandLineParser
 from src.common.errors import UsageError
 from src.common.text_table import table_lines
 from src.dataset.batching.batch import Batch
@@ -18,7 +19,7 @@ from src.utils.dictionary import BOS_INDEX, Dictionary
 
 def inspection_flags() -> ArgumentParser:
     """Return a parser of --inspect and --count, to be a parent of the parser of a script."""
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = CommandLineParser(add_help=False, allow_abbrev=False)
     group = parser.add_argument_group("inspection", "show a data set instead of making one; no other flag is needed")
     group.add_argument("--inspect", metavar="FILE",
                        help="print the first examples of a data set (a record file or a folder) as text, with a "

@@ -1,10 +1,10 @@
 """The flags of run_cpu.sh, run_gpu.sh and run_ascend.sh."""
 import argparse
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from src.common.arguments import HelpFormatter
+from src.common.arguments import CommandLineParser, whole_number
 from src.common.errors import UsageError
 
 DEVICES = ("CPU", "GPU", "Ascend")
@@ -109,16 +109,16 @@ def _check(options: Options, node_rank_given: bool, master_given: bool) -> None:
 
 
 def _parser(device: str, outputs: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"sh {script_name(device)}", formatter_class=HelpFormatter, allow_abbrev=False, epilog=_EPILOG,
+    parser = CommandLineParser(
+        prog=f"sh {script_name(device)}", allow_abbrev=False, epilog=_EPILOG,
         description=f"Train in ./train_mass_*/, or infer and score in ./infer_mass_*/, on {device} devices.")
     parser.add_argument("-t", "--task", required=True, choices=("t", "i"), help="t: train; i: infer and score")
     parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the configuration (config/config.json)")
-    parser.add_argument("-n", "--device_num", type=_whole(1, DEVICES_PER_MACHINE), default=1, metavar="N",
+    parser.add_argument("-n", "--device_num", type=whole_number(1, DEVICES_PER_MACHINE), default=1, metavar="N",
                         help=f"number of devices per machine, 1 to {DEVICES_PER_MACHINE}; each has one process")
-    parser.add_argument("-i", "--device_id", type=_whole(0, DEVICES_PER_MACHINE - 1), default=0, metavar="I",
+    parser.add_argument("-i", "--device_id", type=whole_number(0, DEVICES_PER_MACHINE - 1), default=0, metavar="I",
                         help=f"the (first) device, 0 to {DEVICES_PER_MACHINE - 1}; ignored on the CPU")
-    parser.add_argument("-r", "--resume", nargs="?", const="", metavar="CHECKPOINT",
+    parser.add_argument("-r", "--resume", type=str, nargs="?", const="", metavar="CHECKPOINT",
                         help="resume the run in the run folder from its newest checkpoint, or from CHECKPOINT")
     parser.add_argument("-b", "--background", action="store_true",
                         help="run in the background; print how to follow the log and how to stop the run")
@@ -134,23 +134,14 @@ def _parser(device: str, outputs: Mapping[str, str]) -> argparse.ArgumentParser:
     if device == "Ascend":
         parser.add_argument("-j", "--hccl_json", metavar="FILE",
                             help="start one process per device of this rank table, without msrun")
-    parser.add_argument("--nodes", type=_whole(1, 1024), default=1, metavar="N",
+    parser.add_argument("--nodes", type=whole_number(1, 1024), default=1, metavar="N",
                         help="number of machines, each with -n devices")
-    parser.add_argument("--node_rank", type=_whole(0, 1023), metavar="R",
+    parser.add_argument("--node_rank", type=whole_number(0, 1023), metavar="R",
                         help="number of this machine, from 0 (required if there are several machines)")
     parser.add_argument("--master", type=_address, metavar="HOST[:PORT]",
                         help=f"the machine with node rank 0 (required if there are several machines; default port: "
                              f"{DEFAULT_PORT})")
     return parser
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"'{text}' is not allowed; allowed are {low} to {high}")
-        return int(text)
-
-    return read
 
 
 def _address(text: str) -> tuple[str, int]:

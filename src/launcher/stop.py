@@ -1,11 +1,11 @@
 """Stopping a run, for scripts/stop_training.sh."""
-import argparse
 import glob
 import os
 import signal
 import time
 from collections.abc import Sequence
 
+from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, UsageError
 from src.launcher.run_files import PROGRAM, PidFile, command_line
 
@@ -20,7 +20,7 @@ def stop(arguments: Sequence[str]) -> int:
         MassError: there is no active run, or it does not end in time.
         UsageError: there are several active runs and no folder is given.
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandLineParser(
         prog="sh stop_training.sh", allow_abbrev=False,
         description="Stop the run in the run folder DIR, and no other process. The training completes its step, saves "
                     "a checkpoint and exits with code 143; it can be resumed with --resume.")

@@ -3,6 +3,7 @@ from config.config import Config
 from src.checkpoints.compatibility import require_same_run, with_vocabulary_of
 from src.runtime.device import require_compute_type, set_up_device
 from src.runtime.distributed import join_ranks
+from src.runtime.memory import require_memory
 from src.training.assembly import assemble_network, run_training
 from src.training.data import find_run_text_processing, load_training_data
 from src.training.loop import TrainingResult
@@ -29,6 +30,7 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
     folder = config.checkpoint_options.ckpt_path or run_folder
     data = load_training_data(config, ranks)
     config = with_vocabulary_of(config, data.records)
+    require_memory(config)
     require_compute_type(config)
 
     resumed = choose_resume_point(resume, folder, config, ranks)

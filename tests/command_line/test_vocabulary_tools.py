@@ -132,7 +132,7 @@ def test_a_different_file_is_replaced_only_with_overwrite(place):
     (("build", "c.dict", "./c.dict", "--output", "o"), 1, "given twice"),
     (("build", "bad.dict", "--output", "o"), 1, "bad.dict, line 1"),
     (("build", "unknown.dict", "--output", "o"), 1, "no word in unknown.dict"),
-    (("build", "c.dict", "--threshold", "-1", "--output", "o"), 2, "'-1' is not a whole number"),
+    (("build", "c.dict", "--threshold", "-1", "--output", "o"), 2, "'-1' is not allowed; allowed are whole numbers"),
     (("shrink", "c.dict", "--output", "o"), 1, "c.dict: not a vocabulary"),
     (("merge", "v.bin", "--output", "o"), 2, "required"),
     (("show",), 2, "required"),

@@ -121,3 +121,27 @@ def test_every_key_is_explained_and_its_default_is_allowed():
 def test_reference_page_is_up_to_date():
     with open(os.path.join(ROOT, "docs", "configuration.md")) as stream:
         assert stream.read() == reference.markdown(), "run: python -m config.reference > docs/configuration.md"
+
+
+def test_every_whole_number_has_an_upper_limit():
+    for node in dataclasses.fields(Config):
+        for entry in dataclasses.fields(node.default_factory):
+            if entry.type in (int, "int"):
+                assert entry.metadata["maximum"] is not None, entry.name
+                with pytest.raises(UsageError, match=f"{node.name}.{entry.name} is 10+: allowed is .*at most"):
+                    config_from_dict({node.name: {entry.name: 10**19}})
+
+
+def test_home_folders_are_expanded_and_nul_is_refused(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    data = config_from_dict({"dataset_config": {"fine_tune_dataset": "~/a.tfrecord,~/b.tfrecord"}},
+                            ["checkpoint_options.ckpt_path=~/run"])
+    assert data.dataset_config.fine_tune_dataset == "/home/me/a.tfrecord,/home/me/b.tfrecord"
+    assert data.checkpoint_options.ckpt_path == "/home/me/run"
+    with pytest.raises(UsageError, match="checkpoint_options.ckpt_path is .*NUL"):
+        config_from_dict({"checkpoint_options": {"ckpt_path": "a\0b"}})
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path):
+    (tmp_path / "config.json").write_bytes(b'\xef\xbb\xbf{"training_config": {"max_steps": 3}}')
+    assert load_config(str(tmp_path / "config.json")).training_config.max_steps == 3

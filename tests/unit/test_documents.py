@@ -44,7 +44,7 @@ def flags_of(*script: str) -> frozenset[str]:
 def all_flags() -> frozenset[str]:
     """The flags of all scripts."""
     programs = [*ROOT.glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
-    scripts = [("python", str(path.relative_to(ROOT))) for path in programs if "ArgumentParser(" in path.read_text()]
+    scripts = [("python", str(path.relative_to(ROOT))) for path in programs if "Parser(" in path.read_text()]
     scripts += [("sh", f"scripts/{path.name}") for path in (ROOT / "scripts").glob("*.sh")
                 if path.name not in ("find_python.sh", "launch.sh")]
     scripts += [("python", "vocabulary.py", name) for name in ("show", "compare", "build", "merge", "convert")]
