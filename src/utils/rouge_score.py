@@ -1,15 +1,21 @@
 """ROUGE on words (Lin, 2004), computed by the package `rouge` or the package `rouge-score`."""
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Literal
 
 import numpy as np
 
 from src.common.errors import MassError
+from src.utils.common_subsequence import summary_rouge_l
 
 ROUGE_METRICS = ("rouge-1", "rouge-2", "rouge-l")
 Tool = Literal["rouge", "rouge-score"]
 ROUGE_TOOLS: tuple[Tool, ...] = ("rouge", "rouge-score")
+
+_UNKNOWN = "<unk>"
+_UNKNOWN_OF_REFERENCE = "<<unk>>"  # as in fairseq
+_UNKNOWN_PATTERN = re.compile(f"({_UNKNOWN_OF_REFERENCE}|{_UNKNOWN})")
 
 _SIGNATURES = {
     "rouge": "distinct n-grams, words split at blanks and full stops, no stemming, case kept",
@@ -28,7 +34,8 @@ def rouge_of_pairs(predictions: Sequence[str], references: Sequence[str], tool: 
 
     With `rouge`, words are separated by blanks and full stops, and an n-gram that occurs several times in a text counts
     once, which is the default of the package. A pair with a side without words scores 0 (the package refuses such
-    texts). `rouge-score` counts every n-gram of stemmed words, and only characters a-z and 0-9 belong to words.
+    texts). `rouge-score` counts every n-gram of stemmed words, and only characters a-z and 0-9 belong to words; see
+    `letters_ignored`. With both, an unknown token (`<unk>`) of a reference is a word that matches nothing.
 
     Raises:
         MassError: `rouge-score` is not installed.
@@ -38,7 +45,20 @@ def rouge_of_pairs(predictions: Sequence[str], references: Sequence[str], tool: 
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
     if not predictions:
         raise ValueError("ROUGE of no sentences")
+    references = [reference.replace(_UNKNOWN, _UNKNOWN_OF_REFERENCE) for reference in references]
     return {"rouge": _by_rouge, "rouge-score": _by_rouge_score}[tool](predictions, references)
+
+
+def letters_ignored(texts: Iterable[str], tool: Tool) -> float:
+    """Return the share of the letters and digits of texts that the package does not count as parts of words."""
+    if tool == "rouge":
+        return 0.0
+    known = total = 0
+    for text in texts:
+        letters = [character for character in text.replace(_UNKNOWN, "").lower() if character.isalnum()]
+        total += len(letters)
+        known += sum(map(str.isascii, letters))
+    return 1 - known / total if total else 0.0
 
 
 def rouge_signature(tool: Tool = "rouge") -> str:
@@ -56,12 +76,14 @@ def _by_rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarr
     from rouge import Rouge
 
     scores = np.zeros((len(predictions), len(ROUGE_METRICS)))
-    pairs = zip(predictions, references, strict=True)
+    pairs = list(zip(predictions, references, strict=True))
     scored = [index for index, pair in enumerate(pairs) if all(map(_has_words, pair))]
     if scored:
-        scorer = Rouge(metrics=list(ROUGE_METRICS), stats=["f"], exclusive=True)
+        scorer = Rouge(metrics=list(ROUGE_METRICS[:2]), stats=["f"], exclusive=True)
         found = scorer.get_scores([predictions[index] for index in scored], [references[index] for index in scored])
-        scores[scored] = [[100.0 * entry[name]["f"] for name in ROUGE_METRICS] for entry in found]
+        scores[scored, :2] = [[100.0 * entry[name]["f"] for name in ROUGE_METRICS[:2]] for entry in found]
+        # The package computes ROUGE-L by a recursion that fails for texts of a thousand words.
+        scores[scored, 2] = [100.0 * summary_rouge_l(*pairs[index]) for index in scored]
     return scores
 
 
@@ -80,7 +102,20 @@ def _rouge_scorer():
     except ImportError as error:
         raise MassError(f"the package rouge-score cannot be imported ({error}); install it: pip install "
                         f"rouge-score==0.1.2") from error
-    return RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+    from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
+
+    class TokenizerWithUnknown(Tokenizer):
+        """The default tokenizer, which would make the same word of an unknown token in prediction and reference."""
+
+        def __init__(self):
+            self._default = DefaultTokenizer(use_stemmer=True)
+
+        def tokenize(self, text: str) -> list[str]:
+            pieces = _UNKNOWN_PATTERN.split(text)
+            return [token for number, piece in enumerate(pieces)
+                    for token in ([piece] if number % 2 else self._default.tokenize(piece))]
+
+    return RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=TokenizerWithUnknown())
 
 
 def _has_words(text: str) -> bool:

@@ -88,6 +88,20 @@ def test_a_new_metric_needs_no_other_change(with_new_metric, tmp_path, capsys):
     assert "Best predictions, by words found" in page and "% of words" in page
 
 
+def test_predictions_are_written_before_anything_is_scored(with_new_metric, tmp_path, monkeypatch):
+    def fail(self, entries):
+        raise RecursionError
+
+    monkeypatch.setattr(WordsFound, "measure", fail)
+    make_model_folder(tmp_path)
+    (tmp_path / "in.txt").write_text("\n".join(TEXT) + "\n")
+    with pytest.raises(RecursionError):
+        run_eval("--ckpt", tmp_path, "--input", tmp_path / "in.txt", "--targets", tmp_path / "in.txt", "--metric",
+                 "found", "--output", tmp_path / "found.jsonl")
+    assert len((tmp_path / "found.jsonl").read_text().splitlines()) == len(TEXT)
+    assert not (tmp_path / "metrics.json").exists()
+
+
 def test_scores_of_other_options_are_not_replaced(with_new_metric, tmp_path):
     make_model_folder(tmp_path)
     (tmp_path / "in.txt").write_text("\n".join(TEXT) + "\n")

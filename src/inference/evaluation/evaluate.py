@@ -26,6 +26,8 @@ def evaluate(files: ModelFiles, examples: ExampleSet, options: EvaluationOptions
     metric = options.metric
     if metric.needs_pairs and not examples.pairs:
         raise UsageError(f"--metric {metric.name} needs pairs, but dataset_config.test_dataset holds sentences")
+    if metric.needs_pairs:
+        metric.check_targets(map(examples.texts["target"], range(len(examples))))
     subject = {"test_dataset": list(examples.names), "checkpoint": files.checkpoint, "checkpoint_step": files.step,
                "vocabulary_fingerprint": files.vocabulary.fingerprint}
     signature = {}
@@ -35,8 +37,8 @@ def evaluate(files: ModelFiles, examples: ExampleSet, options: EvaluationOptions
     check_metrics(options.output, {**subject, **signature}, options.overwrite)
     model = load_model(files)
     outputs = (search_predictions if metric.searches else score_targets)(model, examples)
+    write_predictions(options.output, outputs.entries)  # before anything else can fail: the search may take hours
     measurement = metric.measure(outputs.entries)
-    write_predictions(options.output, outputs.entries)
     flaws = _flaws_of_references(outputs, examples) if metric.searches else {}
     metrics = {**measurement.counts, metric.name: measurement.scores,
                f"{metric.name}_interval": _intervals(measurement) if options.confidence else None,

@@ -1,6 +1,6 @@
 """The interface of a metric. Nothing here imports MindSpore, so that command lines can list the metrics at once."""
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -89,6 +89,9 @@ class Metric(ABC):
 
     def require(self) -> None:  # noqa: B027 (most metrics need no package)
         """Raise a MassError if a package that the metric needs is not installed. Called before the model is loaded."""
+
+    def check_targets(self, targets: Iterable[str]) -> None:  # noqa: B027
+        """Raise a UsageError if the targets cannot be rated, or warn. Called before the search if `needs_pairs`."""
 
     def signature(self) -> str:
         """Return the tool, its version and its options, which the signature of the scores begins with."""
