@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from src.common.errors import MassError, UsageError
+from src.common.written_files import apply_umask, errors_name
 
 _SCRATCH = ".partial-"
 
@@ -19,6 +20,10 @@ def require_file(path: str, what: str) -> str:
     if os.path.isdir(path):
         raise MassError(f"{what} {path!r} is a folder; give a file")
     if not os.path.isfile(path):
+        if os.path.exists(path):
+            raise MassError(f"{what} {path!r} is not a regular file (a device or a pipe); give a file")
+        if os.path.islink(path):
+            raise MassError(f"{what} {path!r} is a link to {os.readlink(path)!r}, which cannot be opened")
         raise MassError(f"{what} {path!r} does not exist (looked in {os.getcwd()})")
     return path
 
@@ -76,9 +81,10 @@ def atomic_output(path: str) -> Iterator[str]:
     folder = make_output_folder(os.path.dirname(path) or ".")
     if os.path.isdir(path):
         raise MassError(f"output file {path!r} is a folder")
-    with _scratch_folder(folder) as scratch:
+    with _scratch_folder(folder) as scratch, errors_name(path, scratch):
         temporary = os.path.join(scratch, os.path.basename(path))
         yield temporary
+        apply_umask(scratch)
         os.replace(temporary, path)
 
 
@@ -89,8 +95,9 @@ def atomic_outputs(folder: str) -> Iterator[str]:
     This is for formats that write several files which refer to each other, such as MindRecord and its index.
     """
     make_output_folder(folder)
-    with _scratch_folder(folder) as scratch:
+    with _scratch_folder(folder) as scratch, errors_name(folder, scratch):
         yield scratch
+        apply_umask(scratch)
         for name in sorted(os.listdir(scratch)):
             os.replace(os.path.join(scratch, name), os.path.join(folder, name))
 
@@ -102,10 +109,11 @@ def atomic_folder(path: str) -> Iterator[str]:
     A folder that exists under that name is replaced as a whole.
     """
     path = os.path.abspath(path)
-    with _scratch_folder(make_output_folder(os.path.dirname(path))) as scratch:
+    with _scratch_folder(make_output_folder(os.path.dirname(path))) as scratch, errors_name(path, scratch):
         temporary, replaced = os.path.join(scratch, "new"), os.path.join(scratch, "replaced")
         os.mkdir(temporary)
         yield temporary
+        apply_umask(temporary)
         if os.path.exists(path):
             os.rename(path, replaced)
         os.rename(temporary, path)

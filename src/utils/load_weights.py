@@ -1,12 +1,14 @@
 """Files of weights: reads `.safetensors`, averaged `.npz` and MindSpore's `.ckpt`, writes the first two."""
 import json
 import os
+import re
 import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from src.common.array_files import write_npz
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, require_file
 from src.common.named_files import file_named
@@ -64,13 +66,20 @@ def save_weights(path: str, arrays: dict[str, np.ndarray], metadata: dict[str, A
     """Write a `.safetensors` or `.npz` file, completely or not at all."""
     with atomic_output(path) as temporary:
         if path.endswith(".npz"):
-            np.savez(temporary, **arrays, **{METADATA_ENTRY: np.array(json.dumps(metadata))})
+            write_npz(temporary, {**arrays, METADATA_ENTRY: np.array(json.dumps(metadata))})
         else:
+            from safetensors import SafetensorError
             from safetensors.numpy import save_file
 
             # np.ascontiguousarray would turn scalars into vectors.
-            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary,
-                      metadata={METADATA_ENTRY: json.dumps(metadata)})
+            try:
+                save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary,
+                          metadata={METADATA_ENTRY: json.dumps(metadata)})
+            except SafetensorError as error:  # it has the number of the system's error in its text only
+                number = re.search(r"os error (\d+)", str(error))
+                if not number:
+                    raise
+                raise OSError(int(number[1]), os.strerror(int(number[1])), path) from error
 
 
 def _ending(path: str) -> str:

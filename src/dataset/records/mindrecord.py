@@ -7,11 +7,16 @@ Importing MindSpore takes seconds and 0.5 GB of memory, so it is imported when s
 make the index of a file, MindSpore needs another 1.4 KB for each of its examples: large data sets are written in many
 shards.
 """
+import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from src.common.errors import MassError
 from src.common.ragged import RaggedArray
+
+FULL_BELOW = 1 << 20  # bytes; MindSpore asks for room in steps, so a little may be left on a full disk
 
 
 class MindRecordWriter:
@@ -23,9 +28,11 @@ class MindRecordWriter:
     def __init__(self, paths: Sequence[str], columns: Sequence[str]):
         from mindspore.mindrecord import FileWriter
 
-        self._writers = [FileWriter(path, shard_num=1, overwrite=True) for path in paths]
-        for writer in self._writers:
-            writer.add_schema({name: {"type": "int32", "shape": [-1]} for name in columns})
+        self._paths = paths
+        with self._translated_errors():
+            self._writers = [FileWriter(path, shard_num=1, overwrite=True) for path in paths]
+            for writer in self._writers:
+                writer.add_schema({name: {"type": "int32", "shape": [-1]} for name in columns})
         self._written = 0
 
     def write(self, columns: Mapping[str, RaggedArray]) -> None:
@@ -34,12 +41,30 @@ class MindRecordWriter:
         for first in range(min(shards, count)):
             rows = [{name: sequences[index] for name, sequences in columns.items()}
                     for index in range(first, count, shards)]
-            self._writers[(self._written + first) % shards].write_raw_data(rows)
+            with self._translated_errors():
+                self._writers[(self._written + first) % shards].write_raw_data(rows)
         self._written += count
 
     def close(self) -> None:
-        for writer in self._writers:
-            writer.commit()
+        with self._translated_errors():
+            for writer in self._writers:
+                writer.commit()
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        """MindSpore raises a RuntimeError of many lines, which does not say that the disk is full."""
+        try:
+            yield
+        except RuntimeError as error:
+            disk = os.statvfs(os.path.dirname(self._paths[0]) or ".")
+            if disk.f_bavail * disk.f_frsize < FULL_BELOW:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error  # atomic_outputs adds the name
+            reason = str(error).strip().splitlines()[0]
+            raise MassError(f"{self._names()}: MindSpore cannot write the records ({reason}); is the disk full, or is "
+                            f"there a limit on the size of files? Use --format tfrecord if it is not") from error
+
+    def _names(self) -> str:
+        return ", ".join(map(os.path.basename, self._paths[:3]))
 
 
 def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Iterator[dict[str, RaggedArray]]:

@@ -7,6 +7,7 @@ from typing import Any
 from src.common.errors import MassError
 from src.common.files import atomic_output
 from src.common.text_files import read_lines
+from src.common.written_files import errors_name
 
 TRAINING_METRICS_FILE = "metrics.jsonl"
 
@@ -52,15 +53,18 @@ class MetricsFile:
         with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
             stream.writelines(map(_line, kept))
         self.seconds: float = kept[-1]["seconds"] if kept else 0.0  # of training, before this process
+        self._path = path
         self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append an entry; a figure that is not finite becomes null, because JSON cannot represent it."""
-        self._stream.write(_line(entry))
-        self._stream.flush()
+        with errors_name(self._path):
+            self._stream.write(_line(entry))
+            self._stream.flush()
 
     def close(self) -> None:
-        self._stream.close()
+        with errors_name(self._path):
+            self._stream.close()
 
 
 def _line(entry: dict[str, Any]) -> str:
