@@ -1,4 +1,4 @@
-"""Opening files that may not be what their names promise: a FIFO would block, a device or a bomb would fill the memory."""
+"""Opening files that may be something else than they seem: a FIFO would block, a bomb would fill the memory."""
 import errno
 import gzip
 import io
