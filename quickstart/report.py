@@ -1,5 +1,6 @@
 """The report of the quick start: a table of both fine-tuned models, results.json, and a plot of the losses."""
 import json
+import math
 import os
 import platform
 import textwrap
@@ -10,6 +11,7 @@ from quickstart.loss_curves import draw_loss_curves
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, run
 from src.common.files import atomic_output, require_file, require_folder
+from src.common.json_output import json_text
 from src.common.text_files import read_lines
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 from src.utils.rouge_score import ROUGE_METRICS, rouge_scores
@@ -53,7 +55,7 @@ def collect_results(folder: str) -> dict[str, Any]:
                         f"folder and run the quick start again")
     metrics = {(model, metric): read_json(os.path.join(folder, "scores", f"{model}_{metric}", "metrics.json"))
                for model in MODELS for metric in ("rouge", "ppl")}
-    models = {model: {"ppl": metrics[model, "ppl"]["ppl"], "rouge": metrics[model, "rouge"]["rouge"]}
+    models = {model: {"ppl": _numbers(metrics[model, "ppl"]["ppl"]), "rouge": metrics[model, "rouge"]["rouge"]}
               for model in MODELS}
     lead = [" ".join(line["source"].split()[:LEAD_WORDS]) for line in mass]
     return {
@@ -66,6 +68,11 @@ def collect_results(folder: str) -> dict[str, Any]:
         "examples": examples(mass, scratch),
         "versions": {"python": platform.python_version(), "mindspore": version("mindspore")},
     }
+
+
+def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
+    """Return scores of metrics.json, in which null stands for a number that is not finite."""
+    return {name: math.nan if value is None else value for name, value in scores.items()}
 
 
 def summarize(metrics: list[dict[str, Any]]) -> dict[str, Any]:
@@ -148,8 +155,7 @@ def main() -> None:
     draw_loss_curves({TRAININGS[name]: history for name, history in read_histories(folder).items()},
                      os.path.join(folder, "loss_curves.png"))
     with atomic_output(os.path.join(folder, "results.json")) as path, open(path, "w", encoding="utf-8") as stream:
-        json.dump(results, stream, indent=2, ensure_ascii=False)
-        stream.write("\n")
+        stream.write(json_text(results, indent=2) + "\n")
     print_report(results, folder)
 
 

@@ -9,6 +9,10 @@ from src.transformer.beam_search import beam_search
 from src.transformer.decoding.hypotheses import Hypothesis
 from src.transformer.decoding.sampling import sample, sentence_keys
 from src.transformer.transformer_for_infer import TransformerForInfer
+from src.utils.dictionary import EOS_INDEX
+
+EMPTY = Hypothesis((EOS_INDEX,), 0.0, 0.0)
+"""The prediction for an empty source, which the network is not asked for: no words, with certainty."""
 
 
 def generate_batch(infer: TransformerForInfer, source_ids: np.ndarray, source_positions: np.ndarray,
@@ -36,6 +40,7 @@ def generate_batch(infer: TransformerForInfer, source_ids: np.ndarray, source_po
 def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False) -> list[list[Hypothesis]]:
     """Return the n best hypotheses of each example, in the order of the records; none for examples of other ranks.
 
+    An empty source, which is `</s>` alone, has the empty prediction, as an empty line of text has.
     The source must have one example in a row (dataset_config.pack_sentences off). Errors are those of generate_batch.
     """
     infer.refresh()
@@ -43,9 +48,12 @@ def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = Fals
     with Progress("search", len(source), "sentences", quiet) as progress:
         for indices, batch in source.in_order():
             present = indices >= 0
+            words = present & (np.count_nonzero(batch.source_ids, axis=1) > 1)
             sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)
-            found = generate_batch(infer, *(array[present] for array in sources)) if present.any() else []
-            for index, hypotheses in zip(indices[present], found, strict=True):
+            found = generate_batch(infer, *(array[words] for array in sources)) if words.any() else []
+            for index in indices[present & ~words]:
+                predictions[index] = [EMPTY]
+            for index, hypotheses in zip(indices[words], found, strict=True):
                 predictions[index] = hypotheses
             progress.update(int(np.count_nonzero(present)))
             restore_interrupts()

@@ -7,6 +7,7 @@ from typing import Any
 
 from src.common.errors import UsageError
 from src.common.files import atomic_output, make_output_folder
+from src.common.json_output import json_text
 
 METRICS_FILE = "metrics.json"
 SUBJECT = ("checkpoint", "checkpoint_step", "test_dataset", "vocabulary_fingerprint")
@@ -51,7 +52,7 @@ def write_predictions(path: str, entries: Iterable[Mapping[str, Any]]) -> None:
     with (atomic_output(path) as lines_path, atomic_output(readable_path(path)) as text_path,
           open(lines_path, "w", encoding="utf-8") as lines, open(text_path, "w", encoding="utf-8") as text):
         for number, entry in enumerate(entries, start=1):
-            lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            lines.write(json_text(entry) + "\n")
             text.write(f"[{number}]\n" + "".join(f"{key:>10}: {value}\n" for key, value in entry.items()) + "\n")
 
 
@@ -91,15 +92,15 @@ def check_metrics(output_path: str, described: Mapping[str, Any], overwrite: boo
 def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
     """Write `metrics.json` into the folder of the output file and return its path.
 
-    Entries of an existing file for the same model and data (from other metrics) are kept.
+    Entries of an existing file for the same model and data (from other metrics) are kept. Scores that are not finite
+    become null.
     """
     path = metrics_path(output_path)
     earlier = _read_metrics(path) if os.path.isfile(path) else None
     if earlier and all(earlier[name] == metrics[name] for name in SUBJECT):
         metrics = {**earlier, **metrics}
     with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(metrics, stream, indent=2)
-        stream.write("\n")
+        stream.write(json_text(metrics, indent=2) + "\n")
     return path
 
 

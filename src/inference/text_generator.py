@@ -1,5 +1,4 @@
 """Generation of text for lines of raw text, from a file or a stream."""
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -7,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.checkpoints.find import ModelFiles
+from src.common.json_output import json_text
 from src.common.line_stream import LineStream
 from src.dataset.batching.batch import Shape
 from src.inference.examples import examples_of_text
@@ -119,7 +119,7 @@ def _output_lines(lines: Sequence[str], predictions: Sequence[Sequence[Predictio
                   options: GenerationOptions) -> list[str]:
     if not options.json:
         return best_texts(predictions)
-    return [json.dumps({"source": line, "answers": [prediction._asdict() for prediction in ranked]}, ensure_ascii=False)
+    return [json_text({"source": line, "answers": [prediction._asdict() for prediction in ranked]})
             for line, ranked in zip(lines, predictions, strict=True)]
 
 

@@ -117,4 +117,4 @@ def _sample(records: RecordSet, count: int) -> RecordSet:
     chosen = np.linspace(0, len(records) - 1, count).round().astype(int)
     columns = {name: RaggedArray.from_sequences([column[i] for i in chosen])
                for name, column in records.columns.items()}
-    return dataclasses.replace(records, info=dataclasses.replace(records.info, kept=count), columns=columns)
+    return dataclasses.replace(records, info=records.info.of_examples(chosen.tolist()), columns=columns)

@@ -1,11 +1,13 @@
 """The registry of metrics: what a metric declares is all that the command lines, evaluation and report need."""
 import json
+import math
 from argparse import ArgumentParser
 
 import numpy as np
 import pytest
 
 from src.common.errors import UsageError
+from src.common.json_output import json_text
 from src.inference.command_line import add_flags, run_evaluation
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
 from src.inference.evaluation.metrics.metric import Flag, Metric, mean_over_sentences
@@ -100,6 +102,26 @@ def test_predictions_are_written_before_anything_is_scored(with_new_metric, tmp_
                  "found", "--output", tmp_path / "found.jsonl")
     assert len((tmp_path / "found.jsonl").read_text().splitlines()) == len(TEXT)
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_figures_that_are_not_finite_are_null(with_new_metric, tmp_path, monkeypatch, capsys):
+    def measure(self, entries):
+        return mean_over_sentences(("words",), np.full((len(entries), 1), np.inf))
+
+    monkeypatch.setattr(WordsFound, "measure", measure)
+    make_model_folder(tmp_path)
+    (tmp_path / "in.txt").write_text("\n".join(TEXT) + "\n")
+    run_eval("--ckpt", tmp_path, "--input", tmp_path / "in.txt", "--targets", tmp_path / "in.txt", "--metric", "found",
+             "--output", tmp_path / "found.jsonl", "--confidence")
+    content = (tmp_path / "metrics.json").read_text()
+    metrics = json.loads(content, parse_constant=pytest.fail)
+    assert metrics["found"] == {"words": None} and metrics["found_interval"] == {"words": [None, None]}
+    assert "found is not finite (null in metrics.json)" in capsys.readouterr().err
+
+
+def test_json_has_null_for_numbers_without_a_form():
+    content = {"a": [1.5, math.nan, (math.inf, "NaN")], "b": {"c": -math.inf, "d": None, "e": True}}
+    assert json.loads(json_text(content)) == {"a": [1.5, None, [None, "NaN"]], "b": {"c": None, "d": None, "e": True}}
 
 
 def test_scores_of_other_options_are_not_replaced(with_new_metric, tmp_path):

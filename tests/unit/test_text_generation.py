@@ -173,6 +173,14 @@ def test_words_of_truncated_targets_are_those_that_are_scored(bench, tmp_path, c
     np.testing.assert_allclose(sums, list(scores.scores.values()))
 
 
+def test_an_empty_source_has_an_empty_prediction_in_every_path(bench, together):
+    source = TextInput(bench.files, bench.text).read(LINES, "these lines")
+    examples = examples_of_text(bench.files, (), *source, *source)
+    entries = search_predictions(bench.model, examples).entries
+    assert [bool(entry["prediction"]) for entry in entries] == [bool(ranked) for ranked in together]
+    assert entries[1]["log_prob"] == entries[3]["score"] == 0
+
+
 def test_the_html_report_is_one_complete_file(bench, evaluated):
     page = (bench.folder / "rouge.html").read_text()
     assert f"{evaluated['rouge']['rouge']['rouge-l']:.2f}" in page

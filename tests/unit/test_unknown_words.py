@@ -57,6 +57,8 @@ def test_records_that_are_scored_know_their_words(tmp_path, ending, shards):
     words = [examples.text_of_example(index)["target"] for index in range(len(examples))]
     assert words == ["<unk>", "a", "<unk> a", "a <unk>", "a a a", "a", "<unk> a", "a <unk>", "a a a <unk>"]
     assert [examples.scored_target(index) for index in range(len(examples))] == words
+    chosen = records.info.of_examples([8, 0, 3])
+    assert chosen.kept == 3 and chosen.continued_positions("target") == {0: {3}, 1: {0}, 2: {1}}
     whole = [join_subwords(line) for line in lines[1:]]
     assert [count_words_and_eos(text) for text in words[5:]] == list(map(count_words_and_eos, whole))
 

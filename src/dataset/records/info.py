@@ -1,7 +1,7 @@
 """The description of a data set: what it holds and how it was made, in a JSON file beside its records."""
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from src.common.errors import MassError
@@ -77,6 +77,14 @@ class RecordInfo:
             positions.setdefault(example, set()).add(position)
         return positions
 
+    def of_examples(self, chosen: Sequence[int]) -> "RecordInfo":
+        """Return the description for chosen examples; counts of lines and tokens remain those of the whole."""
+        continued = {}
+        for column in self.continued_unknown:
+            positions = self.continued_positions(column)
+            continued[column] = _places((number, positions.get(index, ())) for number, index in enumerate(chosen))
+        return replace(self, kept=len(chosen), continued_unknown=continued)
+
     def save(self, record_path: str) -> None:
         """Write the description of the data set `record_path`."""
         content = asdict(self)
@@ -123,6 +131,11 @@ class RecordInfo:
         return info
 
 
+def _places(positions: Iterable[tuple[int, Iterable[int]]]) -> str:
+    """Return examples and positions in the form of `continued_unknown`."""
+    return " ".join(f"{example}:{position}" for example, some in positions for position in sorted(some))
+
+
 def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
     """Return the description of several data sets, alike in kind, split, masking and vocabulary, as one.
 
@@ -138,9 +151,8 @@ def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:
     first = 0
     for info in infos:
         for column in info.continued_unknown:
-            continued.setdefault(column, []).extend(
-                f"{first + example}:{position}" for example, positions in info.continued_positions(column).items()
-                for position in sorted(positions))
+            positions = info.continued_positions(column)
+            continued.setdefault(column, []).append(_places((first + index, positions[index]) for index in positions))
         first += info.kept
     return replace(
         infos[0],

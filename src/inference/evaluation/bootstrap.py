@@ -47,5 +47,6 @@ def bootstrap_intervals(values: np.ndarray, score: Callable[[np.ndarray], np.nda
         values: [n, k], the terms of the sums for each example.
         score: sums [samples, k] -> scores [samples, m].
     """
-    ends = np.percentile(score(resampled_sums(values)), [2.5, 97.5], axis=0)
+    with np.errstate(invalid="ignore"):  # the terms of a model that has diverged are not finite
+        ends = np.percentile(score(resampled_sums(values)), [2.5, 97.5], axis=0)
     return [Interval(float(low), float(high)) for low, high in ends.T]

@@ -1,4 +1,6 @@
 """Evaluation of a model on a test set."""
+import math
+import sys
 from typing import Any
 
 from src.checkpoints.find import ModelFiles
@@ -10,7 +12,7 @@ from src.inference.evaluation.options import EvaluationOptions
 from src.inference.evaluation.signature import search_signature
 from src.inference.examples import ExampleSet
 from src.inference.model import load_model
-from src.inference.output import check_metrics, write_metrics, write_predictions
+from src.inference.output import METRICS_FILE, check_metrics, write_metrics, write_predictions
 from src.transformer.decoding.options import SearchOptions
 
 
@@ -39,6 +41,9 @@ def evaluate(files: ModelFiles, examples: ExampleSet, options: EvaluationOptions
     outputs = (search_predictions if metric.searches else score_targets)(model, examples)
     write_predictions(options.output, outputs.entries)  # before anything else can fail: the search may take hours
     measurement = metric.measure(outputs.entries)
+    if not all(map(math.isfinite, measurement.scores.values())):
+        print(f"warning: {metric.name} is not finite (null in {METRICS_FILE}); has the training of this model "
+              f"diverged?", file=sys.stderr, flush=True)
     flaws = _flaws_of_references(outputs, examples) if metric.searches else {}
     metrics = {**measurement.counts, metric.name: measurement.scores,
                f"{metric.name}_interval": _intervals(measurement) if options.confidence else None,

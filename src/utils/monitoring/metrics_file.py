@@ -1,11 +1,11 @@
 """metrics.jsonl: the events of a training run, one JSON object per line."""
 import json
-import math
 import os
 from typing import Any
 
 from src.common.errors import MassError
 from src.common.files import atomic_output
+from src.common.json_output import json_text
 from src.common.text_files import read_lines
 from src.common.written_files import errors_name
 
@@ -68,6 +68,4 @@ class MetricsFile:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    finite = {key: None if isinstance(value, float) and not math.isfinite(value) else value
-              for key, value in entry.items()}
-    return json.dumps(finite, allow_nan=False) + "\n"
+    return json_text(entry) + "\n"
