@@ -34,7 +34,7 @@ def main() -> None:
     options = ExportOptions(args.format, args.output, args.quantize, args.verify, args.sentences, args.overwrite)
     options.check()
     FORMATS[args.format].require_quantization(args.quantize)
-    FORMATS[args.format].require_packages()
+    FORMATS[args.format].require_packages(args.verify)
     files = find_model(checkpoint=args.ckpt, vocabulary=args.vocab, overrides=args.overrides)
     text = find_text(files, text_flags(args))
 

@@ -75,7 +75,9 @@ class ExportFormat(ABC):
     title: str
     """The name of the runtime, for people."""
     packages: tuple[str, ...] = ()
-    """The modules that writing and verification import besides those of requirements.txt."""
+    """The modules that writing imports besides those of requirements.txt."""
+    runtime_packages: tuple[str, ...] = ()
+    """The modules that the verification imports besides these."""
     quantizations: tuple[str, ...] = ()
     """Allowed values of --quantize."""
 
@@ -99,13 +101,15 @@ class ExportFormat(ABC):
         """Return what users of the exported model should know, one sentence or paragraph each, for the model card."""
         return ()
 
-    def require_packages(self) -> None:
+    def require_packages(self, verify: bool = True) -> None:
         """Raise a MassError that says what to install if a package of the format is missing."""
-        missing = [name for name in self.packages if find_spec(name) is None]
+        needed = self.packages + self.runtime_packages * verify
+        missing = [name for name in needed if find_spec(name) is None]
         if missing:
+            otherwise = "" if {*missing} & {*self.packages} else " (--no-verify does without)"
             raise MassError(f"--format {self.name} needs {', '.join(missing)}, which "
-                            f"{'is' if len(missing) == 1 else 'are'} not installed: "
-                            f"pip install -r {REQUIREMENTS}")
+                            f"{'is' if len(missing) == 1 else 'are'} not installed{otherwise}: pip install -r "
+                            f"{REQUIREMENTS}")
 
     def require_quantization(self, quantize: str) -> None:
         """Raise a UsageError if the format does not know a quantization; empty is always allowed."""

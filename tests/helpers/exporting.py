@@ -1,4 +1,5 @@
 """A tiny model to export, and sentences that exports must treat as eval.py does."""
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,17 @@ SENTENCES = [
 _END_BONUS = 8.0  # is added to the logit of </s>
 
 
-def make_export_model(folder: Path, **changes: object) -> ModelFiles:
+def make_export_model(folder: Path, model: Mapping[str, object] | None = None, **changes: object) -> ModelFiles:
     """Write a run folder whose biases and norms differ from 0 and 1, so that one that is misplaced changes the result.
 
-    Its predictions end by themselves. `changes` are values of model_config.
+    Its predictions end by themselves.
+
+    Args:
+        model: arguments of make_model_folder.
+        changes: values of model_config.
     """
     folder.mkdir(exist_ok=True)
-    make_model_folder(folder)
+    make_model_folder(folder, **(model or {}))
     path = str(folder / "best.safetensors")
     weights = load_weights(path)
     generator = np.random.default_rng(5)

@@ -1,6 +1,7 @@
 """A folder of checkpoints as training leaves it, with random weights, for tests of generation and scoring."""
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from config.config import Config
@@ -21,13 +22,18 @@ MODEL = {"vocab_size": 0, "hidden_size": 16, "num_hidden_layers": 2, "num_attent
          "length_penalty_weight": 0.6, "no_repeat_ngram_size": 1}
 
 
-def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors",)) -> ModelFiles:
-    """Write vocabulary, text.json, codes, and weights of a network with sharp logits under each of `names`."""
+def make_model_folder(folder: Path, names: tuple[str, ...] = ("best.safetensors",),
+                      processing: Mapping[str, object] = PROCESSING, codes_text: str = CODES,
+                      lines: Sequence[str] = TEXT) -> ModelFiles:
+    """Write vocabulary, text.json, codes, and weights of a network with sharp logits under each of `names`.
+
+    The vocabulary is that of `lines`; without `codes_text`, its tokens are words.
+    """
     codes = folder / "codes"
-    codes.write_text(CODES)
-    text = TextProcessing(**PROCESSING, codes=str(codes))
+    codes.write_text(codes_text)
+    text = TextProcessing(**processing, codes=str(codes) if codes_text else "")
     text.save(str(folder))
-    tokens = Counter(token for line in text.encode(TEXT).subwords for token in line.split())
+    tokens = Counter(token for line in text.encode(lines).subwords for token in line.split())
     vocabulary = Dictionary.from_counts(tokens)
     vocabulary.persistence(str(folder / "words.bin"))
     config = tiny_config(vocabulary)

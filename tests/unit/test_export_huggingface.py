@@ -17,17 +17,21 @@ from src.inference.raw_text import TextInput
 from src.inference.text_generator import TextGenerator, best_texts
 from src.utils.load_weights import load_weights
 from tests.helpers.exporting import SENTENCES, make_export_model, text_of
+from tests.helpers.tiny_model import TEXT
 
-for package in FORMATS["huggingface"].packages:
+FORMAT = FORMATS["huggingface"]
+for package in FORMAT.packages + FORMAT.runtime_packages:
     pytest.importorskip(package, reason="requirements-export.txt is not installed")
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
+CHINESE = ["我爱北京天安门", "他来到了网易杭研大厦 in Paris 。", "小明硕士毕业于中国科学院计算所"]
 
-def export(files, folder, **options):
+
+def export(files, folder, lines=SENTENCES, **options):
     sentences = folder.parent / "sentences.txt"
-    sentences.write_text("\n".join(["", *SENTENCES]) + "\n", encoding="utf-8")
+    sentences.write_text("\n".join(["", *lines]) + "\n", encoding="utf-8")
     return export_model(files, text_of(files), ExportOptions("huggingface", str(folder), sentences=str(sentences),
                                                              **options))
 
@@ -81,6 +85,44 @@ def test_the_own_search_has_our_length_penalty(tmp_path, changes):
     assert not verification.failed
     assert [bool(check.required) for check in verification.checks] == [True, True, False, True]
     assert predictions(tmp_path / "exported", trust_remote_code=True) == predictions_of_eval(files)
+
+
+@pytest.mark.parametrize("processing, codes, lines", [
+    ({"tokenizer": "nltk"}, None, SENTENCES),
+    ({"tokenizer": "nltk", "lower_case": True}, "", SENTENCES),
+    ({"tokenizer": "none"}, None, ["the cat sat on <unk> </s> mat\u00a0s .", "(the) cat", "a  b\tc  ", " THE"]),
+    ({"tokenizer": "jieba"}, "", CHINESE),
+    ({"tokenizer": "jieba"}, "#version: 0.2\n北 京</w>\n计 算\n", CHINESE),
+], ids=["case is kept", "words", "already tokenized", "chinese words", "chinese subwords"])
+def test_other_texts(tmp_path, processing, codes, lines):
+    model = {"processing": processing, "lines": [*TEXT, *lines[::2]]}
+    files = make_export_model(tmp_path / "run", model if codes is None else {**model, "codes_text": codes})
+    verification = export(files, tmp_path / "exported", lines)
+    assert not verification.failed and verification.sentences == len(lines)
+    card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert ("jieba.cut(text)" in card) == (processing["tokenizer"] == "jieba")
+
+
+def test_frequent_words_are_known_in_other_cases(tmp_path):
+    """The vocabulary maps `The` to a frequent `the`, also in pieces of words."""
+    lines = [*TEXT, *["the é cat"] * 250]
+    model = {"processing": {"tokenizer": "nltk"}, "lines": lines}
+    files = make_export_model(tmp_path / "run", model)
+    assert files.vocabulary.text_index["É"] == files.vocabulary.index["é"] != 3
+    assert not export(files, tmp_path / "exported", ["É Éa THE The CAT", "ÉT"]).failed
+
+
+def test_sampling_is_exported_and_not_compared(tmp_path):
+    files = make_export_model(tmp_path / "run", decode_strategy="sample", top_k=5)
+    assert len(export(files, tmp_path / "exported").checks) == 2
+    settings = json.loads((tmp_path / "exported" / "generation_config.json").read_text())
+    assert settings["do_sample"] and settings["top_k"] == 5
+
+
+def test_old_codes_are_refused(tmp_path):
+    files = make_export_model(tmp_path / "run", {"codes_text": "t h\nth e\n"})
+    with pytest.raises(MassError, match="version 0.1 cannot be exported"):
+        export(files, tmp_path / "exported")
 
 
 def test_the_card_says_what_was_exported_and_its_example_works(model):

@@ -32,7 +32,7 @@ class HuggingFace(ExportFormat):
     """Weights as PegasusForConditionalGeneration, with our position encodings in both of its position tables."""
 
     name, title = "huggingface", "Hugging Face transformers"
-    packages = ("torch", "transformers", "tokenizers")
+    packages, runtime_packages = ("tokenizers",), ("torch", "transformers")
 
     def require_expressible(self, model: ExportedModel) -> None:
         """Raise a MassError if the BPE codes or the tokenizer have no form in tokenizer.json."""

@@ -1,0 +1,60 @@
+"""What all formats of export.py have in common: flags, packages, sentences for the verification, folders."""
+import pytest
+
+from src.common.errors import MassError, UsageError
+from src.common.files import atomic_folder
+from src.export.folder import EXPORT_FILE, read_export_file
+from src.export.registry import FORMATS
+from src.export.verification import draw_sentences
+from src.utils.dictionary import Dictionary
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_missing_package_is_named(name, monkeypatch):
+    target = FORMATS[name]
+    monkeypatch.setattr(target, "packages", ("no_such_package",), raising=False)
+    monkeypatch.setattr(target, "runtime_packages", ("no_other_package",), raising=False)
+    with pytest.raises(MassError, match="needs no_such_package, no_other_package, which are not installed: pip install "
+                                        "-r requirements-export.txt"):
+        target.require_packages()
+    with pytest.raises(MassError, match="needs no_such_package, which is not installed: pip"):
+        target.require_packages(verify=False)
+    monkeypatch.setattr(target, "packages", ("json",), raising=False)
+    with pytest.raises(MassError, match="no_other_package, which is not installed \\(--no-verify does without\\): pip"):
+        target.require_packages()
+    target.require_packages(verify=False)
+
+
+def test_an_unknown_quantization_is_refused():
+    with pytest.raises(UsageError, match="--quantize int4: --format huggingface has no such quantization"):
+        FORMATS["huggingface"].require_quantization("int4")
+    FORMATS["huggingface"].require_quantization("")
+
+
+def test_drawn_sentences_are_whole_words_of_the_vocabulary():
+    vocabulary = Dictionary([("the", 90), ("ca@@", 5), ("t", 5)])
+    sentences = draw_sentences(vocabulary, 50)
+    assert sentences == draw_sentences(vocabulary, 50) != draw_sentences(vocabulary, 50, seed=2)
+    words = " ".join(sentences).split(" ")
+    assert set(words) == {"the", "t"} and words.count("the") > 5 * words.count("t")
+    assert all(1 <= len(sentence.split(" ")) <= 20 for sentence in sentences)
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    target = tmp_path / "folder"
+    for name in ("one", "two"):
+        with atomic_folder(str(target)) as folder:
+            open(f"{folder}/{name}", "w").close()
+        assert [path.name for path in target.iterdir()] == [name]
+    with pytest.raises(ValueError), atomic_folder(str(target)):
+        raise ValueError
+    assert [path.name for path in target.iterdir()] == ["two"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "mass-export", "version": 9}',
+                                     '{"format": "mass-export", "version": 1}'])
+def test_a_damaged_description_is_named(tmp_path, content):
+    (tmp_path / EXPORT_FILE).write_text(content)
+    with pytest.raises(MassError, match="not a description of an exported model"):
+        read_export_file(str(tmp_path))
