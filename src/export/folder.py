@@ -12,8 +12,10 @@ from typing import Any
 
 from src.common.errors import MassError
 from src.common.files import copy_atomically
+from src.common.named_files import is_plain_name
 from src.export.interface import ExportedModel
-from src.utils.load_weights import read_metadata
+from src.utils.dictionary import VOCABULARY_ENDING
+from src.utils.load_weights import VOCABULARY_KEYS, read_metadata
 
 EXPORT_FILE = "export.json"
 _FORMAT, _VERSION = "mass-export", 1
@@ -23,15 +25,22 @@ def write_shared_files(model: ExportedModel, name: str, folder: str) -> None:
     """Write the shared files except for the model card; `name` is that of the format."""
     files = model.files
     model.text.save(folder)
-    copy_atomically(files.vocabulary_path, os.path.join(folder, os.path.basename(files.vocabulary_path)))
+    vocabulary = {**files.vocabulary_description, "file": vocabulary_name(files.vocabulary_path)}
+    copy_atomically(files.vocabulary_path, os.path.join(folder, vocabulary["file"]))
     config = dataclasses.asdict(files.config)
     config["checkpoint_options"]["existed_ckpt"] = trained_from(model)
     content = {"format": _FORMAT, "version": _VERSION, "exported_as": name, "quantize": model.quantize or None,
                "checkpoint": os.path.basename(files.checkpoint), "step": files.step,
-               "vocabulary": files.vocabulary_description, "config": config}
+               "vocabulary": vocabulary, "config": config}
     with open(os.path.join(folder, EXPORT_FILE), "w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=2)
         stream.write("\n")
+
+
+def vocabulary_name(path: str) -> str:
+    """Return the name that a vocabulary has in a folder of ours; descriptions may only name files with this ending."""
+    name = os.path.basename(path)
+    return name if is_plain_name(name, VOCABULARY_ENDING) else f"vocabulary{VOCABULARY_ENDING}"
 
 
 def trained_from(model: ExportedModel) -> str:
@@ -54,9 +63,9 @@ def read_export_file(folder: str) -> dict[str, Any] | None:
             content = json.load(stream)
         if (content["format"], content["version"]) != (_FORMAT, _VERSION):
             raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-        if not {"config", "vocabulary", "step"} <= content.keys():
+        if not ({"config", "vocabulary", "step"} <= content.keys() and content["vocabulary"].keys() >= VOCABULARY_KEYS):
             raise ValueError("it lacks config, vocabulary or step")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MassError(f"{path}: not a description of an exported model ({error}); restore it, or export the model "
                         f"again") from error
     return content

@@ -13,7 +13,8 @@ from src.checkpoints.files import CONFIG_FILE, LATEST
 from src.checkpoints.find import find_checkpoint, find_text_processing
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_folder, require_folder
-from src.export.folder import read_export_file
+from src.common.named_files import file_named
+from src.export.folder import EXPORT_FILE, read_export_file, vocabulary_name
 from src.export.huggingface.names import FINGERPRINT_KEY, TABLE
 from src.export.huggingface.reader import PegasusModel, position_tables, read_pegasus, require_no_bias
 from src.export.huggingface.vocabulary import foreign_vocabulary
@@ -21,7 +22,7 @@ from src.text.text_processing import TextProcessing
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.positional_embedding import sinusoids
 from src.transformer.transformer import Transformer
-from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX, Dictionary
+from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX, VOCABULARY_ENDING, Dictionary
 from src.utils.load_weights import read_metadata, save_weights, stored_vocabulary_path
 
 _VOCABULARY_FILE = "vocabulary.dict.bin"
@@ -81,7 +82,8 @@ def _origin_of_folder(path: str) -> Origin | None:
     """
     exported = read_export_file(path) if os.path.isdir(path) else None
     if exported:
-        found = os.path.join(path, os.path.basename(exported["vocabulary"]["file"]))
+        found = file_named(exported["vocabulary"]["file"], os.path.join(path, EXPORT_FILE), "the vocabulary",
+                           VOCABULARY_ENDING)
         text, metadata = TextProcessing.load(path), exported
     else:
         try:
@@ -119,7 +121,7 @@ def _foreign_origin(model: PegasusModel, like: str, path: str) -> Origin:
         raise MassError(f"--vocab {path!r}: the model in {model.folder!r} has other special ids "
                         f"({', '.join(different)} instead of 0, 2 and 1): leave out --vocab, so that they are put in "
                         f"order")
-    return Origin({}, vocabulary, os.path.basename(path), range(len(vocabulary)))
+    return Origin({}, vocabulary, vocabulary_name(path), range(len(vocabulary)))
 
 
 def _require_vocabulary(model: PegasusModel, origin: Origin) -> None:

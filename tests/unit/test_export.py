@@ -1,12 +1,16 @@
 """What all formats of export.py have in common: flags, packages, sentences for the verification, folders."""
+import json
+
 import pytest
 
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_folder
 from src.export.folder import EXPORT_FILE, read_export_file
+from src.export.importer import import_model
 from src.export.registry import FORMATS
 from src.export.verification import draw_sentences
 from src.utils.dictionary import Dictionary
+from tests.helpers.exporting import write_pegasus
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -58,3 +62,12 @@ def test_a_damaged_description_is_named(tmp_path, content):
     (tmp_path / EXPORT_FILE).write_text(content)
     with pytest.raises(MassError, match="not a description of an exported model"):
         read_export_file(str(tmp_path))
+
+
+def test_a_description_that_names_a_path_is_refused(tmp_path):
+    content = {"format": "mass-export", "version": 1, "config": {}, "step": 1,
+               "vocabulary": {"file": "../words.bin", "size": 1, "fingerprint": "0"}}
+    (tmp_path / EXPORT_FILE).write_text(json.dumps(content))
+    write_pegasus(tmp_path / "pegasus")
+    with pytest.raises(MassError, match="only a plain file name"):
+        import_model(str(tmp_path / "pegasus"), str(tmp_path / "run"), like=str(tmp_path))

@@ -1,6 +1,5 @@
 """Run folders made of Pegasus models from elsewhere, and the models that are refused."""
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,31 +11,12 @@ from src.common.errors import MassError, UsageError
 from src.export.huggingface.names import SHARED, pegasus_name
 from src.export.importer import import_model
 from src.inference.model import load_model
-from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.positional_embedding import sinusoids
-from src.transformer.transformer import NO_DROPOUT_SEED, Transformer
+from src.transformer.transformer import NO_DROPOUT_SEED
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights
-from tests.helpers.tiny_network import MODEL, named_arrays
-
-NAMES = ["<pad>", "</s>", "<mask_1>", "<mask_2>", "<unk>", *(f"▁word{i}" for i in range(20)), "two words", "<s>"]
-CONFIG = {"model_type": "pegasus", "vocab_size": MODEL.vocab_size, "d_model": MODEL.hidden_size,
-          "max_position_embeddings": MODEL.max_position_embeddings, "activation_function": "relu",
-          "scale_embedding": True, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "dropout": 0.3,
-          **{f"{side}_{key}": value for side in ("encoder", "decoder") for key, value in
-             (("layers", 2), ("attention_heads", 2), ("ffn_dim", MODEL.intermediate_size))}}
-
-
-def write_pegasus(folder: Path, arrays=None, **config) -> str:
-    """Write a folder as transformers does, with random weights; `config` and `arrays` change it."""
-    folder.mkdir()
-    network = Transformer(MODEL, MindSporeOperators())
-    weights = {pegasus_name(name): array for name, array in named_arrays(network).items()}
-    save_file({**weights, **(arrays or {})}, str(folder / "model.safetensors"))
-    (folder / "config.json").write_text(json.dumps({**CONFIG, **config}))
-    tokens = [[name, -float(place)] for place, name in enumerate(NAMES)]
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "Unigram", "unk_id": 4, "vocab": tokens}}))
-    return str(folder)
+from tests.helpers.exporting import PEGASUS_CONFIG, write_pegasus
+from tests.helpers.tiny_network import MODEL
 
 
 def test_special_tokens_come_first_in_the_vocabulary(tmp_path):
@@ -56,7 +36,7 @@ def test_an_imported_pegasus_computes_what_transformers_does(tmp_path):
     transformers = pytest.importorskip("transformers", reason="requirements-export.txt is not installed")
     torch = pytest.importorskip("torch", reason="requirements-export.txt is not installed")
     torch.manual_seed(0)
-    theirs = transformers.PegasusForConditionalGeneration(transformers.PegasusConfig(**CONFIG)).eval()
+    theirs = transformers.PegasusForConditionalGeneration(transformers.PegasusConfig(**PEGASUS_CONFIG)).eval()
     for parameter in theirs.parameters():
         if parameter.ndim == 1:
             parameter.data += 0.3 * torch.randn_like(parameter)
@@ -111,6 +91,24 @@ def test_other_models_are_refused(tmp_path, config, arrays, message):
         import_model(source, str(tmp_path / "run"))
     assert message in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_in_several_files_are_read(tmp_path):
+    source = write_pegasus(tmp_path / "pegasus")
+    arrays = load_weights(source + "/model.safetensors").arrays
+    names = sorted(arrays)
+    parts = {"model-1.safetensors": names[:9], "model-2.safetensors": names[9:]}
+    for part, held in parts.items():
+        save_file({name: arrays[name] for name in held}, f"{source}/{part}")
+    (tmp_path / "pegasus" / "model.safetensors").unlink()
+    index = tmp_path / "pegasus" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {name: part for part, held in parts.items() for name in held}}))
+    imported = load_weights(import_model(source, str(tmp_path / "run"))).arrays
+    assert all(np.array_equal(array, arrays[pegasus_name(name)]) for name, array in imported.items()
+               if name != "embedding.table")
+    index.write_text('{"weight_map": {"a": "../model-1.safetensors"}}')
+    with pytest.raises(MassError, match="only a plain file name"):
+        import_model(source, str(tmp_path / "other"))
 
 
 def test_missing_files_and_wrong_arguments_are_named(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 
 from src.common.errors import MassError
 from src.common.files import require_file, require_folder
+from src.common.named_files import file_named
 from src.export.huggingface.names import LOGITS_BIAS, POSITION_TABLES, SHARED, TABLE, is_copy_or_constant, pegasus_name
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -48,8 +49,9 @@ def read_pegasus(folder: str) -> PegasusModel:
         MassError: a file is missing or damaged, or the model is of another architecture; the message says how.
     """
     config = read_json(os.path.join(require_folder(folder, "--input"), "config.json"))
-    if config.get("model_type") != "pegasus":
-        raise MassError(f"{folder!r} holds a model of type {config.get('model_type')!r}: only pegasus has the "
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind != "pegasus":
+        raise MassError(f"{folder!r} holds a model of type {kind!r}: only pegasus has the "
                         f"architecture of this network (docs/export.md says what others would need)")
     lacking = [key for key in _USED if config.get(key) is None]
     if lacking:
@@ -109,10 +111,10 @@ def _read_arrays(folder: str) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError, safe_open
 
     index = os.path.join(folder, _INDEX)
-    names = sorted(set(read_json(index)["weight_map"].values())) if os.path.isfile(index) else [_WEIGHTS]
+    names = _names_of_parts(index) if os.path.isfile(index) else [_WEIGHTS]
     arrays = {}
     for name in names:
-        path = os.path.join(folder, os.path.basename(name))
+        path = file_named(name, index, "weights", ".safetensors")
         if not os.path.isfile(path):
             raise MassError(f"{path!r} does not exist: weights are read from safetensors only; load the model with "
                             f"transformers and save it with save_pretrained to get that")
@@ -124,3 +126,12 @@ def _read_arrays(folder: str) -> dict[str, np.ndarray]:
             raise MassError(f"{path!r} cannot be read ({error}): it is damaged, or its weights are not of type float32 "
                             f"or float16; save the model as float32") from error
     return arrays
+
+
+def _names_of_parts(index: str) -> list[str]:
+    """Return the names of the files that hold the weights of a large model."""
+    content = read_json(index)
+    try:
+        return sorted(set(content["weight_map"].values()))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MassError(f"{index}: not an index of weights (it has no weight_map); save the model again") from error
