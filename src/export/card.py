@@ -1,9 +1,9 @@
 """The model card, README.md of an exported folder: what the model is, how to use it, how it was trained and scored."""
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
+from src.common.json_files import read_json
 from src.export.folder import trained_from
 from src.export.interface import ExportedModel, ExportFormat
 from src.export.verification import Verification
@@ -103,8 +103,7 @@ def _scores(folder: str) -> Iterator[str]:
 def _read_scores(path: str) -> dict[str, dict[str, float]]:
     """Return the scores in a metrics.json by metric and name; none if there is no such file or it is damaged."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            content: Any = json.load(stream)
+        content: Any = read_json(path)
     except (OSError, ValueError):
         return {}
     return {metric: values for metric, values in content.items()

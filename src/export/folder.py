@@ -6,12 +6,12 @@
     text.json, codes-*.bpe how raw text is processed
 """
 import dataclasses
-import json
 import os
 from typing import Any
 
 from src.common.errors import MassError
 from src.common.files import copy_atomically
+from src.common.json_files import describe_error, read_json, write_json
 from src.common.named_files import is_plain_name
 from src.export.interface import ExportedModel
 from src.utils.dictionary import VOCABULARY_ENDING
@@ -32,9 +32,7 @@ def write_shared_files(model: ExportedModel, name: str, folder: str) -> None:
     content = {"format": _FORMAT, "version": _VERSION, "exported_as": name, "quantize": model.quantize or None,
                "checkpoint": os.path.basename(files.checkpoint), "step": files.step,
                "vocabulary": vocabulary, "config": config}
-    with open(os.path.join(folder, EXPORT_FILE), "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=2)
-        stream.write("\n")
+    write_json(os.path.join(folder, EXPORT_FILE), content)
 
 
 def vocabulary_name(path: str) -> str:
@@ -59,13 +57,12 @@ def read_export_file(folder: str) -> dict[str, Any] | None:
     if not os.path.isfile(path):
         return None
     try:
-        with open(path, encoding="utf-8") as stream:
-            content = json.load(stream)
+        content = read_json(path)
         if (content["format"], content["version"]) != (_FORMAT, _VERSION):
             raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
         if not ({"config", "vocabulary", "step"} <= content.keys() and content["vocabulary"].keys() >= VOCABULARY_KEYS):
             raise ValueError("it lacks config, vocabulary or step")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MassError(f"{path}: not a description of an exported model ({error}); restore it, or export the model "
-                        f"again") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MassError(f"{path}: not a description of an exported model ({describe_error(error)}); restore "
+                        f"it, or export the model again") from error
     return content

@@ -77,8 +77,12 @@ def test_a_given_vocabulary_keeps_the_order_of_ids(tmp_path):
     ({"activation_function": "swish"}, {}, "activation_function relu or gelu, found True and 'swish'"),
     ({"d_model": None}, {}, "lacks d_model"),
     ({"d_model": 8}, {}, "model.shared.weight has shape [31, 16], but config.json says [31, 8]"),
-    ({"encoder_ffn_dim": 8, "decoder_ffn_dim": 8}, {}, "feed_forward.fc1.weight has shape [24, 16]"),
-    ({"encoder_layers": 3, "decoder_layers": 3}, {}, "missing are model.decoder.layers.2"),
+    ({"encoder_ffn_dim": 8, "decoder_ffn_dim": 8}, {}, "fc1.weight has shape [24, 16], but config.json says [8, 16]"),
+    ({"encoder_layers": 3, "decoder_layers": 3}, {}, "missing is model.encoder.layers.2.fc1.weight"),
+    ({"encoder_layers": 1, "decoder_layers": 1}, {}, "not of this network are model.decoder.layers.1."),
+    ({"max_position_embeddings": 10**12}, {}, "max_position_embeddings is 1000000000000, but must be a whole number"),
+    ({"vocab_size": "31"}, {}, "vocab_size is '31', but must be a whole number"),
+    ({"eos_token_id": 31}, {}, "eos_token_id is 31, but there are 31 tokens"),
     ({}, {"model.encoder.extra.weight": np.zeros(2, np.float32)}, "not of this network are model.encoder.extra.weight"),
     ({}, {"model.encoder.embed_positions.weight": np.ones((12, 16), np.float32)}, "learned positions cannot be"),
     ({}, {"final_logits_bias": np.ones((1, 31), np.float32)}, "final_logits_bias is not 0"),
@@ -123,6 +127,12 @@ def test_missing_files_and_wrong_arguments_are_named(tmp_path):
     Dictionary([("word", 1)]).persistence(str(tmp_path / "words.bin"))
     with pytest.raises(MassError, match="has 6 tokens, but the model .* has 31"):
         import_model(source, run, vocabulary=str(tmp_path / "words.bin"))
+    tokenizer = tmp_path / "pegasus" / "tokenizer.json"
+    for content in ("[]", "{}", '{"model": {"vocab": 5}}', '{"model": {"vocab": {"a": "b"}}}', "{", "[" * 10**5,
+                    '{"model": {"unk_id": 99, "vocab": {"a": 1}}}'):
+        tokenizer.write_text(content)
+        with pytest.raises(MassError, match="tokenizer.json"):
+            import_model(source, run)
     (tmp_path / "pegasus" / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(MassError, match="cannot be read"):
         import_model(source, run)

@@ -1,11 +1,11 @@
 """The format: a folder that transformers loads with AutoTokenizer and AutoModelForSeq2SeqLM."""
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from src.common.json_files import write_json
 from src.export.huggingface.generation import custom_generate, generation_settings, length_penalty
 from src.export.huggingface.names import (
     FINGERPRINT_KEY,
@@ -45,8 +45,8 @@ class HuggingFace(ExportFormat):
         arrays = pegasus_weights(model, pieces.extra_ids)
         with open(os.path.join(folder, "model.safetensors"), "wb") as stream:  # save_file makes files private
             stream.write(save(arrays, metadata={"format": "pt"}))
-        _write_json(pegasus_config(model, len(arrays[SHARED])), folder, "config.json")
-        _write_json(generation_settings(model.search), folder, "generation_config.json")
+        write_json(os.path.join(folder, "config.json"), pegasus_config(model, len(arrays[SHARED])))
+        write_json(os.path.join(folder, "generation_config.json"), generation_settings(model.search))
         write_tokenizer(model.text, model.files.vocabulary, pieces, model.files.config.model_config.seq_length, folder)
         if model.search.sampling is None:
             os.mkdir(os.path.join(folder, "custom_generate"))
@@ -113,9 +113,3 @@ def pegasus_config(model: ExportedModel, vocab_size: int) -> dict[str, Any]:
             "bos_token_id": BOS_INDEX, "pad_token_id": PAD_INDEX, "eos_token_id": EOS_INDEX,
             "decoder_start_token_id": BOS_INDEX, "forced_eos_token_id": None,
             FINGERPRINT_KEY: model.files.vocabulary.fingerprint}
-
-
-def _write_json(content: dict[str, Any], folder: str, name: str) -> None:
-    with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=2)
-        stream.write("\n")

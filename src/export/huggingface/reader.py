@@ -1,5 +1,4 @@
 """Reading a Hugging Face folder with a Pegasus model: config.json and weights in safetensors."""
-import json
 import os
 from typing import Any, NamedTuple
 
@@ -7,13 +6,15 @@ import numpy as np
 
 from src.common.errors import MassError
 from src.common.files import require_file, require_folder
+from src.common.json_files import describe_error, read_json
 from src.common.named_files import file_named
 from src.export.huggingface.names import LOGITS_BIAS, POSITION_TABLES, SHARED, TABLE, is_copy_or_constant, pegasus_name
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _SIDES = ("layers", "attention_heads", "ffn_dim")
-_USED = ("vocab_size", "d_model", "max_position_embeddings", "activation_function", "decoder_start_token_id",
-         "pad_token_id", "eos_token_id", *(f"{side}_{key}" for side in ("encoder", "decoder") for key in _SIDES))
+_NUMBERS = ("vocab_size", "d_model", "max_position_embeddings", "decoder_start_token_id", "pad_token_id",
+            "eos_token_id", *(f"{side}_{key}" for side in ("encoder", "decoder") for key in _SIDES))
+_LARGEST = 1 << 20  # of a size or an id
 
 
 class PegasusModel(NamedTuple):
@@ -48,12 +49,12 @@ def read_pegasus(folder: str) -> PegasusModel:
     Raises:
         MassError: a file is missing or damaged, or the model is of another architecture; the message says how.
     """
-    config = read_json(os.path.join(require_folder(folder, "--input"), "config.json"))
+    config = read_model_json(os.path.join(require_folder(folder, "--input"), "config.json"))
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "pegasus":
         raise MassError(f"{folder!r} holds a model of type {kind!r}: only pegasus has the "
                         f"architecture of this network (docs/export.md says what others would need)")
-    lacking = [key for key in _USED if config.get(key) is None]
+    lacking = [key for key in (*_NUMBERS, "activation_function") if config.get(key) is None]
     if lacking:
         raise MassError(f"{os.path.join(folder, 'config.json')} lacks {', '.join(lacking)}")
     unequal = [key for key in _SIDES if config[f"encoder_{key}"] != config[f"decoder_{key}"]]
@@ -63,12 +64,9 @@ def read_pegasus(folder: str) -> PegasusModel:
     if not config.get("scale_embedding") or config["activation_function"] not in ("relu", "gelu"):
         raise MassError(f"{folder!r}: this network needs scale_embedding true and activation_function relu or gelu, "
                         f"found {config.get('scale_embedding')!r} and {config['activation_function']!r}")
+    _require_numbers(os.path.join(folder, "config.json"), config)
     model = PegasusModel(folder, config, _read_arrays(folder))
-    if SHARED not in model.arrays:
-        raise MassError(f"{folder!r} does not hold the weights of a Pegasus model: missing is {SHARED}")
-    if model.arrays[SHARED].shape != (config["vocab_size"], config["d_model"]):
-        raise MassError(f"{folder!r}: {SHARED} has shape {list(model.arrays[SHARED].shape)}, but config.json says "
-                        f"{[config['vocab_size'], config['d_model']]}")
+    _require_sizes(model)
     _require_tied(model)
     return model
 
@@ -85,17 +83,44 @@ def require_no_bias(model: PegasusModel, tokens: int) -> None:
         raise MassError(f"{model.folder!r}: {LOGITS_BIAS} is not 0, and this network has no bias of its logits")
 
 
-def read_json(path: str) -> Any:
-    """Read a JSON file.
+def read_model_json(path: str) -> Any:
+    """Read a JSON file of a model.
 
     Raises:
-        MassError: the file is missing or not JSON.
+        MassError: the file is missing or malformed.
     """
     try:
-        with open(require_file(path, "model file"), encoding="utf-8") as stream:
-            return json.load(stream)
-    except ValueError as error:
-        raise MassError(f"{path}: not JSON ({error})") from error
+        return read_json(require_file(path, "model file"))
+    except (OSError, ValueError) as error:
+        raise MassError(f"{path}: not a JSON file of a model ({describe_error(error)}); restore it") from error
+
+
+def _require_numbers(path: str, config: dict[str, Any]) -> None:
+    """Raise a MassError if sizes or ids are no whole numbers of a possible size."""
+    for key in _NUMBERS:
+        if type(config[key]) is not int or not 0 <= config[key] <= _LARGEST:
+            raise MassError(f"{path}: {key} is {ascii(config[key])[:40]}, but must be a whole number up to {_LARGEST}")
+    for key in _NUMBERS:
+        if key.endswith("_token_id") and config[key] >= config["vocab_size"]:
+            raise MassError(f"{path}: {key} is {config[key]}, but there are {config['vocab_size']} tokens")
+
+
+def _require_sizes(model: PegasusModel) -> None:
+    """Raise a MassError if arrays are missing or of other sizes than config.json says.
+
+    The network is built after that, so that nothing is allocated for sizes that are merely claimed.
+    """
+    config, hidden = model.config, model.config["d_model"]
+    expected = {SHARED: (config["vocab_size"], hidden)}
+    for side in ("encoder", "decoder"):
+        last = f"model.{side}.layers.{config[f'{side}_layers'] - 1}.fc1.weight"
+        expected[last] = config[f"{side}_ffn_dim"], hidden
+    for name, shape in expected.items():
+        if name not in model.arrays:
+            raise MassError(f"{model.folder!r} does not hold the weights of a Pegasus model: missing is {name}")
+        found = model.arrays[name].shape
+        if found != shape:
+            raise MassError(f"{model.folder!r}: {name} has shape {list(found)}, but config.json says {list(shape)}")
 
 
 def _require_tied(model: PegasusModel) -> None:
@@ -130,7 +155,7 @@ def _read_arrays(folder: str) -> dict[str, np.ndarray]:
 
 def _names_of_parts(index: str) -> list[str]:
     """Return the names of the files that hold the weights of a large model."""
-    content = read_json(index)
+    content = read_model_json(index)
     try:
         return sorted(set(content["weight_map"].values()))
     except (KeyError, TypeError, AttributeError) as error:

@@ -11,13 +11,13 @@ The codes can make pieces that the vocabulary lacks. We map them to `<unk>`, or 
 frequent; `tokenizers` needs an id for each. They get ids after those of the vocabulary (`extra_ids`), whose embeddings
 are copies of the row that we map them to, and which the model never predicts.
 """
-import json
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from src.common.errors import MassError
+from src.common.json_files import write_json
 from src.export.text_rules import ONIGURUMA, detokenization_rules, text_rules
 from src.text.text_processing import TextProcessing
 from src.utils.bpe.codes import END, BpeCodes
@@ -84,9 +84,7 @@ def write_tokenizer(text: TextProcessing, vocabulary: Dictionary, pieces: PieceT
         "clean_up_tokenization_spaces": False,
         # A special token that is spelled out in a text is an unknown word.
         "split_special_tokens": True, **{name: SPECIAL_TOKENS[number] for name, number in SPECIAL_IDS.items()}}
-    with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as stream:
-        json.dump(settings, stream, indent=2)
-        stream.write("\n")
+    write_json(os.path.join(folder, "tokenizer_config.json"), settings)
 
 
 def make_tokenizer(text: TextProcessing, vocabulary: Dictionary, pieces: PieceTable) -> Any:

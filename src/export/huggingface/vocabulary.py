@@ -3,7 +3,7 @@ import os
 from typing import Any, NamedTuple
 
 from src.common.errors import MassError
-from src.export.huggingface.reader import PegasusModel, read_json
+from src.export.huggingface.reader import PegasusModel, read_model_json
 from src.utils.dictionary import SPECIAL_TOKENS, Dictionary
 
 
@@ -24,10 +24,11 @@ def foreign_vocabulary(model: PegasusModel) -> ForeignVocabulary:
     Raises:
         MassError: tokenizer.json is missing or of a kind that is not known.
     """
-    content = read_json(os.path.join(model.folder, "tokenizer.json"))
+    content = read_model_json(os.path.join(model.folder, "tokenizer.json"))
     tokens = _tokens(model, content)
     unknown = _unknown(model, content, tokens)
-    mask = next((number for number, token in tokens.items() if token in ("<mask>", "<mask_2>", "[MASK]")), unknown)
+    mask = next((number for number, token in tokens.items() if token in ("<mask>", "<mask_2>", "[MASK]")
+                 and number < model.config["vocab_size"]), unknown)
     config = model.config
     special = [config["pad_token_id"], config["decoder_start_token_id"], config["eos_token_id"], unknown, mask]
     others = [number for number in range(config["vocab_size"]) if number not in special]
@@ -48,8 +49,11 @@ def _tokens(model: PegasusModel, content: Any) -> dict[int, str]:
         entries = content["model"]["vocab"]
         tokens = ({number: token for token, number in entries.items()} if isinstance(entries, dict) else
                   {number: token for number, (token, _) in enumerate(entries)})
-        return tokens | {entry["id"]: entry["content"] for entry in content.get("added_tokens", ())}
-    except (KeyError, TypeError, ValueError) as error:
+        tokens |= {entry["id"]: entry["content"] for entry in content.get("added_tokens", ())}
+        if set(map(type, tokens)) - {int} or set(map(type, tokens.values())) - {str}:
+            raise TypeError("its tokens are not texts with numbers")
+        return tokens
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MassError(f"{os.path.join(model.folder, 'tokenizer.json')}: not a tokenizer whose tokens are known "
                         f"({type(error).__name__}: {error}); give the vocabulary with --vocab") from error
 
@@ -60,7 +64,7 @@ def _unknown(model: PegasusModel, content: Any, tokens: dict[int, str]) -> int:
     number = content["model"].get("unk_id")
     if number is None:
         number = next((number for number, token in tokens.items() if token == (named or "<unk>")), None)
-    if number is None:
+    if type(number) is not int or not 0 <= number < model.config["vocab_size"]:
         raise MassError(f"{os.path.join(model.folder, 'tokenizer.json')} names no unknown token; give the vocabulary "
                         f"with --vocab")
     return number
