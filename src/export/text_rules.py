@@ -10,7 +10,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from src.common.errors import MassError
-from src.text.detokenization import CJK
+from src.text.detokenization import CJK, TYPOGRAPHIC_RULES
 from src.text.text_processing import TOKENIZED, TextProcessing
 from src.text.tokenization import NOT_TEXT
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
@@ -65,7 +65,8 @@ def detokenization_rules(text: TextProcessing, characters: WordCharacters) -> li
     if text.tokenizer == TOKENIZED:
         return []
     if text.tokenizer == "jieba":
-        return [(f"(?<=[{CJK}]) | (?=[{CJK}])", ""), (r" (?=[,.;:!?%)\]}])", ""), (r"(?<=[(\[{]) ", "")]
+        return [(f"(?<=[{CJK}]) | (?=[{CJK}])", ""), (r" (?=[,.;:!?%)\]}])", ""), (r"(?<=[(\[{]) ", ""),
+                *TYPOGRAPHIC_RULES]
     return _nltk_detokenization_rules(characters, "$" if text.digits_to_hash else "#$")
 
 
@@ -117,7 +118,7 @@ def _nltk_detokenization_rules(characters: WordCharacters, before: str) -> list[
         (r"(?<=[\[({<]) ", ""), (r" (?=[\])}>])", ""), (r"(?<=[\])}>]) (?=[:;,.])", ""),
         ("(?<=[^']) ' ", "' "), (" (?=[?!])", ""), (r"(?<=[^.]) (?=\.(?!\.))", ""), (f"(?<=[{before}]) ", ""),
         (" (?=[;%])", ""), (r" \.\.\. ", "..."), (" (?=[:,])", ""),
-        (r"(?<=[ (\[{<]) (?=``)", ""), ("(?<=``) ", ""), ("``", '"'), (r"\A +| +\Z", ""),
+        (r"(?<=[ (\[{<]) (?=``)", ""), ("(?<=``) ", ""), ("``", '"'), (r"\A +| +\Z", ""), *TYPOGRAPHIC_RULES,
     ]
 
 
