@@ -10,8 +10,10 @@ from typing import Any
 
 from config.config import Config
 from src.common.errors import UsageError
-from src.common.files import atomic_output, require_file
+from src.common.files import require_file
+from src.common.json_files import describe_error, parse_json, read_json, write_json
 
+_MAX_BYTES = 1 << 20
 NODES = {node.name: node.default_factory for node in dataclasses.fields(Config)}
 
 
@@ -27,12 +29,11 @@ def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
     """
     require_file(path, "configuration file")
     try:
-        with open(path, encoding="utf-8-sig") as stream:
-            nodes = json.load(stream, object_pairs_hook=lambda pairs: _refuse_duplicates(path, pairs))
+        nodes = read_json(path, _MAX_BYTES, pairs_hook=lambda pairs: _refuse_duplicates(path, pairs), finite=False)
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: {describe_error(error)}") from error
     try:
         return config_from_dict(nodes, overrides)
     except UsageError as error:
@@ -55,9 +56,7 @@ def config_from_dict(nodes: Mapping[str, Any], overrides: Iterable[str] = ()) ->
 
 def save_config(config: Config, path: str) -> None:
     """Write a configuration as JSON, which `load_config` can read."""
-    with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(dataclasses.asdict(config), stream, indent=2)
-        stream.write("\n")
+    write_json(path, dataclasses.asdict(config))
 
 
 def _refuse_duplicates(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -88,8 +87,8 @@ def _parse_override(override: str) -> tuple[str, str, Any]:
     _check_known("node", node, NODES)
     expected = _types(node).get(name)
     try:
-        value = text if expected is str else json.loads(text)
-    except json.JSONDecodeError:
+        value = text if expected is str else parse_json(text, finite=False)
+    except ValueError:
         value = text
     return node, name, _checked_value(node, name, value)
 

@@ -10,9 +10,10 @@ import numpy as np
 from src.checkpoints.compatibility import NetworkUse, VocabularyUse, require_same_network, require_same_vocabulary
 from src.checkpoints.descriptions import copy_descriptions
 from src.checkpoints.files import numbered_files
+from src.checkpoints.resume import load_intact_weights
 from src.common.errors import MassError, UsageError
 from src.common.files import require_folder
-from src.utils.load_weights import READERS, Weights, load_weights, save_weights
+from src.utils.load_weights import READERS, Weights, save_weights
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 
 
@@ -87,7 +88,7 @@ def average_weights(paths: Sequence[str], output: str) -> None:
         raise UsageError(f"output file {output!r} is one of the checkpoints to average: choose another name")
     first, sums, steps = None, {}, []
     for path in paths:
-        weights = load_weights(path)
+        weights = load_intact_weights(path)
         first = first or _Common.of(weights)
         first.check(weights)
         steps.append(weights.metadata.get("step"))

@@ -59,7 +59,9 @@ class NetworkUse(NamedTuple):
     @classmethod
     def of_weights(cls, weights: Weights) -> "NetworkUse":
         """Return the network that a weights file is of."""
-        model = weights.metadata.get("config", {}).get("model_config", {})
+        config = weights.metadata.get("config")
+        model = config.get("model_config") if isinstance(config, dict) else None
+        model = model if isinstance(model, dict) else {}
         return cls(f"checkpoint {weights.path!r}", {name: array.shape for name, array in weights.arrays.items()},
                    {key: model[key] for key in SHAPELESS_KEYS if key in model})
 

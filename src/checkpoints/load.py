@@ -7,6 +7,7 @@ from mindspore import Parameter, Tensor, nn
 
 from config.config import ModelConfig
 from src.checkpoints.compatibility import NetworkUse, VocabularyUse, require_same_network, require_same_vocabulary
+from src.checkpoints.resume import load_intact_weights
 from src.common.errors import MassError
 from src.utils.load_weights import Weights, load_weights
 
@@ -28,7 +29,7 @@ def load_into(network: nn.Cell, path: str, model: ModelConfig, vocabulary: Vocab
     Raises:
         MassError: the file was made with another vocabulary, or is of another network; no weight is set then.
     """
-    weights = load_weights(path)
+    weights = load_intact_weights(path)
     trained = VocabularyUse.of_weights(path, weights.metadata)
     if trained:
         require_same_vocabulary(trained, vocabulary, "prepare the data with the checkpoint's vocabulary")

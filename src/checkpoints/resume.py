@@ -2,10 +2,12 @@
 import os
 from dataclasses import dataclass
 
-from src.checkpoints.files import CheckpointFiles, list_checkpoints, stamp
+from src.checkpoints.files import WEIGHTS, CheckpointFiles, list_checkpoints, stamp
 from src.checkpoints.training_state import TrainingState
 from src.common.errors import MassError, UsageError
-from src.utils.load_weights import read_metadata
+from src.common.json_files import MAX_BYTES
+from src.common.regular_files import read_bounded
+from src.utils.load_weights import Weights, load_weights, read_metadata
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,41 @@ def find_resume_point(where: str, folder: str, prefix: str) -> ResumePoint | Non
     return found
 
 
-def read_training_state(files: CheckpointFiles) -> TrainingState:
-    """Read the training state of a checkpoint after a check that its three files are intact.
+def read_training_state(files: CheckpointFiles, with_optimizer: bool = True) -> TrainingState:
+    """Read the training state of a checkpoint after a check that its files are intact, all three of them or two.
 
     Raises:
         MassError: a file is missing or damaged.
     """
-    for path in files.paths:
+    for path in files.paths if with_optimizer else (files.training_state, files.weights):
         if not os.path.isfile(path):
             raise MassError(f"{path!r} is missing")
-    with open(files.training_state, encoding="utf-8", errors="replace") as stream:
-        text = stream.read()
     try:
-        state, more = TrainingState.from_json(text)
-    except MassError as error:
+        state, more = TrainingState.from_json(read_bounded(files.training_state, MAX_BYTES).decode(errors="replace"))
+    except (MassError, ValueError) as error:
         raise MassError(f"{files.training_state!r}: {error}") from error
-    for path in (files.weights, files.optimizer_state):
-        if stamp(path) != more["files"][os.path.basename(path)]:
+    stamps = more.get("files")
+    for path in (files.weights, files.optimizer_state)[: 1 + with_optimizer]:
+        if not isinstance(stamps, dict) or stamp(path) != stamps.get(os.path.basename(path)):
             raise MassError(f"{path!r}: it is damaged (its size or checksum differs)")
     return state
+
+
+def load_intact_weights(path: str) -> Weights:
+    """Read the weights of a network, which are compared with a checksum: their own, or else that of a training state.
+
+    Raises:
+        MassError: the file is missing, damaged or not a weights file, or its arrays are not of floating-point numbers.
+    """
+    weights = load_weights(path)
+    files = CheckpointFiles(path.removesuffix(WEIGHTS))
+    if not weights.checked and path == files.weights and os.path.isfile(files.training_state):
+        read_training_state(files, with_optimizer=False)
+    for name, array in weights.arrays.items():
+        if array.dtype.kind != "f":
+            raise MassError(f"{path!r}: {name} holds numbers of type {array.dtype}, not floating-point numbers: these "
+                            f"are not the weights of a network")
+    return weights
 
 
 def _named_checkpoint(path: str, prefix: str) -> CheckpointFiles:

@@ -8,7 +8,8 @@ from typing import Any
 from config.config import Config
 from config.loading import config_from_dict
 from src.checkpoints.validation_history import ValidationHistory
-from src.common.errors import MassError
+from src.common.errors import MassError, UsageError
+from src.common.json_files import parse_json
 
 FORMAT = 2  # 1 had other names of fields
 
@@ -54,7 +55,7 @@ class TrainingState:
             MassError: the text is damaged, or was written by another version. The caller adds the name of the file.
         """
         try:
-            content = json.loads(text)
+            content = parse_json(text, finite=False)
             intact = content.pop("sha256") == _digest(content)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise MassError("it is damaged (not a training state)") from error
@@ -62,9 +63,14 @@ class TrainingState:
             raise MassError("it is damaged (its checksum differs)")
         if content.pop("format") != FORMAT:
             raise MassError("it was written by another version of this program")
-        own = {field.name: content.pop(field.name) for field in dataclasses.fields(cls)}
-        parts = {"validation": ValidationHistory(**own["validation"]), "data": DataIdentity(**own["data"]),
-                 "config": config_from_dict(own["config"])}
+        try:
+            own = {field.name: content.pop(field.name) for field in dataclasses.fields(cls)}
+            parts = {"validation": ValidationHistory(**own["validation"]), "data": DataIdentity(**own["data"]),
+                     "config": config_from_dict(own["config"])}
+            if set(map(type, (own["step"], own["epoch"], own["step_in_epoch"], own["good_steps"]))) != {int}:
+                raise TypeError("a step is not a number")
+        except (KeyError, TypeError, UsageError) as error:
+            raise MassError(f"it is not a training state ({error})") from error
         return cls(**{**own, **parts}), content
 
 

@@ -29,8 +29,10 @@ def read_npy(path: str, mapped: bool = False) -> np.ndarray:
         return np.asarray(np.memmap(stream, dtype, "r", stream.tell(), shape, "F" if fortran else "C"))
 
 
-def read_npz(path: str, text_entry: str) -> tuple[dict[str, np.ndarray], str | None]:
+def read_npz(path: str, text_entry: str, only_text: bool = False) -> tuple[dict[str, np.ndarray], str | None]:
     """Read the arrays of an `.npz` file, and the text that the entry `text_entry` holds; None if there is none.
+
+    With `only_text`, no array is read.
 
     Raises:
         OSError: the file cannot be opened, or is not a regular file.
@@ -45,6 +47,8 @@ def read_npz(path: str, text_entry: str) -> tuple[dict[str, np.ndarray], str | N
             raise ValueError("its entries are much larger than the file")
         for entry in entries:
             name = entry.filename.removesuffix(".npy")
+            if only_text and name != text_entry:
+                continue
             try:
                 with archive.open(entry) as content:
                     shape, dtype, fortran = _read_header(content, entry.file_size, text=name == text_entry)
@@ -54,6 +58,7 @@ def read_npz(path: str, text_entry: str) -> tuple[dict[str, np.ndarray], str | N
                 raise ValueError(str(error) or type(error).__name__) from error
             if name == text_entry:
                 text = str(array)
+                text.encode()  # a damaged one may hold what is no character
             else:
                 arrays[name] = array
     return arrays, text

@@ -10,7 +10,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from src.common.files import atomic_output, make_output_folder, remove_dead_scratch
+from src.common.files import make_output_folder, remove_dead_scratch
+from src.common.json_files import read_json, take_checksum, write_json
+from src.common.named_files import is_plain_name
 
 FOLDER = ".finished"
 _FORMAT = 1
@@ -62,18 +64,17 @@ class Task:
         `summary` is a JSON object with what a later run needs to know without reading the files.
         """
         note = {**self.identity, "outputs": [self._output_stamp(path) for path in outputs], "summary": dict(summary)}
-        with atomic_output(self.note_path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-            json.dump(note, stream, indent=1)
+        write_json(self.note_path, note, checksum=True, indent=1)
 
     def with_note_of_earlier_run(self) -> "Task":
         """Set `summary` from the note of an earlier run if the output is up to date; return the task."""
         try:
-            with open(self.note_path, encoding="utf-8") as stream:
-                note = json.load(stream)
+            note = read_json(self.note_path)
+            take_checksum(note, required=True)
             stamps, summary = note.pop("outputs"), note.pop("summary")
-            unchanged = note == json.loads(json.dumps(self.identity)) and stamps == [
-                self._output_stamp(os.path.join(self.folder, stamp[0])) for stamp in stamps
-            ]
+            unchanged = note == json.loads(json.dumps(self.identity)) and all(is_plain_name(name) for name, *_ in stamps)
+            unchanged = unchanged and stamps == [self._output_stamp(os.path.join(self.folder, name))
+                                                 for name, *_ in stamps]
         except (OSError, ValueError, TypeError, AttributeError, LookupError):  # no note, or a damaged one
             return self
         if unchanged and isinstance(summary, dict):

@@ -7,6 +7,7 @@ from typing import Any
 
 from src.common.errors import UsageError
 from src.common.files import atomic_output, make_output_folder
+from src.common.json_files import read_json
 from src.common.json_output import json_text
 
 METRICS_FILE = "metrics.json"
@@ -107,8 +108,7 @@ def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
 def _read_metrics(path: str) -> dict[str, Any] | None:
     """Return the content of a metrics.json, or None if eval.py did not write it or wrote it in another version."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            content = json.load(stream)
-    except ValueError:
+        content = read_json(path)
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) and content.keys() >= set(SUBJECT) else None

@@ -36,9 +36,10 @@ def find_text(files: ModelFiles, flags: TextFlags) -> TextProcessing:
 
     Raises:
         UsageError: neither the flags nor text.json say it.
-        MassError: the codes or text.json are missing or damaged.
+        MassError: the codes or text.json are missing or damaged. A text.json that cannot be read is not taken for a
+            missing one, unless the flags say everything.
     """
-    known = find_text_processing(files.checkpoint)
+    known = None if None not in flags else find_text_processing(files.checkpoint)  # not read if nothing of it is used
     if not known and not flags.tokenizer:
         raise UsageError(f"there is no text.json beside {files.checkpoint!r} that describes how raw text becomes the "
                          f"words of this model (training writes it if dataset_config.tokenizer is set): give "

@@ -1,9 +1,9 @@
 """The rank table of Ascend machines (hccl.json), which assigns ranks to the devices of machines."""
-import json
 from typing import Any, NamedTuple
 
 from src.common.errors import MassError
 from src.common.files import require_file
+from src.common.json_files import describe_error, read_json
 
 
 class RankedDevice(NamedTuple):
@@ -25,10 +25,9 @@ def read_rank_table(path: str) -> list[list[RankedDevice]]:
         MassError: the file is not such a table, a device or rank occurs twice, or ranks are missing.
     """
     try:
-        with open(require_file(path, "rank table"), encoding="utf-8") as stream:
-            table = json.load(stream)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _wrong(path, f"not JSON: {error}") from error
+        table = read_json(require_file(path, "rank table"))
+    except ValueError as error:
+        raise _wrong(path, f"not JSON: {describe_error(error)}") from error
     servers = table.get("server_list") if isinstance(table, dict) else None
     if not isinstance(servers, list) or not servers:
         raise _wrong(path, "it has no 'server_list'; create a rank table with Huawei's hccl_tools.py")
@@ -60,7 +59,7 @@ def _devices(path: str, number: int, server: Any) -> list[RankedDevice]:
 
 def _number(path: str, where: str, device: Any, key: str) -> int:
     value = device.get(key) if isinstance(device, dict) else None
-    if not str(value).isdecimal() or isinstance(value, bool):
+    if not (str(value).isascii() and str(value).isdecimal()) or isinstance(value, bool) or len(str(value)) > 9:
         raise _wrong(path, f"{where}: '{key}' is {value!r}, not a whole number of 0 or more")
     return int(value)
 

@@ -1,5 +1,4 @@
 """The processing of raw text into subwords and back, which is stored beside the weights of a model."""
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -8,7 +7,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from src.common.errors import MassError, UsageError
-from src.common.files import atomic_output, copy_atomically, file_digest, require_file
+from src.common.files import copy_atomically, file_digest, require_file
+from src.common.json_files import describe_error, read_json, write_json
 from src.common.named_files import file_named
 from src.text.detokenization import detokenize
 from src.text.tokenization import TOKENIZERS, tokenize_text
@@ -104,9 +104,7 @@ class TextProcessing:
                 copy_atomically(self.codes, os.path.join(folder, name))
             content["codes"] = {"file": name, "sha256": digest}
         path = os.path.join(folder, TEXT_FILE)
-        with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-            json.dump(content, stream, indent=2)
-            stream.write("\n")
+        write_json(path, content)
 
     def same_as(self, other: "TextProcessing") -> bool:
         """Return whether both process text alike; their codes may be different files of equal content."""
@@ -121,11 +119,10 @@ class TextProcessing:
             MassError: text.json is damaged or of another version, or the codes are missing or have changed.
         """
         path = os.path.join(folder, TEXT_FILE)
-        if not os.path.isfile(path):
+        if not os.path.lexists(path):
             return None
         try:
-            with open(path, encoding="utf-8") as stream:
-                content = json.load(stream)
+            content = read_json(path)
             if (content["format"], content["version"]) != (_FORMAT, _VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
             if content["tokenizer"] not in TEXT_TOKENIZERS:
@@ -135,9 +132,9 @@ class TextProcessing:
                 raise ValueError("lower_case and digits_to_hash must be true or false")
             codes = content["codes"] and file_named(content["codes"]["file"], path, "the BPE codes", _CODES_ENDING)
             digest = content["codes"] and content["codes"]["sha256"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise MassError(f"{path}: not a description of the text of a model ({type(error).__name__}: {error}); "
-                            f"remove it, and give --tokenizer and --codes instead") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise MassError(f"{path}: not a description of the text of a model ({describe_error(error)}); remove it, "
+                            f"and give --tokenizer, --codes, --lower_case and --digits_to_hash instead") from error
         if codes and file_digest(require_file(codes, "BPE codes")) != digest:
             raise MassError(f"{codes}: these are not the BPE codes that {path} describes; restore the original file")
         return cls(content["tokenizer"], *flags, codes or "")

@@ -2,7 +2,6 @@
 import gzip
 import hashlib
 import json
-import zlib
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -11,6 +10,8 @@ import numpy as np
 
 from src.common.errors import MassError
 from src.common.files import atomic_output, require_file
+from src.common.json_files import parse_json
+from src.common.regular_files import gunzip_bounded, read_bounded
 from src.common.text_files import read_lines
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
@@ -22,6 +23,7 @@ VOCABULARY_ENDING = ".bin"
 """What the names of the copies of a vocabulary end with, beside records and in run folders."""
 
 _FORMAT, _VERSION = "mass-dictionary", 1
+_MAX_BYTES = 1 << 26  # of a vocabulary, decompressed: 3 million tokens of usual length
 _PICKLE_STARTS = (b"\x80", b"c", b"(", b"]", b"}")  # protocol, class, tuple, list, dictionary
 _LOWER_CASE_MIN_FREQUENCY = 200
 _SIZE_MULTIPLE = 16  # matrix units are fastest for sizes that they can divide
@@ -125,8 +127,10 @@ class Dictionary:
         Raises:
             MassError: the file is missing, damaged, or of another kind (a pickle, for example).
         """
-        with open(require_file(path, "vocabulary"), "rb") as stream:
-            data = stream.read()
+        try:
+            data = read_bounded(require_file(path, "vocabulary"), _MAX_BYTES)
+        except ValueError as error:
+            raise MassError(f"{path}: not a vocabulary: {error}") from error
         if data.endswith(b".") and data.startswith(_PICKLE_STARTS):
             raise MassError(
                 f"{path}: this vocabulary is a Python pickle, which is refused: loading a pickle can run any code its "
@@ -135,8 +139,8 @@ class Dictionary:
                 f"apply_bpe_encoding.py --vocab_path, or python vocabulary.py build"
             )
         try:
-            content = json.loads(gzip.decompress(data))
-        except (OSError, EOFError, zlib.error, ValueError) as error:
+            content = parse_json(gunzip_bounded(data, _MAX_BYTES))
+        except ValueError as error:
             raise MassError(
                 f"{path}: not a vocabulary, or damaged ({error}); create one with apply_bpe_encoding.py --vocab_path"
             ) from error
@@ -160,6 +164,9 @@ class Dictionary:
             "frequencies": self.frequencies,
         }
         data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        if len(data) > _MAX_BYTES:
+            raise MassError(f"{path}: a vocabulary of {len(self):,} tokens takes more than {_MAX_BYTES >> 20} MiB, "
+                            f"which is not read again; leave out rare tokens (--threshold)")
         with atomic_output(path) as temporary, open(temporary, "wb") as stream:
             stream.write(gzip.compress(data, mtime=0))
 

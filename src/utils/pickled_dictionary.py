@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from src.common.errors import MassError
 from src.common.files import require_file
+from src.common.regular_files import read_bounded
 from src.utils.dictionary import SPECIAL_TOKENS, Dictionary
 
+_MAX_BYTES = 1 << 28
 _TOKEN_NAMES = ("symbols", "symbol", "words", "vocab", "index", "indices")
 _FREQUENCY_NAMES = ("frequencies", "frequency", "freqs", "freq", "counts", "count")
 
@@ -34,9 +36,8 @@ def read_pickled_dictionary(path: str) -> PickledDictionary:
     Raises:
         MassError: the file is missing, is not such a pickle, names anything else, or lacks tokens or frequencies.
     """
-    with open(require_file(path, "pickled vocabulary"), "rb") as stream:
-        data = stream.read()
     try:
+        data = read_bounded(require_file(path, "pickled vocabulary"), _MAX_BYTES)
         found = _OneClassUnpickler(io.BytesIO(data), encoding="utf-8").load()
     except MassError as error:
         raise MassError(f"{path}: {error}") from error

@@ -184,7 +184,7 @@ def test_training_says_how_its_text_was_made(tmp_path):
     (tmp_path / "codes").write_text("#version: 0.2\na t\n")
     vocabulary = Dictionary.from_counts({"c@@": 1, "at": 1})
     vocabulary.persistence(str(tmp_path / "words.bin"))
-    records = types.SimpleNamespace(vocabulary_path=str(tmp_path / "words.bin"))
+    records = types.SimpleNamespace(load_vocabulary=lambda: vocabulary)
 
     def said(existed="", **data):
         return find_run_text_processing(config_from_dict({"dataset_config": data}), records, existed)

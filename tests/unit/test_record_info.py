@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.common.errors import MassError
+from src.common.json_files import checksum_of
 from src.dataset.records.files import info_path
 from src.dataset.records.record_set import load_records
 from src.dataset.records.statistics import percentile_lengths
@@ -32,6 +33,8 @@ def test_content(tmp_path, pairs):
     with open(info_path(path), encoding="utf-8") as stream:
         content = json.load(stream)
     fingerprint = pairs.vocabulary.fingerprint
+    checksum = content.pop("checksum")
+    assert checksum == checksum_of(content)
     assert content.pop("checksums").keys() == {".tfrecord"}
     assert content == {
         "kind": "pairs", "split": "train", "lines_read": 4, "kept": 4, "dropped": {}, "flawed": {}, "damaged": {},
@@ -75,7 +78,7 @@ def test_of_the_first_format_version(tmp_path, sentences):
     write_records(path, sentences, "pretrain", RATIO)
     with open(info_path(path), encoding="utf-8") as stream:
         content = json.load(stream) | {"format_version": 1}
-    for name in ("shards", "min_len", "damaged", "percentiles"):
+    for name in ("shards", "min_len", "damaged", "percentiles", "checksum"):
         del content[name]
     with open(info_path(path), "w", encoding="utf-8") as stream:
         json.dump(content, stream)

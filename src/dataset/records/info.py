@@ -1,13 +1,13 @@
 """The description of a data set: what it holds and how it was made, in a JSON file beside its records."""
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from src.common.errors import MassError
-from src.common.files import atomic_output
+from src.common.json_files import describe_error, read_json, take_checksum, write_json
 from src.common.named_files import file_named
 from src.dataset.records.files import info_path
+from src.dataset.records.info_checks import check_description
 from src.utils.dictionary import VOCABULARY_ENDING
 
 FORMAT_VERSION = 2
@@ -90,9 +90,7 @@ class RecordInfo:
         content = asdict(self)
         if not content[_OPTIONAL]:
             del content[_OPTIONAL]
-        with atomic_output(info_path(record_path)) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-            json.dump(content, stream, indent=2)
-            stream.write("\n")
+        write_json(info_path(record_path), content, checksum=True)
 
     @classmethod
     def load(cls, record_path: str) -> "RecordInfo":
@@ -104,24 +102,29 @@ class RecordInfo:
         path = info_path(record_path)
         remake = "make the records again with news_crawl.py, gigaword.py or cornell_dialog.py"
         try:
-            with open(path, encoding="utf-8") as stream:
-                content = json.load(stream)
+            content = read_json(path)
+            if isinstance(content, dict):
+                take_checksum(content, required=False)
         except FileNotFoundError:
             raise MassError(
                 f"{record_path} has no description {path} beside it: the file was not made, or not finished, "
                 f"by this program's scripts; {remake}"
             ) from None
-        except ValueError as error:
-            raise MassError(f"{path}: not a description of records ({error}); {remake}") from error
+        except (OSError, ValueError) as error:
+            raise MassError(f"{path}: not a description of records ({describe_error(error)}); {remake}") from error
         version = content.get("format_version") if isinstance(content, dict) else None
         if version not in _READ_VERSIONS:
             raise MassError(f"{path}: format version {version!r}, this program reads {_READ_VERSIONS}; {remake}")
         if version == 1:
             content = {"min_len": 1, "damaged": {}, "percentiles": {}, "shards": 1, **content}
         expected = {entry.name for entry in fields(cls)}
-        if content.keys() | {_OPTIONAL} != expected or content["kind"] not in tuple(COLUMNS):
+        if content.keys() | {_OPTIONAL} != expected or content["kind"] not in list(COLUMNS):
             wrong = ", ".join(sorted((content.keys() | {_OPTIONAL}) ^ expected)) or f"kind {content['kind']!r}"
             raise MassError(f"{path}: not a description of records (wrong: {wrong}); {remake}")
+        try:
+            check_description(content, COLUMNS[content["kind"]])
+        except ValueError as error:
+            raise MassError(f"{path}: not a description of records (wrong: {error}); {remake}") from error
         try:
             info = cls(**content)
             for column in info.continued_unknown:

@@ -15,6 +15,7 @@ from src.dataset.records.files import file_checksum, files_of, index_path, info_
 from src.dataset.records.index import IndexWriter, map_arrays, open_index, remove_index, values_type
 from src.dataset.records.info import RecordInfo
 from src.dataset.records.mindrecord import read_mindrecord
+from src.dataset.records.sequences import check_sequences
 from src.dataset.records.tfrecord import read_tfrecord
 
 BLOCK_SIZE = 16384  # examples read at a time: large enough for numpy to be efficient, small enough for little memory
@@ -61,6 +62,7 @@ def read_blocks(path: str, info: RecordInfo) -> Iterator[dict[str, RaggedArray]]
     with Progress(f"index {os.path.basename(path)}", info.kept, "examples") as progress:
         for blocks in zip_longest(*shards):
             block = _interleave([block for block in blocks if block is not None])
+            _check_block(path, block, info, found)
             count = len(block[info.columns[0]])
             found += count
             progress.update(count)
@@ -70,6 +72,16 @@ def read_blocks(path: str, info: RecordInfo) -> Iterator[dict[str, RaggedArray]]
                         f"are {info.kept:,}; the file is incomplete or not the one described: make it again")
     if not as_described:
         raise changed
+
+
+def _check_block(path: str, block: dict[str, RaggedArray], info: RecordInfo, found: int) -> None:
+    """Raise a MassError if a block of examples, before which `found` were read, cannot be used with the vocabulary."""
+    for name, column in block.items():
+        try:
+            check_sequences(column, int(info.vocabulary["size"]))
+        except ValueError as error:
+            raise MassError(f"{path}: {name} of the examples from {found + 1} on: {error}; the records were not made "
+                            f"by this program, or with another vocabulary: make them again") from error
 
 
 def _interleave(blocks: Sequence[dict[str, RaggedArray]]) -> dict[str, RaggedArray]:

@@ -23,6 +23,7 @@ from src.common.errors import MassError
 from src.common.ragged import RaggedArray
 from src.dataset.records.varints import decode_varints, encode_varints
 
+_MAX_FRAME_BYTES = 1 << 26
 # The first byte of a protocol buffer field: its number and, in the low three bits, 2 for "length and bytes".
 FIELD_1, FIELD_2, FIELD_3 = b"\x0a", b"\x12", b"\x1a"
 
@@ -145,6 +146,8 @@ def _read_frames(stream: BinaryIO, path: str) -> Iterator[bytes]:
         size = int.from_bytes(header[:8], "little")
         if header != _frame_header(size):
             raise damage("is damaged: the checksum of its length does not match")
+        if size > _MAX_FRAME_BYTES:
+            raise damage(f"has a length of {size} bytes, which this program never writes")
         data, checksum = stream.read(size), stream.read(4)
         if len(checksum) < 4:
             raise damage("is truncated: the file is incomplete")

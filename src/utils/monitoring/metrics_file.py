@@ -5,6 +5,7 @@ from typing import Any
 
 from src.common.errors import MassError
 from src.common.files import atomic_output
+from src.common.json_files import parse_json
 from src.common.json_output import json_text
 from src.common.text_files import read_lines
 from src.common.written_files import errors_name
@@ -34,10 +35,12 @@ def read_metrics(path: str) -> list[dict[str, Any]]:
 
 def _parse(line: str) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line)
+        entry = parse_json(line)
     except ValueError:
         return None
-    return entry if isinstance(entry, dict) and {"event", "step", "seconds"} <= entry.keys() else None
+    valid = (isinstance(entry, dict) and {"event", "step", "seconds"} <= entry.keys() and type(entry["step"]) is int
+             and type(entry["seconds"]) in (int, float) and type(entry.get("ppl", 0)) in (int, float, type(None)))
+    return entry if valid else None
 
 
 class MetricsFile:
