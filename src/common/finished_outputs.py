@@ -72,9 +72,9 @@ class Task:
             note = read_json(self.note_path)
             take_checksum(note, required=True)
             stamps, summary = note.pop("outputs"), note.pop("summary")
-            unchanged = note == json.loads(json.dumps(self.identity)) and all(is_plain_name(name) for name, *_ in stamps)
-            unchanged = unchanged and stamps == [self._output_stamp(os.path.join(self.folder, name))
-                                                 for name, *_ in stamps]
+            plain = all(is_plain_name(name) for name, *_ in stamps)
+            unchanged = plain and note == json.loads(json.dumps(self.identity)) and stamps == [
+                self._output_stamp(os.path.join(self.folder, name)) for name, *_ in stamps]
         except (OSError, ValueError, TypeError, AttributeError, LookupError):  # no note, or a damaged one
             return self
         if unchanged and isinstance(summary, dict):

@@ -1,5 +1,4 @@
 """The files that eval.py writes: predictions as JSON lines and as readable text, metrics.json, or plain lines."""
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping

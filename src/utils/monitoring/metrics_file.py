@@ -1,5 +1,4 @@
 """metrics.jsonl: the events of a training run, one JSON object per line."""
-import json
 import os
 from typing import Any
 
