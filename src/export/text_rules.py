@@ -78,15 +78,15 @@ def apply_rules(rules: Sequence[Rule], text: str) -> str:
 def _nltk_rules(characters: WordCharacters) -> list[Rule]:
     """Return the rules of nltk.tokenize.NLTKWordTokenizer, one after the other."""
     quoted, word = characters
-    pairs = [f"(?<=[^:,][:,]{{{count}}})|(?<=\\A[:,]{{{count}}})" for count in (2, 4)]
-    even = "|".join([r"(?<![:,])", *pairs])  # nltk consumes two marks at a time, so the second of a pair is kept
+    # nltk consumes two characters at each of `:` and `,`, so of several in a row it separates every other one.
+    before, after = (_after_marks(counts) for counts in ((0, 2, 4), (1, 3, 5)))
     clitics = _either("'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T")
     return [
         (_around(f"[{_SPACED}]"), " "), ("(?<!`)(?=`)|(?<=`)(?!`)", " "), (r'\A"', "``"), ("``", " `` "),
         (r"""(?<=[ (\[{<])(?:"|'')""", " `` "),
         (rf"(?<![{quoted}])'(?!(?:{_any_case('re|ve|ll|m|t|s|d|n')})(?![{quoted}]))(?=[{quoted}])", "' "),
         (r"""(?<=[^.])\.(?=[\])}>"'»”’ ]*\Z)""", " . "),
-        *((rf"(?:{even}){mark}(?=[^\d])", f" {mark} ") for mark in ":,"), (r":\Z", " : "), (r",\Z", " , "),
+        (rf"(?:{before})(?=[:,][^\d])|(?:{after})(?=[^\d])", " "), (r":\Z", " : "), (r",\Z", " , "),
         (r"(?<!\.)(?=\.\.)|(?<=\.\.)(?!\.)", " "), (_around(r"[;@#$%&\u2012-\u2015]"), " "),
         (r"""(?<=[^.])\.(?=[\])}>"']*\s*\Z)""", " ."), (_around("[?!]"), " "), ("(?<=[^'])' ", " ' "),
         (_around("[*]"), " "), (_around(r"[\]\[(){}<>]"), " "), ("--", " -- "), (r"\A|\Z", " "),
@@ -125,6 +125,11 @@ def _nltk_detokenization_rules(characters: WordCharacters, before: str) -> list[
 def _around(characters: str) -> str:
     """The places before and after one of a class of characters."""
     return f"(?={characters})|(?<={characters})"
+
+
+def _after_marks(counts: Sequence[int]) -> str:
+    """The places after exactly one of these numbers of colons and commas."""
+    return "|".join(rf"(?<=[^:,][:,]{{{count}}})|(?<=\A[:,]{{{count}}})" if count else "(?<![:,])" for count in counts)
 
 
 def _contraction(first: str, second: str, word: str) -> str:
