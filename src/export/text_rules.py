@@ -65,9 +65,10 @@ def detokenization_rules(text: TextProcessing, characters: WordCharacters) -> li
     if text.tokenizer == TOKENIZED:
         return []
     if text.tokenizer == "jieba":
-        return [(f"(?<=[{CJK}]) | (?=[{CJK}])", ""), (r" (?=[,.;:!?%)\]}])", ""), (r"(?<=[(\[{]) ", ""),
-                *TYPOGRAPHIC_RULES]
-    return _nltk_detokenization_rules(characters, "$" if text.digits_to_hash else "#$")
+        rules = [(f"(?<=[{CJK}]) | (?=[{CJK}])", ""), (r" (?=[,.;:!?%)\]}])", ""), (r"(?<=[(\[{]) ", "")]
+    else:
+        rules = _nltk_detokenization_rules(characters, "$" if text.digits_to_hash else "#$")
+    return rules + TYPOGRAPHIC_RULES
 
 
 def apply_rules(rules: Sequence[Rule], text: str) -> str:

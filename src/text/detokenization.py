@@ -28,7 +28,7 @@ TYPOGRAPHIC_RULES = [
 ]
 """Regular expressions and texts that replace their matches, one after the other: they remove the spaces that a
 tokenizer puts around typographic quotation marks, apostrophes and dashes. src/export uses them, too."""
-_TYPOGRAPHIC = re.compile("[“”„‘’«»‒–—]")
+_TYPOGRAPHIC = re.compile("[“”„‘’«»‒–—…]")
 
 
 def detokenize(tokenizer: str, words: Sequence[str], hashes_are_digits: bool = False) -> str:

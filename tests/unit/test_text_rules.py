@@ -14,7 +14,7 @@ TEXT_PIECES = """
 can not cannot ' '' " ` `` . .. ... , : ; ! ? ( ) [ ] < > { } -- - a B the 's n't 'll 've 'tis 't 1 1,000 2.5
 $ # % & * @ « » “ ” ’ ‘ „ — é 中 UNK <unk> </s> d'ye more'n wanna gonna lemme I'm O'Neil _ is was x 'd 're gimme
 """
-WORDS = "can not wan na 't is was `` '' ( ) , . ? : -- n't 's do I $ % # ... 5 ; <unk>"
+WORDS = "can not wan na 't is was `` '' ( ) , . ? : -- n't 's do I $ % # ... 5 ; <unk> “ ” ‘ ’ « » – — …"
 lines = st.lists(st.sampled_from([*TEXT_PIECES.split(), " ", "\t", "\u00a0"]), max_size=14).map("".join)
 words = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=10)
 
