@@ -12,7 +12,7 @@ from typing import NamedTuple
 from src.common.errors import MassError
 from src.text.detokenization import CJK, TYPOGRAPHIC_RULES
 from src.text.text_processing import TOKENIZED, TextProcessing
-from src.text.tokenization import NOT_TEXT
+from src.text.tokenization import INVISIBLE_TOKEN, NOT_TEXT
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
 Rule = tuple[str, str]
@@ -51,6 +51,8 @@ def text_rules(text: TextProcessing, characters: WordCharacters) -> list[Rule]:
     if text.tokenizer != TOKENIZED:
         protected = "|".join(re.escape(token) for token in unknown if token.startswith("<"))
         rules += [("\n", " "), (NOT_TEXT.pattern, " "), (protected, f" {UNKNOWN} "), ("  +", " "), (r"\A +| +\Z", "")]
+        if text.rules > 1:
+            rules[2:2] = [(INVISIBLE_TOKEN.pattern, " ")]
     if text.tokenizer == "nltk":
         rules += _nltk_rules(characters)
     elif text.tokenizer not in (TOKENIZED, "jieba"):

@@ -1,6 +1,7 @@
 """The flags that describe how raw text is processed, and the processing that they and text.json ask for."""
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from dataclasses import replace
 from typing import NamedTuple
 
 from src.checkpoints.find import ModelFiles, find_text_processing
@@ -50,6 +51,8 @@ def find_text(files: ModelFiles, flags: TextFlags) -> TextProcessing:
         (flags.tokenizer, base.tokenizer), (flags.lower_case, base.lower_case),
         (flags.digits_to_hash, base.digits_to_hash), (flags.codes, base.codes)))
     text = TextProcessing(*chosen)
+    if text.tokenizer == base.tokenizer:
+        text = replace(text, rules=base.rules)
     text.require_codes(files.vocabulary, "--codes")
     text.check()
     if text.note:

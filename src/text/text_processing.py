@@ -11,7 +11,7 @@ from src.common.files import copy_atomically, file_digest, require_file
 from src.common.json_files import describe_error, read_json, write_json
 from src.common.named_files import file_named
 from src.text.detokenization import detokenize
-from src.text.tokenization import TOKENIZERS, tokenize_text
+from src.text.tokenization import RULES, TOKENIZERS, tokenize_text
 from src.utils.byte_pair_encoding import BytePairEncoding, join_subwords
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS, Dictionary
 
@@ -43,6 +43,7 @@ class TextProcessing:
     lower_case: bool = False
     digits_to_hash: bool = False  # `1,234` becomes `#,###`, as in Gigaword
     codes: str = ""  # path of the BPE codes; empty: words are not split
+    rules: int = RULES  # of tokenization, see `tokenize_text`
 
     def encode(self, lines: Sequence[str]) -> ProcessedLines:
         """Return the words and the subwords of lines, which must not contain line ends.
@@ -55,7 +56,7 @@ class TextProcessing:
         text = "\n".join(lines) + "\n"
         if self.tokenizer != TOKENIZED:
             try:
-                text = tokenize_text(self.tokenizer, text).text
+                text = tokenize_text(self.tokenizer, text, self.rules).text
             except ImportError as error:
                 raise MassError(f"the text of this model is tokenized by {self.tokenizer}, which cannot be imported "
                                 f"({error}); install it with: pip install {self.tokenizer}") from error
@@ -96,7 +97,7 @@ class TextProcessing:
             MassError: the codes do not exist.
         """
         content = {"format": _FORMAT, "version": _VERSION, "tokenizer": self.tokenizer, "lower_case": self.lower_case,
-                   "digits_to_hash": self.digits_to_hash, "codes": None}
+                   "digits_to_hash": self.digits_to_hash, "rules": self.rules, "codes": None}
         if self.codes:
             digest = file_digest(require_file(self.codes, "BPE codes"))
             name = f"codes-{digest[:12]}{_CODES_ENDING}"
@@ -125,6 +126,9 @@ class TextProcessing:
             content = read_json(path)
             if (content["format"], content["version"]) != (_FORMAT, _VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
+            rules = content.get("rules", 1)  # the first descriptions do not name them
+            if type(rules) is not int or not 1 <= rules <= RULES:
+                raise ValueError(f"rules {rules!r}; this program knows 1 to {RULES}")
             if content["tokenizer"] not in TEXT_TOKENIZERS:
                 raise ValueError(f"tokenizer {content['tokenizer']!r}")
             flags = content["lower_case"], content["digits_to_hash"]
@@ -137,7 +141,7 @@ class TextProcessing:
                             f"and give --tokenizer, --codes, --lower_case and --digits_to_hash instead") from error
         if codes and file_digest(require_file(codes, "BPE codes")) != digest:
             raise MassError(f"{codes}: these are not the BPE codes that {path} describes; restore the original file")
-        return cls(content["tokenizer"], *flags, codes or "")
+        return cls(content["tokenizer"], *flags, codes or "", rules)
 
     @cached_property
     def _encoding(self) -> BytePairEncoding:

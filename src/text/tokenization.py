@@ -10,13 +10,18 @@ from src.common.arguments import RunOptions
 from src.common.errors import MassError
 from src.common.files import list_files
 from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files, plan_outputs
+from src.text.jieba_tokenizer import JiebaTokenizer
 from src.text.nltk_tokenizer import ChunkTokenizer
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
 TOKENIZERS = ("nltk", "jieba")
 
+RULES = 2
+"""The newest rules of tokenization. With rules 1, jieba returned letters outside ASCII and Han one by one, and
+characters without width were tokens. They remain for models that were trained so."""
+
 _SUFFIX = "_tokenized.txt"
-_FORMAT = 1  # increase this when the same tokenizer and text yield a different output
+_FORMAT = 2  # increase this when the same tokenizer and text yield a different output
 
 # Control characters and line separators end a line for some programs and not for others. U+FDD0..U+FDEF are reserved
 # by Unicode for internal use by programs, and _STAND_INS uses them. The pattern includes everything that Python
@@ -24,6 +29,9 @@ _FORMAT = 1  # increase this when the same tokenizer and text yield a different 
 NOT_TEXT = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufdd0-\ufdef\ufeff]"
 )
+_INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069]"
+INVISIBLE_TOKEN = re.compile(rf"{_INVISIBLE}(?<![^ \n].){_INVISIBLE}*(?![^ \n])")
+"""Characters without width (zero-width spaces, joiners, directions) that stand alone: there is nothing to read."""
 _SPACES = re.compile("  +")
 
 # Both tokenizers split `<unk>`, but not an unknown character. (They do not split `UNK`.)
@@ -75,7 +83,7 @@ def tokenize_corpus(
     return convert_files(sources, output_folder, conversion, options)
 
 
-def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
+def tokenize_text(tokenizer: str, text: str, rules: int = RULES) -> ConvertedText:
     """Tokenize lines that each end with `\\n`. No token contains white space.
 
     Control characters and line separators are treated as spaces. Special tokens and spellings of the unknown token
@@ -84,19 +92,22 @@ def tokenize_text(tokenizer: str, text: str) -> ConvertedText:
     Args:
         tokenizer: one of TOKENIZERS.
         text: the lines.
+        rules: 1 to RULES; text.json says with which ones the text of a model was tokenized.
     """
     text = NOT_TEXT.sub(" ", text)
+    if rules > 1 and not text.isascii():
+        text = INVISIBLE_TOKEN.sub(" ", text)
     if "<" in text:
         text = _PROTECTED_PATTERN.sub(lambda match: f" {_STAND_INS[match[0]]} ", text)
     if "  " in text:
         text = _SPACES.sub(" ", text)
     text = text.replace(" \n", "\n").replace("\n ", "\n").removeprefix(" ")
-    lines, tokens = _load(tokenizer)(text)
+    lines, tokens = _load(tokenizer, rules if tokenizer == "jieba" else RULES)(text)
     return ConvertedText(_STAND_IN_PATTERN.sub(lambda match: _TOKENS[match[0]], lines), tokens)
 
 
 @cache
-def _load(name: str) -> Callable[[str], tuple[str, int]]:
+def _load(name: str, rules: int = RULES) -> Callable[[str], tuple[str, int]]:
     """Load a tokenizer, once per process, as nltk's caches words and jieba's reads a dictionary."""
     if name == "nltk":
         # preserve_line: a line is one sentence; splitting it into sentences would need downloaded data.
@@ -106,9 +117,4 @@ def _load(name: str) -> Callable[[str], tuple[str, int]]:
         jieba = import_module("jieba")
     jieba.setLogLevel("WARNING")
     jieba.initialize()
-    return partial(_tokenize_with_jieba, jieba)
-
-
-def _tokenize_with_jieba(jieba, text: str) -> tuple[str, int]:
-    token_lists = [[token for token in jieba.cut(line) if token != " "] for line in text.split("\n")[:-1]]
-    return "".join([" ".join(tokens) + "\n" for tokens in token_lists]), sum(map(len, token_lists))
+    return JiebaTokenizer(jieba.cut, keep_words=rules > 1).tokenize

@@ -78,9 +78,12 @@ def find_run_text_processing(config: Config, records: RecordSet, start: str) -> 
         MassError: the codes or the description beside the weights are missing or damaged.
     """
     data = config.dataset_config
+    known = find_text_processing(start) if start else None
     if not data.tokenizer:
-        return find_text_processing(start) if start else None
+        return known
     text = TextProcessing(data.tokenizer, data.lower_case, data.digits_to_hash, data.bpe_codes)
+    if known and known.tokenizer == text.tokenizer:
+        text = dataclasses.replace(text, rules=known.rules)
     text.require_codes(records.load_vocabulary(), "dataset_config.bpe_codes")
     text.check()
     return text

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from src.checkpoints.find import find_text_processing
 from src.common.errors import MassError, UsageError
+from src.inference.text_flags import TextFlags, find_text
 from src.text.detokenization import detokenize
 from src.text.text_processing import TextProcessing
 from src.text.tokenization import tokenize_text
@@ -87,6 +89,22 @@ def test_the_folder_can_be_moved(tmp_path, codes):
     assert TextProcessing.load(str(tmp_path)) is None
 
 
+def test_earlier_descriptions_keep_their_rules_of_tokenization(tmp_path):
+    TextProcessing("jieba").save(str(tmp_path))
+    path = tmp_path / "text.json"
+    content = json.loads(path.read_text())
+    assert content.pop("rules") == 2 and TextProcessing("jieba").encode(["Привет"]).words == ["Привет"]
+    path.write_text(json.dumps(content))
+    earlier = TextProcessing.load(str(tmp_path))
+    assert earlier.encode(["Привет"]).words == ["П р и в е т"]
+    earlier.save(str(tmp_path))
+    assert TextProcessing.load(str(tmp_path)) == earlier
+    files = types.SimpleNamespace(checkpoint=str(tmp_path / "x.npz"), vocabulary=Dictionary())
+    save_weights(files.checkpoint, {"a": np.zeros(1)}, {})
+    assert find_text(files, TextFlags("jieba")) == find_text(files, TextFlags()) == earlier
+    assert find_text(files, TextFlags("nltk")) == TextProcessing("nltk")
+
+
 def test_words_without_codes(tmp_path):
     TextProcessing("jieba").save(str(tmp_path))
     assert TextProcessing.load(str(tmp_path)) == TextProcessing("jieba")
@@ -104,7 +122,8 @@ def test_codes_that_have_changed_are_rejected(tmp_path, codes):
         TextProcessing.load(str(tmp_path))
 
 
-@pytest.mark.parametrize("change", [{"version": 2}, {"tokenizer": "moses"}, {"lower_case": "yes"}, {"codes": {}}])
+@pytest.mark.parametrize("change", [{"version": 2}, {"rules": 3}, {"rules": True},
+                                    {"tokenizer": "moses"}, {"lower_case": "yes"}, {"codes": {}}])
 def test_a_damaged_description_is_rejected(tmp_path, change):
     TextProcessing("nltk").save(str(tmp_path))
     path = tmp_path / "text.json"

@@ -1,5 +1,7 @@
 """Tokenization, compared with nltk itself, and the conversion of files, which BPE uses too."""
+import html
 import os
+import re
 import time
 from functools import partial
 
@@ -34,6 +36,45 @@ def test_words_and_punctuation():
 def test_special_tokens_and_spellings_of_the_unknown_token_remain_whole(tokenizer):
     line = "the <unk>, a<mask>b UNK <UNK>. <s> </s> <pad> <unk>"
     assert tokenized(line, tokenizer) == "the <unk> , a <mask> b UNK <UNK> . <s> </s> <pad> <unk>"
+
+
+@pytest.mark.parametrize(("line", "tokens"), [
+    ("我爱café和Müller。", "我 爱 café 和 Müller 。"), ("Привет, мир!", "Привет , мир !"),
+    ("한국어를 공부합니다 2026년", "한국어를 공부합니다 2026 년"),
+    ("e\u0301te\u0301 か\u3099", "e\u0301te\u0301 か\u3099"),
+    ("नमस्ते, العربية می\u200cروم", "नमस्ते , العربية می\u200cروم"), ("T恤 C++ naïve", "T恤 C++ naïve")])
+def test_jieba_leaves_words_of_other_alphabets_whole(line, tokens):
+    assert tokenized(line, "jieba") == tokens
+
+
+@given(st.text("ab1 中文语言café\u0301Привет한かな,。", max_size=30))
+def test_jieba_keeps_all_characters_and_no_mark_stands_alone(line):
+    tokens = tokenized(line, "jieba").split()
+    assert "".join(tokens) == line.replace(" ", "")
+    for token in tokens:
+        assert not token.startswith("\u0301") or line.startswith("\u0301") or " \u0301" in line
+    words = re.compile("[Привет한]+")
+    assert [word for token in tokens for word in words.findall(token)] == words.findall(line)
+
+
+@given(st.text(st.characters(max_codepoint=127) | st.sampled_from("中文语言，。"), max_size=30))
+def test_chinese_and_ascii_are_tokenized_as_before(line):
+    for tokenizer in ("jieba", "nltk"):
+        assert tokenize_text(tokenizer, line.replace("\n", "") + "\n", 1) == tokenize_text(
+            tokenizer, line.replace("\n", "") + "\n", 2)
+
+
+@pytest.mark.parametrize("tokenizer", ["nltk", "jieba"])
+def test_characters_without_width_that_stand_alone_are_no_tokens(tokenizer):
+    assert tokenized("\u200b", tokenizer) == tokenized("\u200b \u200d\u200e\u2060", tokenizer) == ""
+    assert tokenized("\u00ad one \u200b\u200b two \u200f", tokenizer) == "one two"
+    assert tokenize_text(tokenizer, "one \u200b\n", 1).text == "one \u200b\n"  # as models of earlier versions know it
+
+
+def test_entities_are_text():
+    """HTML is not decoded: `&lt;` in a text about HTML is no `<`. The manual says how to decode it beforehand."""
+    assert tokenized("Q&amp;A") == "Q & amp ; A"
+    assert tokenized(html.unescape("Q&amp;A &lt;b&gt;")) == "Q & A < b >"
 
 
 def test_control_characters_and_separators_become_spaces():

@@ -18,7 +18,7 @@ class TransformersRuntime(Runtime):
     def __init__(self, model: ExportedModel, folder: str, extra_ids: Sequence[int]):
         logging.disable_progress_bar()
         self._rows = model.files.config.dataset_config.eval_batch_size
-        self._jieba, self._search = model.text.tokenizer == "jieba", model.search
+        self._rules, self._search = model.text.rules if model.text.tokenizer == "jieba" else 0, model.search
         self._own_ids = [*range(len(model.files.vocabulary)), *extra_ids]
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
@@ -66,7 +66,8 @@ class TransformersRuntime(Runtime):
 
     def _prepare(self, sentences: Sequence[str]) -> list[str]:
         """Separate the words of Chinese text, as the model card asks users to do."""
-        if not self._jieba:
+        if not self._rules:
             return list(sentences)
-        lines = tokenize_text("jieba", "".join(sentence.replace("\n", " ") + "\n" for sentence in sentences)).text
+        text = "".join(sentence.replace("\n", " ") + "\n" for sentence in sentences)
+        lines = tokenize_text("jieba", text, self._rules).text
         return lines.split("\n")[:-1]
