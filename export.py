@@ -4,10 +4,10 @@ import argparse
 from src.checkpoints.find import find_model
 from src.common.arguments import CommandLineParser
 from src.common.errors import run
+from src.common.interruption import importing_mindspore
 from src.export.options import ExportOptions
 from src.export.registry import FORMATS, QUANTIZATIONS
 from src.inference.text_flags import add_text_flags, find_text, text_flags
-from src.runtime.device import importing_mindspore
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from src.common.arguments import CommandLineParser
 from src.common.errors import run
-from src.runtime.device import importing_mindspore
+from src.common.interruption import importing_mindspore
 
 
 def main() -> None:

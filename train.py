@@ -4,7 +4,7 @@ from config import load_config
 from config.reference import help_text
 from src.common.arguments import CommandLineParser, whole_number
 from src.common.errors import run
-from src.runtime.device import importing_mindspore
+from src.common.interruption import importing_mindspore
 
 
 def main() -> int:

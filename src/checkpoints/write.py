@@ -13,6 +13,7 @@ from src.checkpoints.files import BEST, LATEST, SET_ASIDE, CheckpointFiles, list
 from src.checkpoints.load import network_arrays
 from src.checkpoints.training_state import TrainingState
 from src.common.files import atomic_output, make_output_folder
+from src.common.folder_lock import require_in_place
 from src.utils.load_weights import save_weights
 
 
@@ -35,7 +36,12 @@ class CheckpointWriter:
         keep_vocabulary(vocabulary["file"], vocabulary_path, folder)
 
     def save(self, network: nn.Cell, optimizer_state: Sequence[Parameter], state: TrainingState) -> str:
-        """Write a checkpoint, make `latest` a copy of its weights, and return the path of the weights."""
+        """Write a checkpoint, make `latest` a copy of its weights, and return the path of the weights.
+
+        Raises:
+            MassError: the run folder was deleted, renamed or replaced meanwhile.
+        """
+        require_in_place(self.folder)
         files = CheckpointFiles.of_step(self.folder, self._options.ckpt_prefix, state.step)
         files.remove()
         if state.step == self._best_step:
@@ -54,6 +60,7 @@ class CheckpointWriter:
 
     def save_best(self, network: nn.Cell, step: int) -> None:
         """Write the weights of the present step as `best`."""
+        require_in_place(self.folder)
         self._write_weights(network, step, self._path(BEST))
         self._best_step = step
 

@@ -4,6 +4,8 @@ import signal
 import sys
 from collections.abc import Callable
 
+from src.common.interruption import Stopped, end_on_signals, message, remove_unfinished, stopping
+
 
 class MassError(Exception):
     """An error that a user can fix; the message says what was found, where, and what to do about it.
@@ -24,19 +26,23 @@ def run(main: Callable[[], int | None]) -> None:
     """Run the `main` function of an entry script and exit.
 
     The exit code is 0 (or what `main` returns) on success, the `exit_code` of a MassError, 1 for an OSError, 130 after
-    Ctrl-C and 143 after SIGTERM. Any other exception is a bug and is not caught, so that its traceback is shown.
+    Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, in each case within seconds. Any other exception is a bug and is not
+    caught, so that its traceback is shown.
     """
     script = os.path.basename(sys.argv[0])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that unfinished files are removed
+    end_on_signals(script)
     try:
-        code = main() or 0
+        code = _unless_stopped(main) or 0
         sys.stdout.flush()
     except MassError as error:
         print(f"{script}: error: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print(f"{chr(10) * sys.stderr.isatty()}{script}: interrupted", file=sys.stderr)  # on a line of its own
+        print(f"{chr(10) * sys.stderr.isatty()}{message(script, signal.SIGINT)}", file=sys.stderr)  # on its own line
         code = 130
+    except Stopped as stopped:
+        print(message(script, stopped.code - 128), file=sys.stderr)
+        code = stopped.code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -44,4 +50,15 @@ def run(main: Callable[[], int | None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{script}: error: {where}{error.strerror or error}", file=sys.stderr)
         code = 1
+    finally:
+        remove_unfinished()
     sys.exit(code)
+
+
+def _unless_stopped(main: Callable[[], int | None]) -> int | None:
+    """Call `main`; after SIGTERM or SIGHUP raise `Stopped`, even if that was lost or became another error."""
+    try:
+        return main()
+    finally:
+        if (number := stopping()) is not None:
+            raise Stopped(128 + number)

@@ -2,17 +2,20 @@
 import glob
 import hashlib
 import os
-import platform
+import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 
+from src.common import interruption
 from src.common.errors import MassError, UsageError
+from src.common.processes import ProcessIdentity
 from src.common.written_files import apply_umask, errors_name
 
 _SCRATCH = ".partial-"
+_SCRATCH_NAME = re.compile(re.escape(_SCRATCH) + r"(.+)-[^-]+")
 
 
 def require_file(path: str, what: str) -> str:
@@ -131,20 +134,36 @@ def file_digest(path: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _scratch_folder(folder: str) -> tempfile.TemporaryDirectory:
-    """Create a folder for unfinished files in `folder`; its name holds the machine and the process that uses it."""
+def scratch_prefix(owner: ProcessIdentity) -> str:
+    """Return what the names of a process's folders for unfinished files begin with."""
+    return f"{_SCRATCH}{owner}-"
+
+
+@contextmanager
+def _scratch_folder(folder: str) -> Iterator[str]:
+    """A new folder for unfinished files in `folder`, which is removed at the end; its name says whose it is."""
     _clean_once(os.path.realpath(folder))
-    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{platform.node()}-{os.getpid()}-", dir=folder)
+    path = os.path.abspath(os.path.join(folder, scratch_prefix(ProcessIdentity.own()) + secrets.token_hex(4)))
+    remove = partial(shutil.rmtree, path, ignore_errors=True)
+    interruption.unfinished[path] = remove  # first, as a signal may end the process at any moment
+    try:
+        os.mkdir(path, 0o700)
+        yield path
+    finally:
+        remove()
+        interruption.unfinished.pop(path, None)
 
 
 def remove_dead_scratch(folder: str) -> None:
     """Remove the unfinished files of killed runs from `folder`.
 
-    Only files of processes of this machine that no longer exist are removed.
+    Only files of processes that are certainly dead are removed: a folder may be shared with other machines and
+    containers, whose processes cannot be seen from here.
     """
-    for path in glob.glob(os.path.join(glob.escape(folder), f"{_SCRATCH}{glob.escape(platform.node())}-*-*")):
-        process = os.path.basename(path).rsplit("-", 2)[1]
-        if process.isdecimal() and not _process_exists(int(process)):
+    for path in glob.glob(os.path.join(glob.escape(folder), f"{_SCRATCH}*-*")):
+        match = _SCRATCH_NAME.fullmatch(os.path.basename(path))
+        owner = ProcessIdentity.parse(match[1]) if match else None
+        if owner and owner.is_certainly_dead():
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -152,13 +171,3 @@ def remove_dead_scratch(folder: str) -> None:
 def _clean_once(folder: str) -> None:
     """Remove the unfinished files of killed runs before the first output in a folder."""
     remove_dead_scratch(folder)
-
-
-def _process_exists(number: int) -> bool:
-    try:
-        os.kill(number, 0)  # signal 0 only checks whether the process exists
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True  # the process of another user; or not a process id, and so not one of our folders
-    return True

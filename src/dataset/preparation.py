@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from src.common.arguments import RunOptions
 from src.common.errors import UsageError
-from src.common.files import file_digest, list_files, make_output_folder, require_file
+from src.common.files import file_digest, list_files, require_file
 from src.common.finished_outputs import FinishedOutputs
+from src.common.folder_lock import locked_folder
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.example_loader import ExampleLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
@@ -92,8 +93,9 @@ def choose_vocabulary(existed_vocab: str | None, dict_folder: str | None, output
     vocabulary = Dictionary.load_from_text(list_files(dict_folder, "*.dict", "dictionary folder"))
     if existed_vocab:
         vocabulary = vocabulary.merge_dict(Dictionary.load_from_persisted_dict(existed_vocab))
-    path = os.path.join(make_output_folder(output_folder), "vocabulary.dict.bin")
-    vocabulary.persistence(path)
+    path = os.path.join(output_folder, "vocabulary.dict.bin")
+    with locked_folder(output_folder):
+        vocabulary.persistence(path)
     print(f"{path}: new vocabulary of {len(vocabulary):,} tokens")
     return path
 
@@ -111,7 +113,16 @@ class _Request:
 
 def _make(requests: Sequence[_Request], output_folder: str, vocabulary_path: str, options: RecordOptions,
           run: RunOptions) -> Iterator[DataSet]:
-    """Make the data sets that no earlier run finished; yield all of them in order, each when it is complete."""
+    """Make the data sets that no earlier run finished; yield all of them in order, each when it is complete.
+
+    The output folder is locked meanwhile.
+    """
+    with locked_folder(output_folder):
+        yield from _make_in_locked(requests, output_folder, vocabulary_path, options, run)
+
+
+def _make_in_locked(requests: Sequence[_Request], output_folder: str, vocabulary_path: str, options: RecordOptions,
+                    run: RunOptions) -> Iterator[DataSet]:
     finished, digest = FinishedOutputs(output_folder, run.overwrite), file_digest(vocabulary_path)
     tasks, plans = {}, {}
     for request in requests:

@@ -7,6 +7,7 @@ from config.loading import load_config
 from src.checkpoints.find import ModelFiles, find_model
 from src.common.arguments import DECODING_ERRORS
 from src.common.errors import UsageError
+from src.common.interruption import importing_mindspore
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
 from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import ExampleSet, load_test_set
@@ -14,7 +15,6 @@ from src.inference.options import STREAM, GenerationOptions
 from src.inference.output import check_file, metrics_path, readable_path
 from src.inference.raw_text import pairs_of_text
 from src.inference.text_flags import add_text_flags, find_text, text_flags
-from src.runtime.device import importing_mindspore
 from src.text.text_processing import TextProcessing
 
 

@@ -1,23 +1,15 @@
 """Starting processes that end with their parent, and describing how they ended."""
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+from src.common.processes import end_with_parent
 
 STOPPED_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 """The exit codes of a program that was asked to stop: 143 and 130."""
-
-
-def end_with_parent(signum: int) -> None:
-    """Have the system send `signum` to this process when its parent dies for whatever reason (on Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
 
 
 def start(arguments: Sequence[str], output: IO[bytes], environment: Mapping[str, str] | None = None,

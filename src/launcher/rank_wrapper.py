@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from src.launcher.processes import STOPPED_CODES, end_with_parent, exit_code, start
+from src.common.processes import end_with_parent
+from src.launcher.processes import STOPPED_CODES, exit_code, start
 from src.launcher.run_files import SCHEDULER, RankFiles
 
 

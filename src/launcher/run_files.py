@@ -6,6 +6,7 @@ import time
 from typing import IO, NamedTuple
 
 from src.common.files import atomic_output
+from src.common.folder_lock import open_own_file
 
 PROGRAM = "launch.py"  # occurs in the command lines of launchers and rank wrappers
 SCHEDULER = "scheduler"  # used instead of a rank number in file names
@@ -89,9 +90,13 @@ class PidFile:
         self._stream: IO[str] | None = None
 
     def take(self) -> bool:
-        """Lock the file for this process and its forked children; return False if an active run holds the lock."""
+        """Lock the file for this process and its forked children; return False if an active run holds the lock.
+
+        Raises:
+            MassError: the file is a link, whose target would be overwritten, or no regular file.
+        """
         for _ in range(20):
-            stream = open(self._path, "a+", encoding="ascii")  # noqa: SIM115
+            stream = os.fdopen(open_own_file(self._path), "r+", encoding="ascii")
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(stream.fileno()), os.stat(self._path)):
@@ -104,6 +109,7 @@ class PidFile:
 
     def write(self, pid: int) -> None:
         """Write the process id to the file that `take` has locked."""
+        self._stream.seek(0)
         self._stream.truncate(0)
         self._stream.write(f"{pid}\n")
         self._stream.flush()
@@ -116,12 +122,12 @@ class PidFile:
     def active_pid(self) -> int | None:
         """Return the process id of the launcher of the active run; None if there is none."""
         try:
-            with open(self._path, encoding="ascii") as stream:
+            with os.fdopen(open_own_file(self._path, os.O_RDONLY), encoding="ascii", errors="replace") as stream:
                 try:
                     fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
                     return None
                 except BlockingIOError:
-                    text = stream.read().strip()
+                    text = stream.read(32).strip()
         except FileNotFoundError:
             return None
         # Machines may share a run folder, so check that the process is a launcher on this machine.

@@ -1,8 +1,6 @@
 """Setting up MindSpore for a device."""
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -38,24 +36,6 @@ def set_up_device(config: Config) -> None:
     if model.save_graphs:
         mindspore.set_context(save_graphs=1, save_graphs_path="graphs")
     mindspore.set_seed(model.random_seed)
-
-
-@contextmanager
-def importing_mindspore() -> Iterator[None]:
-    """A context for importing modules that import MindSpore, in which SIGTERM and Ctrl-C end the process at once.
-
-    A signal handler that raises an exception during that import crashes the interpreter. There is nothing to clean up
-    at that time.
-    """
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def restore_interrupts() -> None:

@@ -8,6 +8,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore.communication import get_group_size, get_rank, init
 
 from src.common.errors import MassError
+from src.common.interruption import waiting_in_mindspore
 from src.runtime.device import is_distributed
 
 # In seconds. By default, collective operations on the CPU fail after 30, but other ranks may compile, validate or save
@@ -113,7 +114,8 @@ def join_ranks(device_target: str) -> Ranks:
     for name, value in TIMEOUTS.items():
         os.environ.setdefault(name, value)
     try:
-        init()
+        with waiting_in_mindspore():  # for the other processes; some may have been stopped already
+            init()
     except (RuntimeError, ValueError) as error:
         role = os.environ.get("MS_ROLE", "").removeprefix("MS_").lower() or "process"
         raise MassError(f"{role} {os.environ.get('RANK_ID', '')}: the processes on {device_target} could not "

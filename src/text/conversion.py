@@ -13,6 +13,7 @@ from src.common.arguments import RunOptions
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, make_output_folder
 from src.common.finished_outputs import FinishedOutputs, Task
+from src.common.folder_lock import locked_folder
 from src.common.parallel import map_in_order
 from src.common.progress import Progress
 from src.common.text_files import FilePart, batches_of_parts, file_parts
@@ -114,16 +115,24 @@ def convert_files(
     """Convert files into the output folder, and yield a summary of each file when its output is complete.
 
     Large files are split among the processes; small files are sent to them in groups. Outputs that are up to date are
-    skipped.
+    skipped. The output folder is locked meanwhile.
 
     Raises:
-        MassError: there is no token in any file. See `plan_outputs` for further errors.
+        MassError: there is no token in any file, or another process writes into the output folder. See `plan_outputs`
+            for further errors.
     """
     plan = plan_outputs(sources, output_folder, conversion.suffix)
     return _convert_planned(plan, output_folder, conversion, options)
 
 
 def _convert_planned(
+    plan: Sequence[tuple[str, str]], output_folder: str, conversion: Conversion, options: RunOptions
+) -> Iterator[FileSummary]:
+    with locked_folder(output_folder):
+        yield from _convert_into_locked(plan, output_folder, conversion, options)
+
+
+def _convert_into_locked(
     plan: Sequence[tuple[str, str]], output_folder: str, conversion: Conversion, options: RunOptions
 ) -> Iterator[FileSummary]:
     finished = FinishedOutputs(output_folder, options.overwrite)

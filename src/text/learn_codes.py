@@ -3,6 +3,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
@@ -95,8 +96,11 @@ def read_word_frequencies(folder: str, options: RunOptions) -> Dictionary:
     batches = batches_of_parts((part for path in paths for part in file_parts(path)), _BATCH_BYTES)
     counts: Counter[str] = Counter()
     damaged = 0
-    with Progress("count words", sum(map(os.path.getsize, paths)), "B", options.quiet) as progress:
-        for counted in map_in_order(partial(_count_parts, options.errors), batches, options.processes):
+    with (
+        closing(map_in_order(partial(_count_parts, options.errors), batches, options.processes)) as results,
+        Progress("count words", sum(map(os.path.getsize, paths)), "B", options.quiet) as progress,
+    ):
+        for counted in results:
             counts.update(counted.words)
             damaged += counted.damaged
             progress.update(counted.size)

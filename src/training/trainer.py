@@ -1,8 +1,12 @@
 """Training from a configuration: everything is checked and put together, then the loop runs."""
+from contextlib import nullcontext
+
 from config.config import Config
 from src.checkpoints.compatibility import require_same_run, with_vocabulary_of
+from src.checkpoints.files import require_folder_for_run
+from src.common.folder_lock import locked_folder
 from src.runtime.device import require_compute_type, set_up_device
-from src.runtime.distributed import join_ranks
+from src.runtime.distributed import Ranks, join_ranks
 from src.runtime.memory import require_memory
 from src.training.assembly import assemble_network, run_training
 from src.training.data import find_run_text_processing, load_training_data
@@ -23,11 +27,20 @@ def train(config: Config, run_folder: str, resume: str | None = None) -> Trainin
 
     Raises:
         UsageError: the configuration does not fit the data or the resumed run, or the folder holds an earlier run.
-        MassError: data or checkpoints are missing or damaged, the device is not available, or training diverges.
+        MassError: data or checkpoints are missing or damaged, the device is not available, another process
+            writes into the run folder, or training diverges.
     """
     set_up_device(config)
     ranks = join_ranks(config.training_config.device_target)
     folder = config.checkpoint_options.ckpt_path or run_folder
+    if ranks.main:
+        require_folder_for_run(folder)
+    with locked_folder(folder) if ranks.main else nullcontext():
+        return _train_in(folder, config, resume, ranks)
+
+
+def _train_in(folder: str, config: Config, resume: str | None, ranks: Ranks) -> TrainingResult:
+    """Train with a run folder that the main rank has locked."""
     data = load_training_data(config, ranks)
     config = with_vocabulary_of(config, data.records)
     require_memory(config)

@@ -134,3 +134,30 @@ def test_a_checkpoint_of_another_folder_is_resumed_in_the_run_folder(place, tmp_
     assert events_of(tmp_path / "new") == events_of(place / "whole")  # so that the curves are whole
     with pytest.raises(UsageError, match="earlier run"):
         train_in_process(place, tmp_path / "new", resume=str(place / "whole"))
+
+
+def test_two_runs_in_one_folder_are_refused(place):
+    """The first is running: neither a new run nor a second --resume may write into its folder."""
+    first = start(place, "shared", "--set", "training_config.max_steps=100000")
+    try:
+        wait_for_step(place / "shared", 5)
+        for flags in ([], ["--resume"]):
+            printed = finish(start(place, "shared", *flags), 1)
+            assert f"train.py: error: 'shared' is in use by process {first.pid} (train.py, since 2" in printed, printed
+        assert first.poll() is None
+    finally:
+        first.send_signal(signal.SIGTERM)
+    assert "continue with --resume" in finish(first, 143)
+    assert not (place / "shared" / ".lock").exists()
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_run_folder_that_disappears_ends_the_run(place, deleted):
+    process = start(place, "lost", "--set", "training_config.max_steps=100000")
+    wait_for_step(place / "lost", 5)
+    moved = (place / "lost").rename(place / f"moved-{deleted}")
+    if deleted:
+        shutil.rmtree(moved)
+    printed = finish(process, 1)
+    assert "train.py: error: the run folder 'lost' was deleted, renamed or replaced while the run wrote" in printed
+    assert not (place / "lost").exists() and "Traceback" not in printed

@@ -1,11 +1,13 @@
 """What tokenize_corpus.py and apply_bpe_encoding.py share: damaged text, repeated and killed runs, line ends, help."""
 import os
-import platform
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from src.common.files import scratch_prefix
+from src.common.processes import ProcessIdentity
 from tests.helpers.scripts import run_script, start_script
 from tests.helpers.text_folder import encode_command, list_names, make_text_folder, tokenize_command, without_packages
 
@@ -92,12 +94,13 @@ def test_a_killed_run_leaves_no_incomplete_file_and_the_next_run_cleans_up(folde
     if "test_bpe.txt" in left:  # it was written before the signal arrived
         assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 300_000
 
-    (folder / "out" / f".partial-{platform.node()}-{process.pid}-abcdefgh").mkdir(exist_ok=True)
-    (folder / "out" / f".partial-{platform.node()}-{os.getpid()}-abcdefgh").mkdir()  # of a running process
+    own = ProcessIdentity.own()
+    (folder / "out" / f"{scratch_prefix(replace(own, pid=process.pid))}abcdefgh").mkdir()
+    (folder / "out" / f"{scratch_prefix(own)}abcdefgh").mkdir()  # of a running process
     printed = run_script(*arguments, cwd=folder).stdout
     assert "a_bpe.txt: 1 lines, " in printed and "unchanged and skipped" in printed
     hidden = [name for name in list_names(folder / "out") if name.startswith(".")]
-    assert hidden == [f".partial-{platform.node()}-{os.getpid()}-abcdefgh"]
+    assert hidden == [f"{scratch_prefix(own)}abcdefgh"]
     assert (folder / "out" / "test_bpe.txt").read_text().count("\n") == 300_000
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ import pytest
 from src.common import progress
 from src.common.arguments import RunOptions, add_run_flags, run_options
 from src.common.errors import UsageError
-from src.common.files import atomic_output, atomic_outputs, file_digest, remove_dead_scratch
+from src.common.files import atomic_output, atomic_outputs, file_digest, remove_dead_scratch, scratch_prefix
 from src.common.finished_outputs import FOLDER, FinishedOutputs
+from src.common.processes import ProcessIdentity
 from src.common.progress import Progress
 
 SETTINGS = {"tokenizer": "nltk", "shards": 2, "share": 0.1}
@@ -107,27 +109,31 @@ def test_the_digest_is_that_of_the_content(folder):
 # Unfinished files
 
 
-def dead_process() -> int:
+def dead_process() -> ProcessIdentity:
+    """Return the identity of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    return process.pid
+    return replace(ProcessIdentity.own(), pid=process.pid)
 
 
-def test_only_files_of_dead_processes_of_this_machine_are_removed(tmp_path):
-    dead, node = dead_process(), platform.node()
-    alive = f".partial-{node}-{os.getpid()}-abc", f".partial-elsewhere-{dead}-abc", f".partial-{node}-x-abc", "data"
-    for name in (*alive, f".partial-{node}-{dead}-abc"):
+def test_only_files_of_processes_that_are_certainly_dead_are_removed(tmp_path):
+    dead, own = dead_process(), ProcessIdentity.own()
+    others = (own, replace(dead, boot="0" * 31 + "1"), replace(dead, namespace="1"), replace(dead, boot="0"))
+    kept = [*(f"{scratch_prefix(other)}abc" for other in others), "data", f"{scratch_prefix(dead)}abc-x",
+            f".partial-{platform.node()}-{dead.pid}-abc", f".partial-{dead.boot}-{dead.pid}-abc", ".partial--abc"]
+    removed = [f"{scratch_prefix(dead)}abc", f"{scratch_prefix(replace(own, started='1'))}abc"]  # the id is used again
+    for name in (*kept, *removed):
         (tmp_path / name).mkdir()
         (tmp_path / name / "half").write_text("x")
     remove_dead_scratch(str(tmp_path))
-    assert sorted(os.listdir(tmp_path)) == sorted(alive)
-    (tmp_path / f".partial-{node}-{dead}-def").mkdir()
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
+    (tmp_path / f"{scratch_prefix(dead)}def").mkdir()
     FinishedOutputs(str(tmp_path))
-    assert f".partial-{node}-{dead}-def" not in os.listdir(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
 
 
 def test_the_first_output_in_a_folder_cleans_it(tmp_path):
-    (tmp_path / f".partial-{platform.node()}-{dead_process()}-abc").mkdir()
+    (tmp_path / f"{scratch_prefix(dead_process())}abc").mkdir()
     with atomic_output(str(tmp_path / "f")) as path:
         Path(path).write_text("done")
         assert "f" not in os.listdir(tmp_path) and len(os.listdir(tmp_path)) == 1

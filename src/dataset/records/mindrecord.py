@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 
 from src.common.errors import MassError
+from src.common.interruption import importing_mindspore
 from src.common.ragged import RaggedArray
 
 FULL_BELOW = 1 << 20  # bytes; MindSpore asks for room in steps, so a little may be left on a full disk
@@ -26,7 +27,8 @@ class MindRecordWriter:
     """
 
     def __init__(self, paths: Sequence[str], columns: Sequence[str]):
-        from mindspore.mindrecord import FileWriter
+        with importing_mindspore():
+            from mindspore.mindrecord import FileWriter
 
         self._paths = paths
         with self._translated_errors():
@@ -75,7 +77,8 @@ def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Itera
     Raises:
         MassError: MindSpore cannot read the file or its index, or the file has other columns; the message names it.
     """
-    from mindspore.mindrecord import FileReader
+    with importing_mindspore():
+        from mindspore.mindrecord import FileReader
 
     reader = None
     try:
