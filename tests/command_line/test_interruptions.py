@@ -2,6 +2,8 @@
 import os
 import signal
 import subprocess
+import sys
+import textwrap
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +12,7 @@ import psutil
 import pytest
 
 from src.utils.dictionary import Dictionary
+from tests.helpers.paths import ROOT
 from tests.helpers.scripts import run_script, start_script
 
 LIMIT = 30  # seconds; 5 are promised, and the machine may be busy
@@ -134,3 +137,39 @@ def test_a_second_preparation_of_the_same_folder_is_refused(place):
         first.terminate()
         end(first)
     assert first.returncode == 143 and not unfinished(place)
+
+
+PROGRAMS = {
+    "compiled code": "import hashlib; print('ready', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
+    "compiled code that lets no other thread run": """
+        import ctypes
+        from src.common.interruption import waiting_in_mindspore
+        with waiting_in_mindspore():
+            print('ready', flush=True)
+            ctypes.PyDLL(None).sleep(600)""",
+    "a place where Python ignores exceptions": """
+        import time
+        class Ignoring:
+            def __del__(self):
+                print('ready', flush=True)
+                time.sleep(600)
+        Ignoring()
+        time.sleep(600)""",
+}
+
+
+@pytest.mark.parametrize("where", PROGRAMS)
+def test_a_signal_ends_a_script_wherever_it_is(tmp_path, where):
+    program = textwrap.indent(textwrap.dedent(PROGRAMS[where]).strip(), "    ")
+    (tmp_path / "script.py").write_text(f"from src.common.errors import run\ndef main():\n{program}\nrun(main)\n")
+    process = subprocess.Popen([sys.executable, str(tmp_path / "script.py")], stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        _, printed = process.communicate(timeout=LIMIT)
+    finally:
+        process.kill()
+    by_the_system = "no other thread" in where  # which prints nothing
+    assert process.returncode == (-signal.SIGTERM if by_the_system else 143)
+    assert by_the_system or printed.endswith("script.py: stopped by SIGTERM\n"), printed
