@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from src.common.errors import MassError
-from src.common.files import atomic_output
+from src.common.files import atomic_output, file_digest
+from src.common.regular_files import read_bounded
 
 TIME_LIMIT = 300.0  # seconds; a few are enough on an idle machine
 
+_DIGEST_ENDING = ".sha256"
 _REMEDY = "remove the file, so that it is compiled again"
 
 Loaded = TypeVar("Loaded")
@@ -54,8 +57,8 @@ def build_library(
 
     The compiler is $CC if that is set, else the first of cc, gcc and clang that is found. The library is cached in
     `cache_folder` (by default $XDG_CACHE_HOME/mass-mindspore or ~/.cache/mass-mindspore) under a name that depends on
-    sources, compiler and processor. If that folder cannot be written to, or libraries cannot be loaded from it, the
-    library is put into a temporary folder of this process.
+    sources, compiler and processor, with its checksum. If that folder cannot be written to, or libraries cannot be
+    loaded from it, the library is put into a temporary folder of this process.
 
     Args:
         load: loads the library at an absolute path; raises OSError on failure.
@@ -114,11 +117,22 @@ def _default_folder() -> str:
 
 
 def _require_own(folder: str) -> None:
-    """Create the folder if it is missing; raise a MassError if other users may write to it."""
+    """Create the folder if it is missing; raise a MassError if other users may write to it, or replace it."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    if not hasattr(os, "getuid"):
+        return
     state = os.stat(folder)
-    if hasattr(os, "getuid") and (state.st_uid not in (os.getuid(), 0) or state.st_mode & 0o022):
+    if state.st_uid not in (os.getuid(), 0) or state.st_mode & 0o022:
         raise MassError("other users may write there")
+    parent = os.path.dirname(os.path.realpath(folder))
+    while True:
+        state = os.stat(parent)
+        shared = state.st_mode & 0o002 or (state.st_mode & 0o020 and state.st_gid not in (os.getgid(), 0))
+        if state.st_uid not in (os.getuid(), 0) or (shared and not state.st_mode & stat.S_ISVTX):
+            raise MassError(f"other users may write to {parent!r}, and so replace it")
+        if parent == os.path.dirname(parent):
+            return
+        parent = os.path.dirname(parent)
 
 
 def _temporary_folder() -> str:
@@ -175,14 +189,25 @@ def _build(source: NativeSource, compiler: list[str], path: str, load: Callable[
     if ":" in path or not os.path.isabs(path):
         raise MassError("the path of a library must be absolute, and MindSpore takes none with a colon")
     _require_own(os.path.dirname(path))
-    if os.path.exists(path):
+    if _is_intact(path):
         try:
             return load(path)
         except OSError:
-            pass  # a damaged file is compiled again
+            pass  # it is compiled again
     with atomic_output(path) as temporary:
         _compile(source, compiler, temporary)
+        digest = file_digest(temporary)
+    with atomic_output(path + _DIGEST_ENDING) as temporary, open(temporary, "w", encoding="ascii") as stream:
+        stream.write(digest)
     return load(path)
+
+
+def _is_intact(path: str) -> bool:
+    """Return whether the library is as it was compiled: a damaged one may crash, or compute something else."""
+    try:
+        return read_bounded(path + _DIGEST_ENDING, 64) == file_digest(path).encode()
+    except (OSError, ValueError):
+        return False
 
 
 def _compile(source: NativeSource, compiler: list[str], output: str) -> None:

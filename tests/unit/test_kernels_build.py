@@ -60,7 +60,11 @@ def compiler(tmp_path, monkeypatch):
 
 
 def cached(tmp_path: Path) -> list[str]:
-    return sorted(os.listdir(tmp_path / "cache" / "mass-mindspore"))
+    """Return the names of the libraries in the cache, each of which has its checksum beside it."""
+    names = sorted(os.listdir(tmp_path / "cache" / "mass-mindspore"))
+    libraries = [name for name in names if name.endswith(".so")]
+    assert names == sorted([*libraries, *(f"{name}.sha256" for name in libraries)])
+    return libraries
 
 
 def test_the_library_is_compiled_once(compiler, tmp_path):
@@ -74,7 +78,8 @@ def test_the_library_is_compiled_once(compiler, tmp_path):
 
 def test_the_cache_folder_can_be_given(compiler, tmp_path):
     kernels = build_kernels(str(tmp_path / "a" / "b"))
-    assert os.listdir(tmp_path / "a" / "b") == [os.path.basename(kernels.path)]
+    name = os.path.basename(kernels.path)
+    assert sorted(os.listdir(tmp_path / "a" / "b")) == [name, f"{name}.sha256"]
 
 
 @pytest.mark.parametrize("change", ["source", "header", "flag", "version", "option", "processor"])
@@ -106,6 +111,32 @@ def test_a_damaged_library_is_compiled_again(compiler, tmp_path):
     damaged.write_bytes(b"\x7fELF")
     assert build_kernels(str(damaged.parent)).path == str(damaged)
     assert damaged.stat().st_size > 1000 and len(compiler.compilations) == 2
+
+
+def test_a_library_with_a_flipped_bit_is_compiled_again(compiler, tmp_path):
+    """It might be loaded, and crash or compute something else."""
+    sources = tmp_path / "c"
+    sources.mkdir()
+    (sources / "one.c").write_text("int one(void) { return 1; }\n")
+    library = NativeSource("tiny", str(sources), flags=("-shared", "-fPIC"))
+    path = build_library(library, lambda path: path).path
+    content = Path(path).read_bytes()
+    for place in (len(content) // 2, len(content) - 1):
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        Path(path).write_bytes(flipped)
+        assert build_library(library, lambda path: path).path == path
+        assert Path(path).read_bytes() == content
+    assert len(compiler.compilations) == 3
+
+
+def test_a_folder_below_one_where_others_may_write_is_not_trusted(compiler, tmp_path):
+    parent = tmp_path / "shared"
+    parent.mkdir()
+    parent.chmod(0o777)
+    assert "and so replace it" in build_kernels(str(parent / "cache")).note
+    parent.chmod(0o1777)  # as /tmp: nobody can replace the folders of others there
+    assert build_kernels(str(parent / "cache")).note == ""
 
 
 @pytest.mark.parametrize("cache", ["file/below", "with:colon", "relative"])
