@@ -15,6 +15,7 @@ from src.training.train_step import TrainStep
 from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.loss_monitor import LossMonitor
+from src.utils.lr_scheduler import planned_rates
 
 
 class TrainableNetwork(NamedTuple):
@@ -61,9 +62,10 @@ def run_training(config: Config, trainable: TrainableNetwork, data: TrainingData
         monitor: the class that reports the figures.
     """
     state = resumed.state if resumed else None
-    reports = monitor(folder, config.training_config.log_steps, planned_steps(config, data.source.steps_per_epoch),
-                      resumed_step=state.step if state else 0, unreported=state.unreported if state else None,
-                      main=ranks.main)
+    steps = planned_steps(config, data.source.steps_per_epoch)
+    reports = monitor(folder, config.training_config.log_steps, steps, resumed_step=state.step if state else 0,
+                      unreported=state.unreported if state else None,
+                      planned=planned_rates(config.learn_rate_config, steps), main=ranks.main)
     try:
         return TrainingLoop(config, trainable.step, data, writer, reports, ranks, resumed).run()
     finally:

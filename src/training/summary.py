@@ -8,6 +8,7 @@ from src.dataset.batching.batch import Shape
 from src.training.assembly import TrainableNetwork
 from src.training.data import TrainingData
 from src.training.loop import planned_steps
+from src.utils.lr_scheduler import schedule_warnings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class StartSummary:
     first_step: int
     total_steps: int
     folder: str
+    warnings: Sequence[str] = ()  # about the learning rate
 
 
 def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingData, steps_done: int, weights_from: str,
@@ -45,6 +47,7 @@ def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingDat
         weights_from: a description of where the weights come from.
         folder: the run folder.
     """
+    steps = planned_steps(config, data.source.steps_per_epoch)
     training, source, valid = config.training_config, data.source, data.valid_records
     device = training.device_target
     return StartSummary(
@@ -57,7 +60,7 @@ def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingDat
         train_examples=len(data.records), valid_paths=valid.paths if valid else (),
         valid_examples=len(valid) if valid else 0, shapes=source.plan.shapes, padding=source.padding(),
         steps_per_epoch=source.steps_per_epoch, first_step=steps_done + 1,
-        total_steps=planned_steps(config, source.steps_per_epoch), folder=folder)
+        total_steps=steps, folder=folder, warnings=schedule_warnings(config.learn_rate_config, steps))
 
 
 def start_text(summary: StartSummary) -> str:
@@ -76,7 +79,8 @@ def start_text(summary: StartSummary) -> str:
         "steps": _steps(summary),
         "output": summary.folder,
     }
-    return "\n".join(f"{subject:<11} {text}" for subject, text in lines.items())
+    shown = [*lines.items(), *(("warning", text) for text in summary.warnings)]
+    return "\n".join(f"{subject:<11} {text}" for subject, text in shown)
 
 
 def sizes_by_part(sizes: Mapping[str, int]) -> dict[str, int]:

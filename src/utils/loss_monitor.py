@@ -1,7 +1,7 @@
 """Reports of a training run: figures on the terminal or in the log, and files for programs."""
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,12 +40,14 @@ class LossMonitor:
         resumed_step: the step that the run is resumed from, 0 for a new run. Entries of later steps are removed from
             the files.
         unreported: the property `unreported` at that step.
+        planned: steps of the whole run and their learning rates, which the loss curve shows.
         main: False on all ranks but the main one; they report nothing.
     """
 
     def __init__(self, folder: str, log_steps: int, total_steps: int, *, resumed_step: int = 0,
-                 unreported: Mapping[str, float] | None = None, main: bool = True):
-        self._outputs = RunOutputs(folder, total_steps, resumed_step) if main else NoOutputs()
+                 unreported: Mapping[str, float] | None = None, planned: Sequence[tuple[int, float]] = (),
+                 main: bool = True):
+        self._outputs = RunOutputs(folder, total_steps, resumed_step, planned) if main else NoOutputs()
         self._log_steps = log_steps
         self._total_steps = total_steps
         self._resumed_step = resumed_step

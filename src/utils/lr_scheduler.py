@@ -5,6 +5,9 @@ from collections.abc import Callable
 from config.config import LearnRateConfig
 from config.registry import registry
 
+SUDDEN = 0.9
+"""A rate below this share of the rate of the step before is a sudden fall."""
+
 Schedule = Callable[[int, LearnRateConfig], float]
 """The learning rate of a step (1, 2, ...) that is not before the end of the warm-up."""
 
@@ -39,3 +42,31 @@ def learning_rate(step: int, config: LearnRateConfig) -> float:
     if step < config.warmup_steps:
         return config.lr * step / config.warmup_steps
     return SCHEDULES[config.lr_scheduler](step, config)
+
+
+def schedule_warnings(config: LearnRateConfig, total_steps: int) -> list[str]:
+    """Return what may surprise in the learning rates of a run; the formulas of the paper's implementation say so.
+
+    Args:
+        total_steps: the last step of the run.
+    """
+    found = []
+    start, end = config.decay_start_step, config.warmup_steps + config.decay_steps
+    if config.lr_scheduler == "isr" and config.warmup_steps <= start < total_steps:
+        before, after = (learning_rate(step, config) for step in (start, start + 1))
+        if after < SUDDEN * before:
+            found.append(f"the learning rate falls by {1 - after / before:.0%} in one step after step {start:,} "
+                         f"(learn_rate_config.decay_start_step; it falls smoothly if this equals warmup_steps)")
+    if config.lr_scheduler == "poly" and end < total_steps:
+        before, after = (learning_rate(step, config) for step in (end, end + 1))
+        if after > before:
+            found.append(f"the learning rate rises again after step {end:,}, from {before:.3g} to {after:.3g} (the end "
+                         f"of learn_rate_config.decay_steps; the run has {total_steps:,} steps)")
+    return found
+
+
+def planned_rates(config: LearnRateConfig, total_steps: int, points: int = 500) -> list[tuple[int, float]]:
+    """Return steps, which are evenly spread over a run and include its first and its last one, and their rates."""
+    count = min(points, total_steps)
+    steps = sorted({1 + (total_steps - 1) * point // max(1, count - 1) for point in range(count)})
+    return [(step, learning_rate(step, config)) for step in steps]

@@ -310,6 +310,8 @@ class TestPicture:
             file.write({"event": "train", "step": step, "nll": nll, "lr": 0.1, "seconds": 1.0})
         file.close()
         draw_loss_curve(str(tmp_path / TRAINING_METRICS_FILE), str(tmp_path / "p.png"))
+        draw_loss_curve(str(tmp_path / TRAINING_METRICS_FILE), str(tmp_path / "q.png"), "", [(1, 0.1), (90, 0.2)])
+        assert (tmp_path / "q.png").read_bytes() not in ((tmp_path / "p.png").read_bytes(), b"")
         assert (tmp_path / "p.png").read_bytes().startswith(PNG)
 
     @given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.integers(0, 9))

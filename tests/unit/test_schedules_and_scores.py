@@ -4,7 +4,7 @@ import math
 import pytest
 
 from config.config import LearnRateConfig
-from src.utils.lr_scheduler import learning_rate
+from src.utils.lr_scheduler import learning_rate, planned_rates, schedule_warnings
 from src.utils.ppl_score import perplexities, perplexity
 from src.utils.rouge_score import rouge_scores
 
@@ -35,6 +35,33 @@ def test_isr_holds_then_decays_never_below_the_minimum():
 
 def test_rates_without_warm_up():
     assert learning_rate(1, LearnRateConfig(lr=1e-3, warmup_steps=0, decay_steps=10**9)) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("total", [1, 300, 301, 5000])
+def test_a_sudden_fall_of_isr_is_warned_of(total):
+    """Default values: lr * sqrt(4000 / 12001) after decay_start_step 12000, that is 42% less in one step."""
+    sudden = LearnRateConfig(lr_scheduler="isr", warmup_steps=100, decay_start_step=300)
+    found = schedule_warnings(sudden, total)
+    assert len(found) == (total > 300)
+    fall = 1 - learning_rate(301, sudden) / learning_rate(300, sudden)
+    assert not found or f"falls by {fall:.0%} in one step after step 300 " in found[0]
+    smooth = LearnRateConfig(lr_scheduler="isr", warmup_steps=300, decay_start_step=300)
+    assert not schedule_warnings(smooth, total)
+
+
+def test_a_second_cycle_of_poly_is_warned_of():
+    config = LearnRateConfig(warmup_steps=10, decay_steps=100)
+    assert schedule_warnings(config, 110) == []
+    (found,) = schedule_warnings(config, 111)
+    assert f"rises again after step 110, from 1e-06 to {learning_rate(111, config):.3g} " in found
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 499, 500, 501, 100_000])
+def test_planned_rates_cover_the_run(total):
+    config = LearnRateConfig(warmup_steps=10, decay_steps=100)
+    planned = planned_rates(config, total)
+    assert planned[0][0] == 1 and planned[-1][0] == total and len(planned) == min(total, 500)
+    assert all(rate == learning_rate(step, config) for step, rate in planned)
 
 
 def test_perplexity_of_a_uniform_model_is_the_number_of_choices():

@@ -38,6 +38,12 @@ def test_it_holds_everything_a_user_checks_at_the_start_of_a_run():
     assert found["output"] == "train_mass_cpu"
 
 
+def test_warnings_end_it():
+    text = start_text(dataclasses.replace(SUMMARY, warnings=("the rate rises", "the rate falls")))
+    assert text.splitlines()[-2:] == ["warning     the rate rises", "warning     the rate falls"]
+    assert "warning" not in lines()
+
+
 def test_fine_tuning_from_weights_with_validation_data():
     found = lines(task="fine-tuning", weights_from="pretrain/best.safetensors, step 40", valid_examples=12,
                  valid_paths=["a", "b"], train_paths=["c", "d", "e"])

@@ -1,5 +1,6 @@
 """The plot of a training run: losses and learning rate over the steps."""
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,13 @@ SMOOTHED_FROM = 40  # training reports; fewer are drawn without a running mean
 MARKED_UP_TO = 60  # validations; the markers of more would cover the line
 
 
-def draw_loss_curve(metrics_path: str, picture_path: str, title: str = "") -> None:
-    """Plot a metrics file into a picture file; nothing is written if the file has no losses yet."""
+def draw_loss_curve(metrics_path: str, picture_path: str, title: str = "",
+                    planned: Sequence[tuple[int, float]] = ()) -> None:
+    """Plot a metrics file into a picture file; nothing is written if the file has no losses yet.
+
+    Args:
+        planned: steps of the whole run and their learning rates, which are drawn besides.
+    """
     from matplotlib.figure import Figure  # pyplot needs a display and has global state
 
     entries = read_metrics(metrics_path)
@@ -24,7 +30,7 @@ def draw_loss_curve(metrics_path: str, picture_path: str, title: str = "") -> No
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots()
     plot_losses(axes, entries, BLUE, ORANGE)
-    _plot_learning_rate(axes, entries)
+    _plot_learning_rate(axes, entries, planned)
     skips = [entry["step"] for entry in entries if entry["event"] == "skip"]
     if skips:
         axes.plot(skips, [0.01] * len(skips), "|", color="#c44e52", transform=axes.get_xaxis_transform(),
@@ -78,11 +84,14 @@ def running_mean(values: list[float], width: int) -> np.ndarray:
     return (sums[centres + reach + 1] - sums[centres - reach]) / (2 * reach + 1)
 
 
-def _plot_learning_rate(axes: Any, entries: list[dict[str, Any]]) -> None:
+def _plot_learning_rate(axes: Any, entries: list[dict[str, Any]], planned: Sequence[tuple[int, float]]) -> None:
     points = [(entry["step"], entry["lr"]) for entry in entries if entry["event"] == "train"]
     if not points:
         return
     other = axes.twinx()
+    if planned:
+        other.plot(*zip(*planned, strict=True), color=GREY, linewidth=1, linestyle=":", alpha=0.7,
+                   label="learning rate (planned)")
     other.plot(*zip(*points, strict=True), color=GREY, linewidth=1, linestyle="--", label="learning rate")
     other.set_ylabel("learning rate", color=GREY)
     other.tick_params(axis="y", colors=GREY)

@@ -1,6 +1,7 @@
 """All outputs of a training run together."""
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from src.utils.monitoring.display import Figures, make_display
@@ -42,8 +43,9 @@ class RunOutputs:
     continues.
     """
 
-    def __init__(self, folder: str, total_steps: int, resumed_step: int = 0):
-        self._folder = folder
+    def __init__(self, folder: str, total_steps: int, resumed_step: int = 0,
+                 planned: Sequence[tuple[int, float]] = ()):
+        self._folder, self._planned = folder, planned
         self._metrics = MetricsFile(os.path.join(folder, TRAINING_METRICS_FILE), resumed_step)
         self.seconds = self._metrics.seconds
         self._display = make_display(total_steps, resumed_step)
@@ -85,7 +87,7 @@ class RunOutputs:
     def _draw(self) -> None:
         try:
             draw_loss_curve(os.path.join(self._folder, TRAINING_METRICS_FILE),
-                            os.path.join(self._folder, LOSS_CURVE_FILE))
+                            os.path.join(self._folder, LOSS_CURVE_FILE), "", self._planned)
         except Exception as error:
             self._warn(f"{LOSS_CURVE_FILE} could not be drawn", error)
 
