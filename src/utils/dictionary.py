@@ -25,7 +25,7 @@ VOCABULARY_ENDING = ".bin"
 _FORMAT, _VERSION = "mass-dictionary", 1
 _MAX_BYTES = 1 << 26  # of a vocabulary, decompressed: 3 million tokens of usual length
 _PICKLE_STARTS = (b"\x80", b"c", b"(", b"]", b"}")  # protocol, class, tuple, list, dictionary
-_LOWER_CASE_MIN_FREQUENCY = 200
+LOWER_CASE_MIN_FREQUENCY = 200
 _SIZE_MULTIPLE = 16  # matrix units are fastest for sizes that they can divide
 
 
@@ -43,7 +43,7 @@ class TokenIndex(dict[str, int]):
 
     def __missing__(self, token: str) -> int:
         index = self.get(token.lower(), UNK_INDEX)
-        return index if self._frequencies[index] >= _LOWER_CASE_MIN_FREQUENCY else UNK_INDEX
+        return index if self._frequencies[index] >= LOWER_CASE_MIN_FREQUENCY else UNK_INDEX
 
     def __call__(self, token: str) -> int:
         return self[token]
