@@ -1,6 +1,8 @@
 """MindRecord files: MindSpore reads them, everything is read back, and damage is detected."""
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -71,3 +73,24 @@ def test_changed_id_is_noticed(tmp_path, sentences):
     os.utime(path, (1, 1))
     with pytest.raises(MassError, match="x.mindrecord: its content is not what its description"):
         load_records(str(path))
+
+
+@pytest.mark.parametrize("name", ["../y.mindrecord", "/dev/zero", "y.mindrecord", ""])
+def test_an_index_that_names_another_file(tmp_path, sentences, name):
+    """MindSpore would open that file, wherever it is."""
+    path = str(tmp_path / "out" / "x.mindrecord")
+    write_records(path, sentences, "pretrain", RATIO)
+    with closing(sqlite3.connect(f"{path}.db")) as index, index:
+        index.execute("UPDATE SHARD_NAME SET NAME = ?", (name,))
+    with pytest.raises(MassError, match=r"x\.mindrecord\.db: it is the index of"):
+        next(read_mindrecord(path, ("tokens",), 10))
+
+
+def test_renamed_files(tmp_path, sentences):
+    """The name is stored in the index, so the message says what is the matter."""
+    write_records(str(tmp_path / "x.mindrecord"), sentences, "pretrain", RATIO)
+    shutil.rmtree(tmp_path / "x.mindrecord.index")
+    for ending in ("", ".db", ".json"):
+        os.rename(tmp_path / f"x.mindrecord{ending}", tmp_path / f"y.mindrecord{ending}")
+    with pytest.raises(MassError, match="give both files their old names"):
+        load_records(str(tmp_path / "y.mindrecord"))

@@ -9,9 +9,11 @@ shards.
 """
 import errno
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
+from urllib.parse import quote
 
 from src.common.errors import MassError
 from src.common.interruption import importing_mindspore
@@ -78,7 +80,8 @@ def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Itera
         MassError: MindSpore cannot read the file or its index, or the file has other columns; the message names it.
     """
     with importing_mindspore():
-        from mindspore.mindrecord import FileReader
+        _check_stored_name(path)
+    from mindspore.mindrecord import FileReader
 
     reader = None
     try:
@@ -92,3 +95,17 @@ def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Itera
     finally:
         if reader is not None:
             reader.close()
+
+
+def _check_stored_name(path: str) -> None:
+    """Raise a MassError unless the index of a file names that file: MindSpore opens whatever file is named there."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(os.path.abspath(path))}.db?mode=ro&immutable=1", uri=True)) as index:
+            names = index.execute("SELECT NAME FROM SHARD_NAME LIMIT 2").fetchall()
+    except sqlite3.Error as error:
+        raise MassError(f"{path}.db: damaged or not an index of a MindRecord file ({error}); make it again") from error
+    if names != [(os.path.basename(path),)]:
+        stored = ascii(names[0][0])[:100] if names else "no file"
+        raise MassError(f"{path}.db: it is the index of {stored}, not of {os.path.basename(path)!r}: MindRecord files "
+                        f"keep the names under which they were made; give both files their old names, or make them "
+                        f"again")
