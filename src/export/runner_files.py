@@ -13,7 +13,8 @@ import numpy as np
 
 from src.export.interface import ExportedModel, Generation, Runtime
 from src.export.text_rules import UNKNOWN, WordCharacters, detokenization_rules, text_rules
-from src.text.text_processing import TEXT_FILE
+from src.text.jieba_tokenizer import JiebaTokenizer
+from src.text.text_processing import TEXT_FILE, TextProcessing
 from src.utils.dictionary import LOWER_CASE_MIN_FREQUENCY, UNKNOWN_SPELLINGS
 
 _MODULES = ("mass_text", "mass_search", "mass_model")
@@ -38,7 +39,7 @@ def write_runner(model: ExportedModel, name: str, folder: str, **settings: Any) 
         "tokenizer": text.tokenizer, "lower_case": text.lower_case, "digits_to_hash": text.digits_to_hash,
         "codes": codes and codes["file"], "vocabulary": os.path.basename(model.files.vocabulary_path),
         "lower_case_min_frequency": LOWER_CASE_MIN_FREQUENCY, "unknown_spellings": UNKNOWN_SPELLINGS,
-        "unknown": UNKNOWN, "seq_length": model.files.config.model_config.seq_length,
+        "unknown": UNKNOWN, "whole_words": _whole_words(text), "seq_length": model.files.config.model_config.seq_length,
         "batch_size": model.files.config.dataset_config.eval_batch_size, "beam_width": search.beam_width,
         "max_length": search.max_length, "min_length": search.min_length,
         "length_penalty": search.length_penalty_weight, "no_repeat_ngram_size": search.no_repeat_ngram_size,
@@ -112,6 +113,12 @@ class RunnerRuntime(Runtime):
     def generations(self) -> Sequence[Generation]:
         """See Runtime."""
         return (Generation(f"{_PROGRAM}.py", self._model.predict, self._exact),)
+
+
+def _whole_words(text: TextProcessing) -> str | None:
+    """Return an expression with one group for what jieba must not split; None if it splits everything."""
+    whole = JiebaTokenizer(iter, keep_words=text.tokenizer == "jieba" and text.rules > 1).whole
+    return whole.pattern if whole else None
 
 
 @cache

@@ -23,7 +23,7 @@ class JiebaTokenizer:
         marks = "".join(character for character in map(chr, range(128, maxunicode + 1))
                         if unicodedata.category(character).startswith("M")) if keep_words else ""
         foreign = f"(?:(?![{_EAST}])[^\\W\\d_a-zA-Z]|[{marks}{_JOINERS}])"
-        self._whole = re.compile(
+        self.whole = re.compile(
             f"((?<![A-Za-z])[A-Za-z]*{foreign}(?:[A-Za-z]|{foreign})*|[^\\s][{marks}]+)") if keep_words else None
 
     def tokenize(self, text: str) -> tuple[str, int]:
@@ -32,10 +32,10 @@ class JiebaTokenizer:
         return "".join([" ".join(tokens) + "\n" for tokens in token_lists]), sum(map(len, token_lists))
 
     def _tokens(self, line: str) -> Iterator[str]:
-        if self._whole is None or line.isascii():
+        if self.whole is None or line.isascii():
             yield from self._cut(line)
             return
-        for number, piece in enumerate(self._whole.split(line)):
+        for number, piece in enumerate(self.whole.split(line)):
             if number % 2:
                 yield piece
             else:

@@ -72,7 +72,10 @@ class Text:
             except ImportError:
                 sys.exit("the text of this model is tokenized by jieba: pip install jieba")
             jieba.setLogLevel("WARNING")
-            text = " ".join(word for word in jieba.cut(text) if word != " ")
+            whole = self._settings["whole_words"]  # words of other alphabets, which jieba would split
+            pieces = re.split(whole, text) if whole else [text]
+            text = " ".join(word for number, piece in enumerate(pieces)
+                            for word in ([piece] if number % 2 else jieba.cut(piece)) if word != " ")
         words = text.split(" ") if text else []
         if self._settings["lower_case"]:
             words = [word if word in self._whole else word.lower() for word in words]
