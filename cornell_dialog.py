@@ -41,7 +41,7 @@ def parse_arguments() -> Namespace:
                         help="vocabulary (.dict.bin) of the pre-trained model; required unless the published corpus is "
                              "only to be written as raw text")
     for split, name in (("train", "training"), ("test", "test"), ("valid", "validation")):
-        parser.add_argument(f"--{split}_prefix", metavar="PREFIX", default=split,
+        parser.add_argument(f"--{split}_prefix", type=str, metavar="PREFIX", default=split,
                             help=f"prefix of the names of the {name} files; with an empty prefix ('') there is no "
                                  f"{name} set")
     parser.add_argument("--noise_prob", metavar="P", type=float, default=0.0,
