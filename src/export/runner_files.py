@@ -60,7 +60,7 @@ def runner_example(folder: str) -> str:
 
 def runner_notes(model: ExportedModel) -> list[str]:
     """Return notes for the model card."""
-    notes = [f"`{_PROGRAM}.py` needs Python 3.9 or later, this runtime and numpy; it reads one sentence a line."]
+    notes = [f"`{_PROGRAM}.py` needs Python 3.10 or later, this runtime and numpy; it reads one sentence a line."]
     if model.text.tokenizer == "jieba":
         notes.append("The text is tokenized by jieba, which must be installed.")
     if model.search.sampling:

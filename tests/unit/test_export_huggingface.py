@@ -100,7 +100,7 @@ def test_other_texts(tmp_path, processing, codes, lines):
     verification = export(files, tmp_path / "exported", lines)
     assert not verification.failed and verification.sentences == len(lines)
     card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
-    assert ("jieba.cut(text)" in card) == (processing["tokenizer"] == "jieba")
+    assert ("tokenize_corpus.py --tokenizer jieba" in card) == (processing["tokenizer"] == "jieba")
 
 
 def test_frequent_words_are_known_in_other_cases(tmp_path):

@@ -160,6 +160,11 @@ TEXTS = ["[" * 100_000, "9" * 5000, '{"a":' * 2000, '"\\ud800"', "NaN", "1e999",
          "{}" * 2]
 
 
+def formats(wanted: Callable[[str], bool]) -> list:
+    """The formats whose file names are wanted, as parameters."""
+    return [pytest.param(form, id=form.name) for form in FORMATS if wanted(form.name)]
+
+
 @pytest.fixture(scope="module", params=FORMATS, ids=lambda form: form.name)
 def written(request, tmp_path_factory):
     """A format, a folder with intact files of it, and what is read from them (of an old vocabulary nothing is)."""
@@ -214,13 +219,12 @@ def test_a_cut(written, place, length, tail):
     check(written, data[:first] + tail + data[first + length :], written[0].notices)
 
 
+@pytest.mark.parametrize("written", formats(lambda name: name.endswith(".json")), indirect=True)
 @BOUNDED
 @given(data=st.data())
 def test_a_forged_value(written, data):
     """A value of a JSON file is replaced, and the checksum is right again."""
     form, folder, _ = written
-    if not form.name.endswith(".json"):
-        pytest.skip("not JSON")
     content = json.loads(content_of(written))
     content.pop(CHECKSUM, None)
     place, key = content, data.draw(st.sampled_from(sorted(content)))
@@ -233,11 +237,9 @@ def test_a_forged_value(written, data):
     check(written, json.dumps(content).encode(), notices=False)
 
 
+@pytest.mark.parametrize("written", formats(lambda name: ".json" in name), indirect=True)
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:8].encode("unicode_escape").decode())
 def test_malformed_json(written, text):
-    form, folder, _ = written
-    if ".json" not in form.name:
-        pytest.skip("not JSON")
     check(written, text.encode(), notices=False)
     check(written, ('{"x": ' + text + "}").encode(), notices=False)
 

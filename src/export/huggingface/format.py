@@ -74,8 +74,8 @@ print(tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True))
         if model.search.sampling is None and model.search.length_penalty_weight:
             notes.append(_PENALTY_NOTE.format(length_penalty(model.search), model.search.length_penalty_weight))
         if model.text.tokenizer == "jieba":
-            notes.append("The text must be separated into words by jieba first (`\" \".join(jieba.cut(text))`): "
-                         "`tokenizer.json` cannot hold jieba.")
+            notes.append("The text must be separated into words first, as `tokenize_corpus.py --tokenizer jieba` does "
+                         "it: `tokenizer.json` cannot hold jieba.")
         if model.search.attention:
             notes.append("`eval.py` replaced predicted `<unk>` by source words (copy_unk); transformers cannot, and "
                          "prints `<unk>`.")
