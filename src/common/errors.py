@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from src.common.interruption import Stopped, end_on_signals, message, remove_unfinished, stopping
+from src.common.standard_streams import prepare_standard_streams
 
 
 class MassError(Exception):
@@ -28,7 +29,11 @@ def run(main: Callable[[], int | None]) -> None:
     The exit code is 0 (or what `main` returns) on success, the `exit_code` of a MassError, 1 for an OSError, 130 after
     Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, in each case within seconds. Any other exception is a bug and is not
     caught, so that its traceback is shown.
+
+    Standard output and standard error may be closed, and may be unable to show a character (see
+    `prepare_standard_streams`).
     """
+    prepare_standard_streams()
     script = os.path.basename(sys.argv[0])
     end_on_signals(script)
     try:

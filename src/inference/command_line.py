@@ -8,6 +8,7 @@ from src.checkpoints.find import ModelFiles, find_model
 from src.common.arguments import DECODING_ERRORS
 from src.common.errors import UsageError
 from src.common.interruption import importing_mindspore
+from src.common.standard_streams import stdout_is_closed
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
 from src.inference.evaluation.options import EvaluationOptions
 from src.inference.examples import ExampleSet, load_test_set
@@ -115,6 +116,8 @@ def _check(args: Namespace) -> None:
         (not raw and (args.tokenizer or args.codes or args.lower_case is not None or args.digits_to_hash is not None),
          "--tokenizer, --codes, --lower_case and --digits_to_hash are for raw text: give --input, or --interactive"),
         (not raw and (args.strict or args.errors != "strict"), "--strict and --errors are for raw text: give --input"),
+        (stdout_is_closed() and not args.output and (text_alone or args.score or args.interactive),
+         "standard output is closed, where the results are printed" + ("" if args.interactive else ": give --output")),
         (sys.stdin is None and (args.interactive or args.input == STREAM), "standard input is closed"),
     ]
     for wrong, message in refused:
