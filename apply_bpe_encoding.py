@@ -36,7 +36,8 @@ def main() -> None:
     earlier = check_vocabulary_options(arguments.vocab_path, arguments.threshold)
     total = FileSummary("all files", arguments.output_folder)
     for summary in encode_corpus(
-        arguments.codes, arguments.src_folder, arguments.output_folder, arguments.prefix, options
+        arguments.codes, arguments.src_folder, arguments.output_folder, arguments.prefix, options,
+        arguments.vocab_path
     ):
         if not options.quiet:
             say(str(summary))

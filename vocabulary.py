@@ -6,13 +6,23 @@ flags of a command.
 """
 import argparse
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from src.common.arguments import CommandLineParser, whole_number
 from src.common.errors import run
+from src.common.output_checks import require_different_files
 from src.utils.dictionary import Dictionary
 from src.utils.pickled_dictionary import convert_dictionary, read_pickled_dictionary
-from src.utils.vocabulary_tools import build, compare, describe, describe_change, export, merge, save
+from src.utils.vocabulary_tools import (
+    build,
+    compare,
+    describe,
+    describe_change,
+    export,
+    files_of_frequencies,
+    merge,
+    save,
+)
 
 
 def build_command(args: argparse.Namespace) -> None:
@@ -21,6 +31,7 @@ def build_command(args: argparse.Namespace) -> None:
     Frequencies of the same word in several files are added. Ids are in the order of descending frequency, then of
     spelling.
     """
+    _require_output_is_no_input(args, files_of_frequencies(args.sources))
     print(save(build(args.sources, args.threshold), args.output, args.overwrite))
 
 
@@ -29,6 +40,7 @@ def shrink_command(args: argparse.Namespace) -> None:
 
     The most frequent of these words are kept if they are needed to make the size a multiple of 16.
     """
+    _require_output_is_no_input(args, [])  # with --overwrite, the vocabulary itself may be shrunk
     vocabulary = Dictionary.load_from_persisted_dict(args.vocabulary)
     small = vocabulary.shrink(args.threshold)
     print(save(small, args.output, args.overwrite))
@@ -37,6 +49,7 @@ def shrink_command(args: argparse.Namespace) -> None:
 
 def export_command(args: argparse.Namespace) -> None:
     """Write a vocabulary as text: 'word frequency' lines, which build reads."""
+    _require_output_is_no_input(args, [args.vocabulary])
     print(export(Dictionary.load_from_persisted_dict(args.vocabulary), args.output, args.overwrite))
 
 
@@ -45,6 +58,7 @@ def merge_command(args: argparse.Namespace) -> None:
 
     Frequencies are added. Ids are in the order of descending frequency and differ from those of the old vocabularies.
     """
+    _require_output_is_no_input(args, [args.first, *args.others])
     print(save(merge([args.first, *args.others]), args.output, args.overwrite))
 
 
@@ -69,6 +83,7 @@ def convert_command(args: argparse.Namespace) -> None:
     No code in the pickle is run: only the attributes of its class Dictionary are read, and a pickle that names anything
     else is refused. Ids are kept.
     """
+    _require_output_is_no_input(args, [args.old])
     old = read_pickled_dictionary(args.old)
     vocabulary = convert_dictionary(old, args.renumber)
     print(save(vocabulary, args.output, args.overwrite))
@@ -77,6 +92,10 @@ def convert_command(args: argparse.Namespace) -> None:
     else:
         print(f"the ids are new ({len(old.tokens):,} tokens before, {len(vocabulary):,} now): records must be created "
               f"again, and checkpoints trained with {args.old} cannot be used with this vocabulary")
+
+
+def _require_output_is_no_input(args: argparse.Namespace, inputs: Sequence[str]) -> None:
+    require_different_files([("an input", path) for path in inputs], [("--output", args.output)])
 
 
 def parse_arguments() -> argparse.Namespace:

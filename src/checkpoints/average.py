@@ -9,10 +9,11 @@ import numpy as np
 
 from src.checkpoints.compatibility import NetworkUse, VocabularyUse, require_same_network, require_same_vocabulary
 from src.checkpoints.descriptions import copy_descriptions
-from src.checkpoints.files import numbered_files
+from src.checkpoints.files import numbered_files, require_weights_name
 from src.checkpoints.resume import load_intact_weights
 from src.common.errors import MassError, UsageError
 from src.common.files import require_folder
+from src.common.output_checks import find_repeated_file, require_different_files
 from src.utils.load_weights import READERS, Weights, save_weights
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 
@@ -79,13 +80,14 @@ def average_weights(paths: Sequence[str], output: str) -> None:
     Raises:
         MassError: a file cannot be read, has a value that is not finite, or has another network or vocabulary than the
             first, or the folder of the output holds the vocabulary or text.json of another model; nothing is written.
-        UsageError: a file is given twice, or is the output as well.
+        UsageError: a file is given twice, by names that are links to it too, or is an optimizer state; or the output is
+            one of the files, or a device.
     """
-    real_paths = [os.path.realpath(path) for path in paths]
-    if len(set(real_paths)) < len(paths):
-        raise UsageError("the same checkpoint is given twice")
-    if os.path.realpath(output) in real_paths:
-        raise UsageError(f"output file {output!r} is one of the checkpoints to average: choose another name")
+    for path in paths:
+        require_weights_name(path)
+    if repeated := find_repeated_file(paths):
+        raise UsageError(f"the same checkpoint is given twice: {repeated[0]!r} and {repeated[1]!r} are one file")
+    require_different_files([("one of the checkpoints", path) for path in paths], [("the output file", output)])
     first, sums, steps = None, {}, []
     for path in paths:
         weights = load_intact_weights(path)

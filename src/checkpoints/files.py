@@ -108,6 +108,13 @@ def is_weights_file(name: str) -> bool:
     return os.path.splitext(name)[1] in READERS and not name.endswith(OPTIMIZER_STATE)
 
 
+def require_weights_name(path: str) -> None:
+    """Raise a UsageError if a file is the optimizer state of a checkpoint, whose arrays look like weights."""
+    if path.endswith(OPTIMIZER_STATE):
+        raise UsageError(f"{path!r} is the optimizer state of a checkpoint, not its weights: give "
+                         f"{path.removesuffix(OPTIMIZER_STATE) + WEIGHTS!r}")
+
+
 def stamp(path: str) -> dict[str, Any]:
     """Return the size and the checksum of a file."""
     with open(path, "rb") as stream:

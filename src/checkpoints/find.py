@@ -8,7 +8,7 @@ from typing import Any
 from config.config import Config
 from config.loading import config_from_dict
 from src.checkpoints.compatibility import VocabularyUse, with_vocabulary_size
-from src.checkpoints.files import BEST, LATEST, is_weights_file
+from src.checkpoints.files import BEST, LATEST, is_weights_file, require_weights_name
 from src.common.errors import MassError, UsageError
 from src.common.files import require_file
 from src.text.text_processing import TextProcessing
@@ -73,9 +73,11 @@ def find_checkpoint(path: str) -> str:
     """Return `path` if it is a file; of a folder, the path of its `best` weights or else of its `latest`.
 
     Raises:
+        UsageError: the file is an optimizer state.
         MassError: the file does not exist, or the folder has neither.
     """
     if not os.path.isdir(path):
+        require_weights_name(path)
         return require_file(path, "checkpoint")
     for name in (BEST, LATEST):
         if os.path.isfile(os.path.join(path, name)):

@@ -7,6 +7,7 @@ from mindspore import Parameter, Tensor, nn
 
 from config.config import ModelConfig
 from src.checkpoints.compatibility import NetworkUse, VocabularyUse, require_same_network, require_same_vocabulary
+from src.checkpoints.files import require_weights_name
 from src.checkpoints.resume import load_intact_weights
 from src.common.errors import MassError
 from src.utils.load_weights import Weights, load_weights
@@ -27,8 +28,10 @@ def load_into(network: nn.Cell, path: str, model: ModelConfig, vocabulary: Vocab
         vocabulary: the vocabulary in use.
 
     Raises:
+        UsageError: the file is an optimizer state.
         MassError: the file was made with another vocabulary, or is of another network; no weight is set then.
     """
+    require_weights_name(path)
     weights = load_intact_weights(path)
     trained = VocabularyUse.of_weights(path, weights.metadata)
     if trained:

@@ -1,8 +1,17 @@
 """Finding the checkpoint that a run is resumed from."""
 import os
 from dataclasses import dataclass
+from typing import Any
 
-from src.checkpoints.files import WEIGHTS, CheckpointFiles, list_checkpoints, stamp
+from src.checkpoints.files import (
+    OPTIMIZER_STATE,
+    TRAINING_STATE,
+    WEIGHTS,
+    CheckpointFiles,
+    list_checkpoints,
+    numbered_files,
+    stamp,
+)
 from src.checkpoints.training_state import TrainingState
 from src.common.errors import MassError, UsageError
 from src.common.json_files import MAX_BYTES
@@ -35,13 +44,16 @@ def find_resume_point(where: str, folder: str, prefix: str) -> ResumePoint | Non
         complete checkpoint yet: a new run starts.
 
     Raises:
-        MassError: the named checkpoint is missing or damaged, or all checkpoints of the folder are damaged.
+        MassError: the named checkpoint is missing, renamed or damaged, all checkpoints of the folder are damaged, or
+            they have another prefix.
         UsageError: `where` is a weights file without a training state.
     """
     if where and not os.path.isdir(where):
         files = _named_checkpoint(where, prefix)
         return ResumePoint(files, read_training_state(files))
     found = _newest_complete(where or folder, prefix)
+    if not found:
+        _require_no_other_prefix(where or folder, prefix)
     if where and not found:
         raise MassError(f"--resume {where!r}: the folder holds no checkpoint {prefix}-<step> with its training state")
     return found
@@ -61,10 +73,22 @@ def read_training_state(files: CheckpointFiles, with_optimizer: bool = True) -> 
     except (MassError, ValueError) as error:
         raise MassError(f"{files.training_state!r}: {error}") from error
     stamps = more.get("files")
+    _require_own_names(files, stamps)
     for path in (files.weights, files.optimizer_state)[: 1 + with_optimizer]:
         if not isinstance(stamps, dict) or stamp(path) != stamps.get(os.path.basename(path)):
             raise MassError(f"{path!r}: it is damaged (its size or checksum differs)")
     return state
+
+
+def _require_own_names(files: CheckpointFiles, stamps: Any) -> None:
+    """Raise a MassError if a checkpoint was renamed: its state describes the other two files under their old names."""
+    written = [name for name in stamps if name.endswith(WEIGHTS) and not name.endswith(OPTIMIZER_STATE)] \
+        if isinstance(stamps, dict) else []
+    if len(written) == 1 and written[0] != os.path.basename(files.weights):
+        old, new = (os.path.basename(name).removesuffix(WEIGHTS) for name in (written[0], files.weights))
+        raise MassError(f"{files.training_state!r}: this checkpoint was written as {old!r} and renamed: give its files "
+                        f"their old names ({old}{WEIGHTS}, {old}{OPTIMIZER_STATE}, {old}{TRAINING_STATE}), in another "
+                        f"folder if {new!r} was to be kept")
 
 
 def load_intact_weights(path: str) -> Weights:
@@ -99,6 +123,15 @@ def _named_checkpoint(path: str, prefix: str) -> CheckpointFiles:
                          f"({os.path.basename(CheckpointFiles(f'{prefix}-<step>').training_state)}): start a new run "
                          f"from them with checkpoint_options.existed_ckpt, or resume from another checkpoint")
     return files
+
+
+def _require_no_other_prefix(folder: str, prefix: str) -> None:
+    """Raise a MassError if a folder without a checkpoint of this prefix has checkpoints of another."""
+    others = sorted({file.prefix for file in numbered_files(folder) if file.ending == TRAINING_STATE} - {prefix})
+    if others:
+        raise MassError(f"{folder!r} holds no checkpoint {prefix}-<step>, but checkpoints {others[0]}-<step>: were "
+                        f"they renamed, or was checkpoint_options.ckpt_prefix changed from {others[0]!r} to "
+                        f"{prefix!r}? Undo that, or name the checkpoint to continue from with --resume")
 
 
 def _newest_complete(folder: str, prefix: str) -> ResumePoint | None:

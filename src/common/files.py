@@ -11,6 +11,7 @@ from functools import cache, partial
 
 from src.common import interruption
 from src.common.errors import MassError, UsageError
+from src.common.output_checks import require_replaceable
 from src.common.processes import ProcessIdentity
 from src.common.written_files import apply_umask, errors_name
 
@@ -84,6 +85,7 @@ def atomic_output(path: str) -> Iterator[str]:
     folder = make_output_folder(os.path.dirname(path) or ".")
     if os.path.isdir(path):
         raise MassError(f"output file {path!r} is a folder")
+    require_replaceable(path, "output file")
     with _scratch_folder(folder) as scratch, errors_name(path, scratch):
         temporary = os.path.join(scratch, os.path.basename(path))
         yield temporary
@@ -101,6 +103,8 @@ def atomic_outputs(folder: str) -> Iterator[str]:
     with _scratch_folder(folder) as scratch, errors_name(folder, scratch):
         yield scratch
         apply_umask(scratch)
+        for name in os.listdir(scratch):
+            require_replaceable(os.path.join(folder, name), "output file")
         for name in sorted(os.listdir(scratch)):
             os.replace(os.path.join(scratch, name), os.path.join(folder, name))
 

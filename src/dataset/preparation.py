@@ -10,6 +10,7 @@ from src.common.errors import UsageError
 from src.common.files import file_digest, list_files, require_file
 from src.common.finished_outputs import FinishedOutputs
 from src.common.folder_lock import locked_folder
+from src.common.output_checks import require_different_files
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.example_loader import ExampleLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
@@ -82,7 +83,8 @@ def choose_vocabulary(existed_vocab: str | None, dict_folder: str | None, output
     their frequencies are added up.
 
     Raises:
-        UsageError: neither a vocabulary nor a folder is given.
+        UsageError: neither a vocabulary nor a folder is given, or the new vocabulary would replace an old one that it
+            is made from.
         MassError: a file is missing or bad.
     """
     if not dict_folder:
@@ -90,10 +92,13 @@ def choose_vocabulary(existed_vocab: str | None, dict_folder: str | None, output
             raise UsageError("give --existed_vocab (a vocabulary) or --dict_folder (word frequencies to make one from)")
         Dictionary.load_from_persisted_dict(existed_vocab)  # so that a bad file is found before any work is done
         return existed_vocab
-    vocabulary = Dictionary.load_from_text(list_files(dict_folder, "*.dict", "dictionary folder"))
+    path = os.path.join(output_folder, "vocabulary.dict.bin")
+    counts = list_files(dict_folder, "*.dict", "dictionary folder")
+    require_different_files([("--existed_vocab", existed_vocab), *(("a file of frequencies", file) for file in counts)],
+                            [("the new vocabulary", path)])
+    vocabulary = Dictionary.load_from_text(counts)
     if existed_vocab:
         vocabulary = vocabulary.merge_dict(Dictionary.load_from_persisted_dict(existed_vocab))
-    path = os.path.join(output_folder, "vocabulary.dict.bin")
     with locked_folder(output_folder):
         vocabulary.persistence(path)
     print(f"{path}: new vocabulary of {len(vocabulary):,} tokens")
@@ -129,6 +134,9 @@ def _make_in_locked(requests: Sequence[_Request], output_folder: str, vocabulary
         path = os.path.join(output_folder, f"{request.name}.{options.format}")
         inputs = [require_file(file, "text file") for file in request.inputs]
         shards = options.shards_for(sum(map(os.path.getsize, inputs)))
+        require_different_files(
+            [("a source text", file) for file in inputs] + [("the vocabulary", vocabulary_path)],
+            [("a file of the data set", file) for file in (info_path(path), *files_of(path, shards).values())])
         tasks[path] = finished.task(os.path.basename(path), inputs, {
             "records": FORMAT_VERSION, "vocabulary": digest, "split": request.split, "masking": request.masking,
             "max_len": options.max_len, "min_len": options.min_len, "shards": shards, "errors": run.errors,

@@ -1,5 +1,4 @@
 """The command line of eval.py: its flags, the checks of their combinations, and the task that they ask for."""
-import os
 import sys
 from argparse import ArgumentParser, Namespace
 
@@ -8,6 +7,7 @@ from src.checkpoints.find import ModelFiles, find_model
 from src.common.arguments import DECODING_ERRORS
 from src.common.errors import UsageError
 from src.common.interruption import importing_mindspore
+from src.common.output_checks import require_different_files
 from src.common.standard_streams import stdout_is_closed
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
 from src.inference.evaluation.options import EvaluationOptions
@@ -123,24 +123,19 @@ def _check(args: Namespace) -> None:
     for wrong, message in refused:
         if wrong:
             raise UsageError(message)
-    _require_different_files(args)
+    _require_no_input_is_replaced(args)
 
 
-def _require_different_files(args: Namespace) -> None:
+def _require_no_input_is_replaced(args: Namespace) -> None:
     """Raise a UsageError if an output would replace an input or another output."""
     outputs = {"--output": args.output, "--report": args.report}
     if args.output and not (args.score or (args.input and not args.targets)):
         beside = {"the readable text beside --output": readable_path(args.output),
                   "the scores beside --output": metrics_path(args.output)}
         outputs |= {name: path for name, path in beside.items() if path != args.output}  # see check_output
-    inputs = {"--input": args.input if args.input != STREAM else None, "--targets": args.targets}
-    seen: dict[str, str] = {}
-    for name, path in {**inputs, **outputs}.items():
-        if path and name not in inputs and os.path.realpath(path) in seen:
-            raise UsageError(f"{seen[os.path.realpath(path)]} and {name} are the same file, {path!r}: choose another "
-                             f"name")
-        if path:
-            seen.setdefault(os.path.realpath(path), name)
+    inputs = {"--input": args.input if args.input != STREAM else None, "--targets": args.targets, "--ckpt": args.ckpt,
+              "--config": args.config, "--vocab": args.vocab, "--codes": args.codes}
+    require_different_files(inputs.items(), outputs.items())
 
 
 def _run_interactive(args: Namespace, overrides: list[str]) -> None:

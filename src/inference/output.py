@@ -8,6 +8,7 @@ from src.common.errors import UsageError
 from src.common.files import atomic_output, make_output_folder
 from src.common.json_files import read_json
 from src.common.json_output import json_text
+from src.common.output_checks import require_replaceable
 
 METRICS_FILE = "metrics.json"
 SUBJECT = ("checkpoint", "checkpoint_step", "test_dataset", "vocabulary_fingerprint")
@@ -42,6 +43,7 @@ def check_file(path: str, flag: str, overwrite: bool) -> None:
     """Raise a UsageError if an output file cannot be written, or exists and must not be replaced."""
     if os.path.isdir(path):
         raise UsageError(f"{flag} {path!r} is a folder; give a file")
+    require_replaceable(path, flag)
     if os.path.exists(path) and not overwrite:
         raise UsageError(f"{flag} {path!r} exists: give --overwrite to replace it, or choose another name")
     make_output_folder(os.path.dirname(path) or ".")

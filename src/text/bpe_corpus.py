@@ -19,15 +19,18 @@ _FORMAT = 1  # increase this when the same codes and text yield a different outp
 
 
 def encode_corpus(
-    codes: str, folder: str, output_folder: str, prefix: str, options: RunOptions
+    codes: str, folder: str, output_folder: str, prefix: str, options: RunOptions, vocabulary_path: str | None = None
 ) -> Iterator[FileSummary]:
     """Encode the files `<prefix>*.txt` of a folder into `<name>_bpe.txt`, and write their counts to `<name>.dict`.
 
     The summary of a file, with the frequencies of its subwords in `counts`, is yielded when both of its outputs are
     complete. If the C encoder cannot be used, a line on stderr gives the reason.
 
+    Args:
+        vocabulary_path: the vocabulary that is written afterwards, which must be none of these files.
+
     Raises:
-        UsageError: the output folder is the source folder.
+        UsageError: the output folder is the source folder, or an output would replace an input or another output.
         MassError: the codes or a file are missing or invalid, or the output cannot be written.
     """
     # This checks the codes, and compiles the encoder, before the workers start.
@@ -37,7 +40,8 @@ def encode_corpus(
     settings = {"step": "apply BPE", "format": _FORMAT, "codes": file_digest(codes)}
     conversion = Conversion("encode", partial(encode_text, codes), settings, "_bpe.txt",
                             take_counts=partial(take_counts, codes), keep_line_ends=True)
-    return convert_files(sources, output_folder, conversion, options)
+    return convert_files(sources, output_folder, conversion, options, [("--codes", codes)],
+                         [("--vocab_path", vocabulary_path)])
 
 
 def encode_text(codes: str, text: str) -> ConvertedText:

@@ -2,7 +2,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, make_output_folder
 from src.common.finished_outputs import FinishedOutputs, Task
 from src.common.folder_lock import locked_folder
+from src.common.output_checks import Role, require_different_files
 from src.common.parallel import map_in_order
 from src.common.progress import Progress
 from src.common.text_files import FilePart, batches_of_parts, file_parts
@@ -110,18 +111,29 @@ def plan_outputs(sources: Sequence[str], output_folder: str, suffix: str) -> lis
 
 
 def convert_files(
-    sources: Sequence[str], output_folder: str, conversion: Conversion, options: RunOptions
+    sources: Sequence[str], output_folder: str, conversion: Conversion, options: RunOptions,
+    other_inputs: Iterable[Role] = (), other_outputs: Iterable[Role] = ()
 ) -> Iterator[FileSummary]:
     """Convert files into the output folder, and yield a summary of each file when its output is complete.
 
     Large files are split among the processes; small files are sent to them in groups. Outputs that are up to date are
     skipped. The output folder is locked meanwhile.
 
+    Args:
+        other_inputs: the files that the program reads besides the sources.
+        other_outputs: the files that the program writes besides the converted ones.
+
     Raises:
+        UsageError: an output would replace an input or another output.
         MassError: there is no token in any file, or another process writes into the output folder. See `plan_outputs`
             for further errors.
     """
     plan = plan_outputs(sources, output_folder, conversion.suffix)
+    outputs = [("the converted text", output) for _, output in plan]
+    if conversion.take_counts:
+        outputs += [("the file of frequencies", _counts_path(output, conversion)) for _, output in plan]
+    require_different_files([*(("a source text", source) for source in sources), *other_inputs],
+                            [*outputs, *other_outputs])
     return _convert_planned(plan, output_folder, conversion, options)
 
 

@@ -12,6 +12,7 @@ from src.common.arguments import RunOptions
 from src.common.errors import MassError
 from src.common.files import atomic_output, list_files
 from src.common.finished_outputs import FinishedOutputs
+from src.common.output_checks import require_different_files
 from src.common.parallel import map_in_order
 from src.common.progress import Progress
 from src.common.text_files import FilePart, batches_of_parts, file_parts
@@ -35,6 +36,7 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     An existing file is replaced only after learning has succeeded. The same text always yields the same codes.
 
     Raises:
+        UsageError: `output` is one of the texts, or a device.
         MassError: the text is missing or invalid, no pair of symbols occurs twice in it, `output` cannot be written,
             or subword-nmt is not installed.
     """
@@ -42,6 +44,7 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     settings = {"step": "learn BPE", "format": _FORMAT, "symbols": symbols, "errors": options.errors,
                 "subword-nmt": _library_version()}
     paths = list_files(folder, "*.txt", "source folder")
+    require_different_files([("a source text", path) for path in paths], [("--output", output)])
     finished = FinishedOutputs(os.path.dirname(output) or ".", options.overwrite)
     task = finished.task(os.path.basename(output), paths, settings)
     if task.summary is not None:

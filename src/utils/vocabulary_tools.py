@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from src.common.errors import MassError
 from src.common.files import list_files
+from src.common.output_checks import find_repeated_file
 from src.utils.dictionary import SPECIAL_TOKENS, Dictionary
 
 
@@ -19,14 +20,19 @@ def build(sources: Sequence[str], threshold: int | None = None) -> Dictionary:
     Raises:
         MassError: a file is missing, invalid or given twice, or there is no word.
     """
-    paths = [path for source in sources
-             for path in (list_files(source, "*.dict", "folder") if os.path.isdir(source) else [source])]
-    if len(set(map(os.path.realpath, paths))) < len(paths):
-        raise MassError(f"a file is given twice, so that its words would be counted twice: {', '.join(sorted(paths))}")
+    paths = files_of_frequencies(sources)
+    if repeated := find_repeated_file(paths):
+        raise MassError(f"a file is given twice, so that its words would be counted twice: {', '.join(repeated)}")
     vocabulary = Dictionary.load_from_text(paths)
     if len(vocabulary) == len(SPECIAL_TOKENS):
         raise MassError(f"there is no word in {', '.join(paths)}")
     return vocabulary if threshold is None else vocabulary.shrink(threshold)
+
+
+def files_of_frequencies(sources: Sequence[str]) -> list[str]:
+    """Return the files that `build` reads: the sources, or the `*.dict` files of those that are folders."""
+    return [path for source in sources
+            for path in (list_files(source, "*.dict", "folder") if os.path.isdir(source) else [source])]
 
 
 def merge(paths: Sequence[str]) -> Dictionary:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.checkpoints.average import average_weights, best, find_candidates, newest
+from src.checkpoints.find import find_checkpoint
 from src.common.errors import MassError, UsageError
 from src.text.text_processing import TextProcessing
 from src.utils.dictionary import Dictionary
@@ -207,6 +208,24 @@ class TestRefusal:
         with pytest.raises(UsageError, match="one of the checkpoints"):
             average_weights([paths[0], str(tmp_path / "mean.npz")], str(tmp_path / "mean.npz"))
         assert (tmp_path / "mean.npz").read_bytes() == before
+
+    def test_hard_links_of_one_checkpoint(self, tmp_path):
+        folder = make_run(tmp_path, {1: None, 2: None})
+        os.link(tmp_path / "ckpt-2.safetensors", tmp_path / "latest.safetensors")
+        paths = [os.path.join(folder, name) for name in ("ckpt-1.safetensors", "ckpt-2.safetensors",
+                                                         "latest.safetensors")]
+        with pytest.raises(UsageError, match="twice: .*ckpt-2.safetensors' and .*latest.safetensors' are one file"):
+            average_weights(paths, str(tmp_path / "mean.npz"))
+        assert not (tmp_path / "mean.npz").exists()
+
+    def test_an_optimizer_state(self, tmp_path):
+        make_run(tmp_path, {1: None})
+        save_weights(str(tmp_path / "ckpt-1.state.safetensors"), arrays(7, a=(3, 4), b=(5,)), {})
+        with pytest.raises(UsageError, match="is the optimizer state .*: give .*ckpt-1.safetensors'"):
+            average_weights([str(tmp_path / "ckpt-1.state.safetensors")], str(tmp_path / "mean.npz"))
+        with pytest.raises(UsageError, match="is the optimizer state"):
+            find_checkpoint(str(tmp_path / "ckpt-1.state.safetensors"))
+        assert not (tmp_path / "mean.npz").exists()
 
 
 @pytest.mark.parametrize(("choice", "chosen"), [

@@ -200,6 +200,24 @@ def test_nothing_to_resume(run, tmp_path):
         run.resumed(run.path("best.safetensors"))
 
 
+@pytest.mark.parametrize("name", ["keep-5.safetensors", "keep-5.state.json", "keep-5.state.safetensors"])
+def test_a_renamed_checkpoint_is_called_so(run, name):
+    run.save(5)
+    for ending in (".state.json", ".state.safetensors", ".safetensors"):
+        os.rename(run.path(f"ckpt-5{ending}"), run.path(f"keep-5{ending}"))
+    with pytest.raises(MassError, match="written as 'ckpt-5' and renamed: give its files their old names"):
+        run.resumed(run.path(name))
+
+
+@pytest.mark.parametrize("where", ["", "folder"])
+def test_checkpoints_of_another_prefix_start_no_new_run(run, where):
+    run.save(5)
+    with pytest.raises(MassError, match="holds no checkpoint new-<step>, but checkpoints ckpt-<step>.*ckpt_prefix"):
+        find_resume_point(where and run.folder, run.folder, "new")
+    assert find_resume_point(where and run.folder, run.folder, "ckpt").state.step == 5
+    assert find_resume_point(run.path("ckpt-5.safetensors"), run.folder, "new").state.step == 5
+
+
 def test_steps_are_numbers_and_other_files_are_left_alone(tmp_path):
     run = Run(tmp_path, keep=1, prefix="my-run.1")
     others = ["my-run.1-x.safetensors", "my-runs1-3.safetensors", "other-3.safetensors", "my-run.1-3.npz"]
