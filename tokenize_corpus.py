@@ -2,7 +2,7 @@
 import argparse
 import sys
 
-from src.common.arguments import CommandLineParser, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, run_options, split_paths
 from src.common.errors import run
 from src.common.parallel import available_cores
 from src.common.progress import say
@@ -26,7 +26,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     options = run_options(arguments, "--pool_size")
-    folders = [folder for folder in arguments.corpus_folder.split(",") if folder]
+    folders = split_paths(arguments.corpus_folder, "--corpus_folder")
     sources = find_corpus(folders, arguments.output_folder)
     tokenizer = usable_tokenizer(arguments.tokenizer)
     if tokenizer != arguments.tokenizer:

@@ -12,6 +12,7 @@ from argparse import (
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from src.common.errors import UsageError
 from src.common.parallel import require_processes
 
 DECODING_ERRORS = ("strict", "replace")
@@ -59,6 +60,21 @@ def whole_number(minimum: int = 0, maximum: int = MAX_NUMBER) -> Callable[[str],
         return int(text)
 
     return read
+
+
+def split_paths(text: str, what: str) -> list[str]:
+    """Return the paths of a list that is separated by commas; there is none if the text has only commas and spaces.
+
+    Args:
+        what: the role of the list in the message, such as a flag.
+
+    Raises:
+        UsageError: one of several items is empty: it comes from a variable that is not set, and would be left out.
+    """
+    items = [item.strip() for item in text.split(",")]
+    if any(items) and not all(items):
+        raise UsageError(f"{what} {text!r}: an item of the list is empty; is a variable not set?")
+    return [item for item in items if item]
 
 
 def finite_number(text: str) -> float:

@@ -57,6 +57,7 @@ def test_an_error_without_any_tokenizer(folder):
         ([], 2, "--corpus_folder"),
         (["--corpus_folder", "raw"], 2, "--output_folder"),
         (["--corpus_folder", "raw", "--output_folder", "out", "--tokenizer", "spacy"], 2, "'nltk', 'jieba'"),
+        (["--corpus_folder", "raw,,raw2", "--output_folder", "out"], 2, "an item of the list is empty"),
         (["--corpus_folder", "raw", "--output_folder", "out", "--pool_size", "0"], 2, "--pool_size 0"),
         (["--corpus_folder", "raw", "--output_folder", "out", "--pool_size", "two"], 2, "--pool_size"),
         (["--corpus_folder", "raw", "--output_folder", "out", "--processes", "two"], 2, "--processes"),

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from crc32c import crc32c
 
+from src.common.arguments import split_paths
 from src.common.errors import MassError
+from src.common.files import require_file
 
 RECORD_FORMATS = ("tfrecord", "mindrecord")
 MAX_SHARDS = 512  # each is an open file while the records are written
@@ -78,10 +80,12 @@ def find_data_sets(spec: str, what: str = "data set") -> list[str]:
         what: the role of the data, for error messages.
 
     Raises:
-        MassError: there is no data set; or only some of the shards of a data set exist or are named.
+        UsageError: one of the comma-separated files is empty.
+        MassError: there is no data set; a file is no regular file; or only some of the shards of a data set exist or
+            are named.
     """
     named_whole = os.path.exists(spec) or os.path.exists(info_path(spec))
-    parts = [spec] if named_whole else [part.strip() for part in spec.split(",") if part.strip()]
+    parts = [spec] if named_whole else split_paths(spec, what)
     files = [file for part in parts for file in _files_named(part, what)]
     if not files:
         raise MassError(f"{what}: no record file is named: give a file, several (comma-separated), a glob or a folder")
@@ -118,6 +122,8 @@ def _files_named(part: str, what: str) -> list[str]:
     if not found:
         problem = "holds no .tfrecord or .mindrecord file" if os.path.isdir(part) else "does not exist"
         raise MassError(f"{what} {part!r} {problem} (looked in {os.getcwd()})")
+    for path in found:
+        require_file(path, f"{what}: record file")
     _require_one_format(found, part, what)
     return found
 
