@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from src.common.errors import MassError, UsageError
 from src.common.files import copy_atomically, file_digest, require_file
-from src.common.json_files import describe_error, read_json, write_json
+from src.common.json_files import describe_error, read_json, take_checksum, write_json
 from src.common.named_files import file_named
 from src.text.detokenization import detokenize
 from src.text.tokenization import RULES, TOKENIZERS, tokenize_text
@@ -105,7 +105,7 @@ class TextProcessing:
                 copy_atomically(self.codes, os.path.join(folder, name))
             content["codes"] = {"file": name, "sha256": digest}
         path = os.path.join(folder, TEXT_FILE)
-        write_json(path, content)
+        write_json(path, content, checksum=True)
 
     def same_as(self, other: "TextProcessing") -> bool:
         """Return whether both process text alike; their codes may be different files of equal content."""
@@ -126,7 +126,8 @@ class TextProcessing:
             content = read_json(path)
             if (content["format"], content["version"]) != (_FORMAT, _VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            rules = content.get("rules", 1)  # the first descriptions do not name them
+            take_checksum(content, required="rules" in content)  # the first descriptions have neither
+            rules = content.get("rules", 1)
             if type(rules) is not int or not 1 <= rules <= RULES:
                 raise ValueError(f"rules {rules!r}; this program knows 1 to {RULES}")
             if content["tokenizer"] not in TEXT_TOKENIZERS:

@@ -130,10 +130,12 @@ def test_a_second_preparation_of_the_same_folder_is_refused(place):
     first = start(place, "news_crawl.py")
     try:
         workers_of(first)
+        first.send_signal(signal.SIGSTOP)  # so that it does not finish before the others have started
         for script, arguments in SCRIPTS.items():
             done = run_script(script, *arguments, "--output_folder", "out", cwd=place, code=1)
             assert f"'out' is in use by process {first.pid} (news_crawl.py, since " in done.stderr, done.stderr
     finally:
+        first.send_signal(signal.SIGCONT)
         first.terminate()
         end(first)
     assert first.returncode == 143 and not unfinished(place)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from src.checkpoints.find import find_text_processing
 from src.common.errors import MassError, UsageError
+from src.common.json_files import CHECKSUM, checksum_of
 from src.inference.text_flags import TextFlags, find_text
 from src.text.detokenization import detokenize
 from src.text.text_processing import TextProcessing
@@ -93,6 +94,7 @@ def test_earlier_descriptions_keep_their_rules_of_tokenization(tmp_path):
     TextProcessing("jieba").save(str(tmp_path))
     path = tmp_path / "text.json"
     content = json.loads(path.read_text())
+    assert content.pop(CHECKSUM)  # earlier ones have neither
     assert content.pop("rules") == 2 and TextProcessing("jieba").encode(["Привет"]).words == ["Привет"]
     path.write_text(json.dumps(content))
     earlier = TextProcessing.load(str(tmp_path))
@@ -127,7 +129,12 @@ def test_codes_that_have_changed_are_rejected(tmp_path, codes):
 def test_a_damaged_description_is_rejected(tmp_path, change):
     TextProcessing("nltk").save(str(tmp_path))
     path = tmp_path / "text.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    content = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps(content))
+    with pytest.raises(MassError, match="text.json.*(checksum differs|version 2).*remove it"):
+        TextProcessing.load(str(tmp_path))
+    del content[CHECKSUM]
+    path.write_text(json.dumps({**content, CHECKSUM: checksum_of(content)}))
     if change == {"codes": {}}:  # empty, which means the same as null
         assert TextProcessing.load(str(tmp_path)) == TextProcessing("nltk")
         return
