@@ -22,7 +22,8 @@ class FragmentLanguageModel(ABC):
 
     For a sentence x of n tokens, the fragment is [u, u + k) with k = round(fragment_ratio * n), at least 1, or with the
     fixed `fragment_length`, at most n; u is uniform. The decoder predicts x[u - lead .. u + k - 1]; its input is the
-    token before each of them, the first of which is replaced by <mask>. Subclasses determine what the encoder sees.
+    token before each of them, the first of which is replaced by <mask>. Subclasses determine what the encoder sees
+    (`corrupt`), and may choose the fragment differently (`fragment_lengths`, `fragment_starts`).
 
     Args:
         vocab_size: the size of the vocabulary, from which random tokens are drawn.
@@ -42,6 +43,16 @@ class FragmentLanguageModel(ABC):
         wanted = (np.rint(self.fragment_ratio * lengths).astype(np.int64)
                   if self.fragment_length is None else np.full_like(lengths, self.fragment_length))
         return np.minimum(np.maximum(wanted, 1), lengths)
+
+    def fragment_starts(self, lengths: np.ndarray, fragment: np.ndarray, generator: RandomNumbers) -> np.ndarray:
+        """Return u, the first position of the fragment, for sentences of these lengths, [batch]; uniform in 0 .. n - k.
+
+        Args:
+            lengths: [batch], n.
+            fragment: [batch], k, the lengths of the fragments.
+            generator: the random numbers.
+        """
+        return generator.integers(0, lengths - fragment, endpoint=True)
 
     def target_lengths(self, lengths: np.ndarray) -> np.ndarray:
         """Return the greatest numbers of tokens to predict for sentences of these lengths, [batch]."""
@@ -68,7 +79,7 @@ class FragmentLanguageModel(ABC):
             generator: the random numbers.
         """
         fragment = self.fragment_lengths(lengths)
-        starts = generator.integers(0, lengths - fragment, endpoint=True)  # u, uniform in 0 .. n - k
+        starts = self.fragment_starts(lengths, fragment, generator)
         columns = np.arange(ids.shape[1])
         in_fragment = (columns >= starts[:, None]) & (columns < (starts + fragment)[:, None])
         source_ids = np.where(in_fragment, self.corrupt(ids, generator), ids)

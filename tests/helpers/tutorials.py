@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tests.helpers.paths import ROOT
 
-COPIED = ("config", "scripts", "src", "tests", "pyproject.toml")
+COPIED = ("config", "docs", "scripts", "src", "tests", "pyproject.toml")
 
 
 class Block(NamedTuple):
