@@ -16,8 +16,8 @@ def main() -> None:
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--newest", type=int, metavar="N", help="average the N checkpoints with the highest steps")
     choice.add_argument("--best", type=int, metavar="N",
-                        help="average the N checkpoints with the lowest validation perplexity in the folder's "
-                             "metrics.jsonl; checkpoints whose step was not validated are ignored")
+                        help="average the N checkpoints of the best validations in the folder's metrics.jsonl, by the "
+                             "run's training_config.best_metric; checkpoints whose step was not validated are ignored")
     parser.add_argument("--output_file", required=True, metavar="FILE", help="file for the averaged weights (.npz)")
     parser.add_argument("--overwrite", action="store_true", help="replace an output file that exists")
     args = parser.parse_args()

@@ -214,8 +214,13 @@ class TrainingConfig:
     valid_rouge_sentences: int = key(0, "number of pairs of valid_dataset, evenly spaced, for which each validation "
                                         "also generates predictions and measures ROUGE; 0 = none", minimum=0,
                                      resume=MAY_CHANGE)
-    patience: int = key(0, "end training after this number of consecutive validations without a better perplexity; 0 = "
-                           "never", minimum=0, resume=MAY_CHANGE)
+    best_metric: str = key("perplexity", "what decides which validation is the best one, whose weights are saved as "
+                                         "best: perplexity of valid_dataset, or ROUGE of the valid_rouge_sentences "
+                                         "pairs. After pre-training, summaries still improve when perplexity no "
+                                         "longer does",
+                           choices=("perplexity", "rouge-1", "rouge-2", "rouge-l"))
+    patience: int = key(0, "end training after this number of consecutive validations that are no better by "
+                           "best_metric; 0 = never", minimum=0, resume=MAY_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -259,6 +264,10 @@ class Config:
         if data.max_tokens and data.max_tokens < model.seq_length:
             raise UsageError(f"dataset_config.max_tokens is {data.max_tokens}: a sentence of seq_length "
                              f"({model.seq_length}) must fit; set it to 0 to use batch_size instead")
+        training = self.training_config
+        if training.best_metric != "perplexity" and not training.valid_rouge_sentences:
+            raise UsageError(f"training_config.best_metric is {training.best_metric}, but valid_rouge_sentences is 0: "
+                             f"set the number of validation pairs of which ROUGE is measured")
         if not data.tokenizer and (data.bpe_codes or data.lower_case or data.digits_to_hash):
             raise UsageError("dataset_config.tokenizer is empty, but bpe_codes, lower_case or digits_to_hash is set: "
                              "set tokenizer to nltk, jieba or none")

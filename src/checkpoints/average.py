@@ -7,28 +7,36 @@ from typing import Any
 
 import numpy as np
 
+from config.config import Config
+from config.loading import load_config
 from src.checkpoints.compatibility import NetworkUse, VocabularyUse, require_same_network, require_same_vocabulary
 from src.checkpoints.descriptions import copy_descriptions
-from src.checkpoints.files import numbered_files, require_weights_name
+from src.checkpoints.files import CONFIG_FILE, numbered_files, require_weights_name
 from src.checkpoints.resume import load_intact_weights
+from src.checkpoints.validation_history import score_of
 from src.common.errors import MassError, UsageError
 from src.common.files import require_folder
 from src.common.output_checks import find_repeated_file, require_different_files
 from src.utils.load_weights import READERS, Weights, save_weights
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
+from src.utils.ppl_score import perplexity
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint of a run, and the validation perplexity of its step if that step was validated."""
+    """A checkpoint of a run, and what the run's best_metric measured at its step if that step was validated."""
 
     path: str
     step: int
-    ppl: float | None
+    metric: str  # training_config.best_metric
+    score: float | None  # the greater the better, see score_of
 
     def __str__(self) -> str:
-        ppl = "not validated" if self.ppl is None else f"validation perplexity {self.ppl:.2f}"
-        return f"{self.path} ({ppl})"
+        if self.score is None:
+            return f"{self.path} (not validated)"
+        if self.metric == "perplexity":
+            return f"{self.path} (validation perplexity {perplexity(-self.score, 1):.2f})"
+        return f"{self.path} (validation {self.metric.upper()} {self.score:.2f})"
 
 
 def find_candidates(folder: str) -> list[Candidate]:
@@ -47,8 +55,10 @@ def find_candidates(folder: str) -> list[Candidate]:
         if file.prefix != following.prefix or file.step == following.step:
             raise MassError(f"input folder {folder!r} holds checkpoints of more than one run ({file.name}, "
                             f"{following.name}): name those to average with --input_files")
-    perplexities = _perplexities(folder)
-    return [Candidate(os.path.join(folder, file.name), file.step, perplexities.get(file.step)) for file in found]
+    config = os.path.join(folder, CONFIG_FILE)
+    metric = (load_config(config) if os.path.exists(config) else Config()).training_config.best_metric
+    scores = _scores(folder, metric)
+    return [Candidate(os.path.join(folder, file.name), file.step, metric, scores.get(file.step)) for file in found]
 
 
 def newest(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
@@ -58,16 +68,16 @@ def newest(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
 
 
 def best(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """Return the `count` candidates of the lowest validation perplexity, best first.
+    """Return the `count` candidates of the best validations by the run's best_metric, best first.
 
     Raises:
         MassError: fewer were validated.
     """
-    validated = [candidate for candidate in candidates if candidate.ppl is not None]
+    validated = [candidate for candidate in candidates if candidate.score is not None]
     _require(len(validated), count, f"checkpoints with a validation of their step in {TRAINING_METRICS_FILE} (of "
                                     f"{len(candidates)} in all; save_ckpt_steps and valid_steps should have a common "
                                     f"multiple)")
-    return sorted(validated, key=lambda candidate: (candidate.ppl, candidate.step))[:count]
+    return sorted(validated, key=lambda candidate: (-candidate.score, candidate.step))[:count]
 
 
 def average_weights(paths: Sequence[str], output: str) -> None:
@@ -134,13 +144,15 @@ def _add(sums: dict[str, np.ndarray], name: str, array: np.ndarray, path: str) -
         sums[name] = array.astype(np.float64)
 
 
-def _perplexities(folder: str) -> dict[int, float]:
-    """Return the validation perplexity by step; empty if the run has no metrics file."""
+def _scores(folder: str, metric: str) -> dict[int, float]:
+    """Return the score of the validation by step; empty if the run has no metrics file."""
     path = os.path.join(folder, TRAINING_METRICS_FILE)
     if not os.path.exists(path):
         return {}
-    return {entry["step"]: entry["ppl"] for entry in read_metrics(path)
-            if entry["event"] == "valid" and entry["ppl"] is not None and math.isfinite(entry["ppl"])}
+    figures = {entry["step"]: {name: value for name, value in entry.items() if value is not None}
+               for entry in read_metrics(path) if entry["event"] == "valid"}
+    scores = {step: score_of(entry, metric) for step, entry in figures.items()}
+    return {step: score for step, score in scores.items() if score is not None and math.isfinite(score)}
 
 
 def _require(found: int, count: int, what: str) -> None:

@@ -11,7 +11,7 @@ from src.checkpoints.validation_history import ValidationHistory
 from src.common.errors import MassError, UsageError
 from src.common.json_files import parse_json
 
-FORMAT = 2  # 1 had other names of fields
+FORMAT = 3  # 1 and 2 had other names of fields
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from mindspore import Tensor
 from config.config import Config
 from src.checkpoints.resume import ResumePoint
 from src.checkpoints.training_state import TrainingState
-from src.checkpoints.validation_history import ValidationHistory
+from src.checkpoints.validation_history import ValidationHistory, score_of
 from src.checkpoints.write import CheckpointWriter
 from src.dataset.batching.batch import Batch
 from src.runtime.device import restore_interrupts
@@ -171,7 +171,8 @@ class TrainingLoop:
             result = self.validator.measure(self._abandon)
         if result is None:
             return
-        self.history = self.history.after(self.step, result.nll / result.targets)
+        figures = {"nll": result.nll / result.targets, **(result.rouge or {})}
+        self.history = self.history.after(self.step, score_of(figures, self.config.training_config.best_metric))
         best = self.history.best_step == self.step
         if best and self.writer:
             with self.monitor.paused():
@@ -201,9 +202,9 @@ class TrainingLoop:
     def _reason(self) -> str:
         if self._stop_code:
             return "stopped by a signal"
-        patience = self.config.training_config.patience
-        if self.history.exhausts(patience):
-            return f"no better perplexity in {patience} validations"
+        training = self.config.training_config
+        if self.history.exhausts(training.patience):
+            return f"no better {training.best_metric} in {training.patience} validations"
         return ""
 
 

@@ -1,5 +1,6 @@
 """Averaging checkpoints: which ones are selected, what their mean is, and what is refused."""
 import json
+import math
 import os
 import tracemalloc
 
@@ -32,7 +33,7 @@ def make_run(folder, perplexities, prefix="ckpt"):
         save_weights(str(folder / f"{prefix}-{step}.safetensors"), arrays(step, a=(3, 4), b=(5,)),
                      {"step": step, "vocabulary": VOCABULARY})
         if ppl is not None:
-            entries.append({"event": "valid", "step": step, "nll": 1.0, "ppl": ppl, "seconds": step})
+            entries.append({"event": "valid", "step": step, "nll": math.log(ppl), "ppl": ppl, "seconds": step})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return str(folder)
 
@@ -50,7 +51,7 @@ class TestChoice:
         found = find_candidates(folder)
         assert [os.path.basename(candidate.path) for candidate in found] == [
             "ckpt-20.safetensors", "ckpt-300.safetensors", "ckpt-1000.safetensors"]
-        assert [candidate.ppl for candidate in found] == [9.5, None, 8.0]
+        assert [candidate.score for candidate in found] == [-math.log(9.5), None, -math.log(8.0)]
 
     def test_without_metrics(self, tmp_path):
         folder = make_run(tmp_path, {1: None, 2: None})
@@ -64,7 +65,8 @@ class TestChoice:
     def test_newest_and_best(self, perplexities, data):
         from src.checkpoints.average import Candidate
 
-        candidates = [Candidate(f"ckpt-{step}.npz", step, ppl) for step, ppl in sorted(perplexities.items())]
+        candidates = [Candidate(f"ckpt-{step}.npz", step, "perplexity", None if ppl is None else -math.log(ppl))
+                      for step, ppl in sorted(perplexities.items())]
         count = data.draw(st.integers(1, len(candidates)))
         assert steps(newest(candidates, count)) == sorted(perplexities)[-count:]
         validated = sum(ppl is not None for ppl in perplexities.values())
@@ -75,13 +77,30 @@ class TestChoice:
         chosen = best(candidates, count)
         assert len(set(steps(chosen))) == count
         left = [ppl for step, ppl in perplexities.items() if step not in steps(chosen) and ppl is not None]
-        assert max(candidate.ppl for candidate in chosen) <= min(left, default=np.inf)
+        assert max(perplexities[step] for step in steps(chosen)) <= min(left, default=np.inf) * (1 + 1e-12)
+
+    @pytest.mark.parametrize(("metric", "expected"), [("perplexity", [2, 1]), ("rouge-1", [4, 2]), ("rouge-l", [1, 4])])
+    def test_the_best_by_the_metric_of_the_run(self, tmp_path, metric, expected):
+        folder = make_run(tmp_path, dict.fromkeys([1, 2, 3, 4]))
+        entries = [{"step": 1, "nll": 2.0, "rouge-1": 10.0, "rouge-l": 9.5}, {"step": 2, "nll": 1.0, "rouge-1": 12.0,
+                    "rouge-l": 8.0}, {"step": 4, "nll": 3.0, "rouge-1": 15.0, "rouge-l": 9.0}]
+        (tmp_path / "metrics.jsonl").write_text(
+            "".join(json.dumps({"event": "valid", "seconds": 1, "ppl": 1.0, **entry}) + "\n" for entry in entries))
+        (tmp_path / "config.json").write_text(json.dumps(
+            {"training_config": {"best_metric": metric, "valid_rouge_sentences": 10}}))
+        chosen = best(find_candidates(folder), 2)
+        assert steps(chosen) == expected
+        with pytest.raises(MassError, match="only 3 checkpoints with a validation"):
+            best(find_candidates(folder), 4)
+        shown = {"perplexity": "validation perplexity 2.72", "rouge-1": "validation ROUGE-1 15.00",
+                 "rouge-l": "validation ROUGE-L 9.50"}
+        assert str(chosen[0]).endswith(f"({shown[metric]})")
 
     def test_a_perplexity_that_is_not_finite_is_never_best(self, tmp_path):
         folder = make_run(tmp_path, {1: 5.0, 2: None})
         with open(tmp_path / "metrics.jsonl", "a") as stream:
             stream.write(json.dumps({"event": "valid", "step": 2, "nll": None, "ppl": None, "seconds": 3}) + "\n")
-        assert [candidate.ppl for candidate in find_candidates(folder)] == [5.0, None]
+        assert [candidate.score for candidate in find_candidates(folder)] == [-math.log(5.0), None]
 
     @pytest.mark.parametrize("count", [0, -1])
     def test_none(self, tmp_path, count):

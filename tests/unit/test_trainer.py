@@ -121,6 +121,18 @@ def test_patience_ends_a_run_that_no_longer_gets_better(bench, tmp_path):
     assert result.exit_code == 0 and result.checkpoint.endswith(f"ckpt-{result.steps}.safetensors")
 
 
+def test_the_best_checkpoint_can_be_chosen_by_rouge(bench, tmp_path):
+    """ROUGE decides what `best` is and when patience is exhausted."""
+    training = {"valid_steps": 1, "valid_rouge_sentences": 6, "best_metric": "rouge-1", "patience": 4, "max_steps": 60}
+    result = bench.run(tmp_path, learn_rate_config={"lr": 1e-2, "warmup_steps": 0}, training_config=training)
+    events = of_kind(tmp_path, "valid")
+    best = max(events, key=lambda event: (event["rouge-1"], -event["step"]))
+    assert result.best_step == best["step"] == [event["step"] for event in events if event["best"]][-1]
+    assert load_weights(str(tmp_path / "best.safetensors")).metadata["step"] == best["step"]
+    assert result.steps == 60 or (result.steps == best["step"] + 4 and result.reason == "no better rouge-1 in 4 "
+                                                                                        "validations")
+
+
 def test_epochs_end_a_run(bench, tmp_path):
     result = bench.run(tmp_path, dataset_config={"epochs": 1}, training_config={"max_steps": 0})
     assert result.steps == len(losses_of(tmp_path)) == 6 and result.reason == ""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.checkpoints.training_state import TrainingState
-from src.checkpoints.validation_history import ValidationHistory
+from src.checkpoints.validation_history import BEST_METRICS, ValidationHistory, score_of
 from src.common.errors import MassError
 from tests.helpers.tiny_training import STATE
 
@@ -37,15 +37,15 @@ def test_what_is_no_state_is_damaged(text):
 
 
 @given(st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0, float("nan")]), min_size=1), st.integers(0, 4))
-def test_the_best_is_the_first_smallest_and_validations_since_are_counted(figures, patience):
+def test_the_best_is_the_first_greatest_and_validations_since_are_counted(figures, patience):
     history, ended = ValidationHistory(), None
-    for step, nll in enumerate(figures, start=1):
-        history = history.after(step, nll)
+    for step, score in enumerate(figures, start=1):
+        history = history.after(step, score)
         if history.exhausts(patience) and ended is None:
             ended = step
-    numbers = {step: nll for step, nll in enumerate(figures, start=1) if not math.isnan(nll)}
-    best = min(numbers, key=lambda step: (numbers[step], step), default=None)
-    assert (history.best_nll, history.best_step) == (numbers.get(best), best)
+    numbers = {step: score for step, score in enumerate(figures, start=1) if not math.isnan(score)}
+    best = min(numbers, key=lambda step: (-numbers[step], step), default=None)
+    assert (history.best_score, history.best_step) == (numbers.get(best), best)
     assert history.count_since_best == len(figures) - (best or 0) and history.last_step == len(figures)
     assert patience or ended is None
 
@@ -53,9 +53,16 @@ def test_the_best_is_the_first_smallest_and_validations_since_are_counted(figure
 def test_patience_is_a_number_of_validations_in_a_row():
     history, course = ValidationHistory(), []
     for step, nll in enumerate([3.0, 2.0, 2.0, 2.5, 1.0, 1.1, 1.2, 1.3], start=1):
-        history = history.after(step, nll)
+        history = history.after(step, score_of({"nll": nll, "rouge-l": nll}, "perplexity"))
         course.append(history.exhausts(3))
     assert course == [False] * 7 + [True]
+
+
+def test_a_validation_is_judged_by_the_chosen_metric():
+    figures = {"nll": 2.5, "rouge-1": 20.0, "rouge-2": 4.0, "rouge-l": 18.0}
+    assert {metric: score_of(figures, metric) for metric in BEST_METRICS} == {
+        "perplexity": -2.5, "rouge-1": 20.0, "rouge-2": 4.0, "rouge-l": 18.0}
+    assert score_of({"nll": 2.5}, "rouge-1") is None
 
 
 def test_the_history_is_frozen():
