@@ -11,7 +11,7 @@ from typing import Any
 from config.config import Config
 from src.common.errors import UsageError
 from src.common.files import require_file
-from src.common.json_files import describe_error, parse_json, read_json, write_json
+from src.common.json_files import CHECKSUM, describe_error, parse_json, read_json, take_checksum, write_json
 
 _MAX_BYTES = 1 << 20
 NODES = {node.name: node.default_factory for node in dataclasses.fields(Config)}
@@ -21,11 +21,12 @@ def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
     """Read a configuration file and apply overrides of the form `node.key=value`.
 
     Keys that the file does not set have their default values. The value of an override is parsed as JSON if
-    possible (`3`, `true`), and is plain text otherwise.
+    possible (`3`, `true`), and is plain text otherwise. A checksum, which the configuration of a run folder has, is
+    compared; a configuration that a user has written needs none.
 
     Raises:
-        UsageError: the file is not JSON, a key is unknown (the message names the nearest known key), or a value has
-            the wrong type or is not allowed.
+        UsageError: the file is not JSON or its checksum differs, a key is unknown (the message names the nearest known
+            key), or a value has the wrong type or is not allowed.
     """
     require_file(path, "configuration file")
     try:
@@ -34,6 +35,7 @@ def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
         raise UsageError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
     except ValueError as error:
         raise UsageError(f"{path}: {describe_error(error)}") from error
+    _take_checksum(path, nodes)
     try:
         return config_from_dict(nodes, overrides)
     except UsageError as error:
@@ -55,8 +57,17 @@ def config_from_dict(nodes: Mapping[str, Any], overrides: Iterable[str] = ()) ->
 
 
 def save_config(config: Config, path: str) -> None:
-    """Write a configuration as JSON, which `load_config` can read."""
-    write_json(path, dataclasses.asdict(config))
+    """Write a configuration as JSON with a checksum, which `load_config` can read."""
+    write_json(path, dataclasses.asdict(config), checksum=True)
+
+
+def _take_checksum(path: str, nodes: Any) -> None:
+    if isinstance(nodes, dict):
+        try:
+            take_checksum(nodes, required=False)
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}; if you have changed it, remove the entry {CHECKSUM!r} at its end") \
+                from error
 
 
 def _refuse_duplicates(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from src.common.arguments import RunOptions
+from src.common.checksum_files import ENDING as CHECKSUM_ENDING
+from src.common.checksum_files import output_with_checksum
 from src.common.errors import MassError
-from src.common.files import atomic_output, list_files
+from src.common.files import list_files
 from src.common.finished_outputs import FinishedOutputs
 from src.common.output_checks import require_different_files
 from src.common.parallel import map_in_order
@@ -31,7 +33,8 @@ class LearnedCodes(NamedTuple):
 
 
 def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> LearnedCodes:
-    """Learn up to `symbols` merges from the `*.txt` files of a folder and write them to the file `output`.
+    """Learn up to `symbols` merges from the `*.txt` files of a folder and write them to the file `output`, and
+    their checksum beside it.
 
     An existing file is replaced only after learning has succeeded. The same text always yields the same codes.
 
@@ -44,7 +47,9 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     settings = {"step": "learn BPE", "format": _FORMAT, "symbols": symbols, "errors": options.errors,
                 "subword-nmt": _library_version()}
     paths = list_files(folder, "*.txt", "source folder")
-    require_different_files([("a source text", path) for path in paths], [("--output", output)])
+    checksum = output + CHECKSUM_ENDING
+    require_different_files([("a source text", path) for path in paths],
+                            [("--output", output), ("the checksum of --output", checksum)])
     finished = FinishedOutputs(os.path.dirname(output) or ".", options.overwrite)
     task = finished.task(os.path.basename(output), paths, settings)
     if task.summary is not None:
@@ -53,7 +58,7 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     lines = [f"{word} {count}" for word, count in zip(words.tokens, words.frequencies, strict=True) if count]
     del words
     merges = _learn(lines, output, symbols, folder, options.quiet)
-    task.finish([output], {"merges": merges, "words": len(lines)})
+    task.finish([output, checksum], {"merges": merges, "words": len(lines)})
     return LearnedCodes(merges, len(lines), skipped=False)
 
 
@@ -79,7 +84,7 @@ def _learn(lines: Sequence[str], output: str, symbols: int, folder: str, quiet: 
     from tqdm import tqdm
 
     library.tqdm = partial(tqdm, disable=quiet or None)  # None: no progress bar unless stderr is a terminal
-    with atomic_output(output) as temporary:
+    with output_with_checksum(output) as temporary:
         with open(temporary, "w", encoding="utf-8", newline="\n") as stream:
             library.learn_bpe(lines, stream, symbols, is_dict=True)
         with open(temporary, "rb") as stream:

@@ -1,5 +1,6 @@
 """scripts/learn_subword.sh: the learned codes, repeated runs, and errors."""
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,22 @@ def test_codes_are_those_of_subword_nmt(folder):
         done = run_script("scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", output, cwd=folder)
         assert f"{output}: 20 merges" in done.stdout
         assert (folder / output).read_text(encoding="utf-8") == expected.getvalue()
-    assert list_names(folder / "new") == ["codes2"]
+        checked = subprocess.run(["sha256sum", "-c", f"{Path(output).name}.sha256"], cwd=(folder / output).parent)
+        assert checked.returncode == 0
+    assert list_names(folder / "new") == ["codes2", "codes2.sha256"]
+
+
+def test_damaged_codes_are_noticed_by_whatever_reads_them(folder):
+    run_script("scripts/learn_subword.sh", "tokens", "--symbols=20", "--output", "c", cwd=folder)
+    codes = (folder / "c").read_text()
+    (folder / "c").write_text(codes.replace("\nl", "\nm", 1))
+    encode = ["apply_bpe_encoding.py", "--codes", "c", "--src_folder", "tokens", "--output_folder", "out"]
+    for processes in (1, 2):
+        done = run_script(*encode, "--processes", processes, code=1, cwd=folder)
+        assert "c: its checksum is not the one in 'c.sha256': it is damaged" in done.stderr
+    assert list_names(folder / "out") == []
+    (folder / "c.sha256").unlink()
+    run_script(*encode, cwd=folder)
 
 
 def test_learning_stops_when_no_pair_repeats(folder):

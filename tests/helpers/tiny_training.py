@@ -1,5 +1,4 @@
 """Tiny records, a configuration that trains on them in milliseconds per step, and runs that share a compiled step."""
-import json
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from src.training.loop import TrainingResult
 from src.training.start import choose_resume_point, load_start, prepare_folder
 from src.utils.dictionary import Dictionary
 from src.utils.loss_monitor import LossMonitor
+from src.utils.monitoring.metrics_file import read_metrics
 from tests.helpers.records import write_records
 
 WORDS = "abcdefgh"
@@ -73,7 +73,7 @@ def training_nodes(train: str, valid: str = "", **changes: dict) -> dict:
 
 def events_of(folder: Path) -> list[dict]:
     """Return the entries of metrics.jsonl without those figures that depend on time."""
-    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    events = read_metrics(str(folder / "metrics.jsonl"))
     return [{key: value for key, value in event.items() if key not in ("seconds", "tokens_per_second")}
             for event in events]
 

@@ -62,6 +62,20 @@ def test_round_trip(tmp_path):
     assert config_from_dict(dataclasses.asdict(config)) == config
 
 
+def test_a_change_of_a_saved_configuration_is_noticed(tmp_path):
+    path = tmp_path / "saved.json"
+    save_config(Config(), str(path))
+    saved = json.loads(path.read_text())
+    saved["model_config"]["hidden_size"] += 8
+    path.write_text(json.dumps(saved))
+    with pytest.raises(UsageError, match="saved.json: its checksum differs.*; if you have changed it, remove the entry "
+                                         "'checksum'"):
+        load_config(str(path))
+    del saved["checksum"]
+    path.write_text(json.dumps(saved))
+    assert load_config(str(path)).model_config.hidden_size == saved["model_config"]["hidden_size"]
+
+
 @pytest.mark.parametrize(("override", "node", "key", "value"), [
     ("learn_rate_config.lr=1", "learn_rate_config", "lr", 1.0),
     ("learn_rate_config.lr=5e-4", "learn_rate_config", "lr", 5e-4),

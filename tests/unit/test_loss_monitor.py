@@ -196,6 +196,28 @@ class TestResuming:
         with pytest.raises(MassError, match="metrics.jsonl, line 1: not an entry"):
             read_metrics(str(path))
 
+    def test_a_damaged_figure_is_an_error(self, tmp_path):
+        train(tmp_path, range(1, 31))
+        path = tmp_path / TRAINING_METRICS_FILE
+        lines = path.read_text().splitlines(keepends=True)
+        for number, line in enumerate(lines, start=1):
+            path.write_text("".join(lines).replace(line, line.replace('"step": ', '"step": 1')))
+            with pytest.raises(MassError, match=f"metrics.jsonl, line {number}: .*damaged; remove that line"):
+                read_metrics(str(path))
+            path.write_text("".join(lines).replace(line, ""))
+            assert len(read_metrics(str(path))) == len(lines) - 1
+
+    def test_a_file_of_an_earlier_version_is_continued(self, tmp_path):
+        """Its lines have no checksums, and get some."""
+        train(tmp_path, range(1, 31))
+        path = tmp_path / TRAINING_METRICS_FILE
+        plain = read_metrics(str(path))
+        path.write_text("".join(json.dumps(entry) + "\n" for entry in plain))
+        assert read_metrics(str(path)) == plain
+        train(tmp_path, range(21, 41), resumed_step=20)
+        assert [entry["step"] for entry in entries(tmp_path)] == [10, 20, 30, 40]
+        assert path.read_text().count('"checksum"') == 4
+
 
 def read_events(folder):
     """(step, tag, value) of each scalar in the folder's files, and the step at which each file begins."""

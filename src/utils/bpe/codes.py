@@ -2,7 +2,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from src.common.checksum_files import require_checksum_of
 from src.common.errors import MassError
+from src.common.files import require_file
 from src.common.text_files import read_lines
 
 END = "</w>"
@@ -23,8 +25,10 @@ class BpeCodes(NamedTuple):
         """Load a file of BPE codes.
 
         Raises:
-            MassError: the file is missing, its version is not supported, or a line is not a pair of subwords.
+            MassError: the file is missing or is not what the checksum beside it says, its version is not supported, or
+                a line is not a pair of subwords.
         """
+        require_checksum_of(require_file(path, "BPE codes"))
         lines = list(read_lines(path))
         while lines and not lines[-1]:
             lines.pop()

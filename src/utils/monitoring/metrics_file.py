@@ -1,11 +1,15 @@
-"""metrics.jsonl: the events of a training run, one JSON object per line."""
+"""metrics.jsonl: the events of a training run, one JSON object per line.
+
+Each object has a checksum of its own as its last entry, so that lines can be appended, and removed by hand. Files of
+earlier versions have none.
+"""
 import os
 from typing import Any
 
 from src.common.errors import MassError
-from src.common.files import atomic_output
-from src.common.json_files import parse_json
-from src.common.json_output import json_text
+from src.common.files import atomic_output, require_file
+from src.common.json_files import CHECKSUM, checksum_of, parse_json, take_checksum
+from src.common.json_output import finite, json_text
 from src.common.text_files import read_lines
 from src.common.written_files import errors_name
 
@@ -15,26 +19,36 @@ TRAINING_METRICS_FILE = "metrics.jsonl"
 def read_metrics(path: str) -> list[dict[str, Any]]:
     """Read the entries of a metrics file, in the order in which they were written.
 
-    An incomplete last line (the run was killed while it wrote) is ignored.
+    An incomplete last line (the run was killed while it wrote) is ignored. Either all lines have checksums or none has.
 
     Raises:
-        MassError: the file is missing, or another line is not an entry; the message names file and line.
+        MassError: the file is missing, or another line is not an entry or is damaged; the message names file and line.
     """
-    entries, damaged = [], 0
-    for number, line in enumerate(read_lines(path), start=1):
-        if damaged:
-            raise MassError(f"{path}, line {damaged}: not an entry of a training run; remove that line")
-        entry = _parse(line)
+    lines = list(read_lines(require_file(path, "metrics file")))
+    unfinished = len(lines) if lines and not _ends_with_newline(path) else None
+    have_checksums = any(f'"{CHECKSUM}"' in line for line in lines)
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        entry = _parse(line, have_checksums)
+        if entry is None and number == unfinished:
+            break
         if entry is None:
-            damaged = number
-        else:
-            entries.append(entry)
+            raise MassError(f"{path}, line {number}: not an entry of a training run, or damaged; remove that line")
+        entries.append(entry)
     return entries
 
 
-def _parse(line: str) -> dict[str, Any] | None:
+def _ends_with_newline(path: str) -> bool:
+    with open(path, "rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() == b"\n"
+
+
+def _parse(line: str, has_checksum: bool) -> dict[str, Any] | None:
     try:
         entry = parse_json(line)
+        if has_checksum and isinstance(entry, dict):
+            take_checksum(entry, required=True)
     except ValueError:
         return None
     valid = (isinstance(entry, dict) and {"event", "step", "seconds"} <= entry.keys() and type(entry["step"]) is int
@@ -70,4 +84,5 @@ class MetricsFile:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    return json_text(entry) + "\n"
+    entry = finite(entry)
+    return json_text({**entry, CHECKSUM: checksum_of(entry)}) + "\n"
