@@ -30,7 +30,8 @@ def test_scripts_are_valid_posix_sh(script):
     subprocess.run([SHELL, "-n", ROOT / "scripts" / script], check=True)
 
 
-@pytest.mark.parametrize("script", [*LAUNCHERS, "stop_training.sh", "quickstart.sh", "setup_venv.sh", "test.sh"])
+@pytest.mark.parametrize("script", [*LAUNCHERS, "stop_training.sh", "quickstart.sh", "run_recipe.sh", "setup_venv.sh",
+                                    "test.sh"])
 def test_help(place, script):
     for flag in ("-h", "--help"):
         done = run_launcher(place, script, flag)

@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 
-from quickstart.docstring_corpus import normalize
+from recipes.docstring_corpus import normalize
 from tests.helpers.paths import ROOT
 
 PACKAGES = {"alpha": 40, "beta": 40, "xml": 8, "asyncio": 8, "email": 8, "click": 8}  # name -> files; see HELD_OUT
@@ -14,7 +14,7 @@ NOUNS = ["river", "house", "garden", "teacher", "letter", "window", "market", "w
 VERBS = ["follows", "paints", "remembers", "sells", "hides"]
 COMMAND = """
 import sys
-from quickstart import docstring_corpus
+from recipes import docstring_corpus
 packages = sys.argv.pop(1)
 docstring_corpus.source_folders = lambda: [packages]
 docstring_corpus.main()
@@ -53,7 +53,7 @@ def test_fast_corpus(tmp_path):
 
 def test_fast_corpus_of_this_machine(tmp_path):
     """Of whatever is installed here, the command makes a corpus of at most these sizes, without shared lines."""
-    subprocess.run([sys.executable, "-m", "quickstart.docstring_corpus", "--output_folder", tmp_path, "--fast"],
+    subprocess.run([sys.executable, "-m", "recipes.docstring_corpus", "--output_folder", tmp_path, "--fast"],
                    check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     lines = {os.path.relpath(path, tmp_path): path.read_text().splitlines() for path in tmp_path.glob("*/*.txt")}
     for split, most in (("train", 1500), ("valid", 100), ("test", 100)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
-_COPIED = ("benchmarks", "config", "docs", "quickstart", "scripts", "src")
+_COPIED = ("benchmarks", "config", "docs", "recipes", "scripts", "src")
 _SUBJECTS = ("police", "soldiers", "doctors", "farmers", "ministers", "players", "teachers", "workers")
 _VERBS = ("arrested", "helped", "visited", "praised", "warned", "met", "criticized", "joined")
 _OBJECTS = ("protesters", "bankers", "voters", "students", "refugees", "investors", "sailors", "judges")

@@ -43,7 +43,8 @@ def make_place(folder: Path) -> Place:
     """Create a repository with replacement programs and a working folder, both with spaces in their paths."""
     repository, work = folder / "the repository", folder / "my work"
     shutil.copytree(ROOT / "scripts", repository / "scripts")
-    shutil.copytree(ROOT / "src", repository / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("config", "recipes", "src"):
+        shutil.copytree(ROOT / package, repository / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "launch.py", repository)
     work.mkdir()
     for name in ("train.py", "eval.py"):

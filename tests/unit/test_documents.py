@@ -94,7 +94,7 @@ def unknown_key(name: str) -> bool:
     ("python train.py --config FILE --resume", ""),
     ("python train.py --confg FILE", "train.py has no flag --confg"),
     ("python training.py --config FILE", "there is no script training.py"),
-    ("python -m quickstart.loss_curve", "there is no module quickstart.loss_curve"),
+    ("python -m recipes.loss_curve", "there is no module recipes.loss_curve"),
     ("python vocabulary.py merge one.bin --count 3", "vocabulary.py merge has no flag --count"),
     ("sh scripts/run_cpu.sh -t t -c FILE -- --resume --ckpt DIR", "train.py has no flag --ckpt"),
     ("MS=1 python train.py --set \\\n model_config.width=3 > log", "there is no configuration key model_config.width"),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from quickstart.docstring_corpus import HELD_OUT, SPLITS, make_corpus, split_of, thin, write_corpus
-from quickstart.docstrings import Docstring, Reading, read_docstrings
-from quickstart.prose import is_prose, paragraphs, sentences
+from recipes.docstring_corpus import HELD_OUT, SPLITS, make_corpus, split_of, thin, write_corpus
+from recipes.docstrings import Docstring, Reading, read_docstrings
+from recipes.prose import is_prose, paragraphs, sentences
 from src.common.errors import MassError
 
 NUMPY_STYLE = """Return the larger of two numbers.

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from quickstart.docstrings import Docstring, Reading, read_docstrings, source_folders
-from quickstart.prose import is_prose, paragraphs, sentences
+from recipes.docstrings import Docstring, Reading, read_docstrings, source_folders
+from recipes.prose import is_prose, paragraphs, sentences
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, run
 from src.common.files import atomic_output
@@ -164,7 +164,7 @@ def write_corpus(corpus: Corpus, folder: str) -> list[tuple[str, int, int]]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = CommandLineParser(prog="python -m quickstart.docstring_corpus", description=__doc__,
+    parser = CommandLineParser(prog="python -m recipes.docstring_corpus", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output_folder", required=True, help="folder for the corpus; created if missing")
     parser.add_argument("--fast", action="store_true", help="make a small corpus for a smoke test")

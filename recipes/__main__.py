@@ -1,0 +1,84 @@
+"""Run a recipe: from a folder of text to trained models, scores and a report."""
+import os
+import sys
+from argparse import Namespace
+
+from recipes.arrange import add_text_flags
+from recipes.pipeline import Options, Pipeline
+from recipes.register import RECIPES
+from recipes.report import make_report
+from recipes.schedule import load_planned
+from recipes.steps import Steps
+from recipes.text_layout import TextFolders
+from src.common.arguments import CommandLineParser, HelpFormatter, finite_number, not_empty
+from src.common.errors import UsageError, run
+from src.common.folder_lock import locked_folder
+
+EPILOG = """recipes:
+""" + "\n".join(f"  {name:15}  {recipe.description}" for name, recipe in RECIPES.items()) + """
+
+A second call skips the steps that are up to date and resumes a training that was interrupted. All paths of the printed
+commands are relative to the repository's folder.
+
+examples:
+  sh scripts/run_recipe.sh gigaword --data gigaword/ --sentences news/ --minutes 120
+  sh scripts/run_recipe.sh cornell --data cornell/
+  sh scripts/run_recipe.sh own --sentences text/ --pairs pairs/ --dry_run"""
+
+
+def parse_arguments() -> Namespace:
+    parser = CommandLineParser(prog="sh run_recipe.sh", description=__doc__, epilog=EPILOG,
+                               formatter_class=HelpFormatter)
+    parser.add_argument("recipe", choices=list(RECIPES), metavar="NAME", help="the recipe; see below")
+    add_text_flags(parser)
+    parser.add_argument("--run_folder", type=not_empty, metavar="DIR",
+                        help="folder for everything that is made (default: recipe_<NAME> in the repository)")
+    parser.add_argument("--minutes", type=finite_number, metavar="N",
+                        help="shorten or lengthen all trainings by the same factor, so that they take about N minutes "
+                             "together; two short trial runs measure the speed (default: as the configurations say)")
+    parser.add_argument("--seeds", metavar="N,N,...", type=_seeds,
+                        help="fine-tune once with each of these random seeds; the report gives means and deviations")
+    for stage, config in (("pretrain", "pre-training"), ("finetune", "fine-tuning")):
+        parser.add_argument(f"--{stage}_set", action="append", default=[], metavar="node.key=value",
+                            help=f"override a configuration key of {config}; may be repeated")
+    parser.add_argument("--dry_run", action="store_true", help="print the commands and run none")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    recipe = RECIPES[args.recipe]
+    if args.minutes is not None and args.minutes <= 0:
+        raise UsageError(f"--minutes {args.minutes:g} must be above 0")
+    folders = TextFolders(_absolute(args.data), _absolute(args.sentences), args.train_pairs)
+    recipe.check(folders)
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    run_folder = os.path.relpath(args.run_folder or os.path.join(root, f"recipe_{recipe.name}"), root)
+    os.chdir(root)
+    options = Options(run_folder, folders, args.minutes, args.seeds or (), args.pretrain_set, args.finetune_set)
+    for config, settings in ((recipe.pretrain_config, args.pretrain_set),
+                             (recipe.finetune_config, [*recipe.finetune_settings, *args.finetune_set])):
+        load_planned(config, settings)  # refuses mistakes before anything is made
+    if args.dry_run:
+        Pipeline(recipe, options, Steps(run_folder, dry_run=True)).run()
+        return
+    print(f"+ cd {root}")
+    with locked_folder(run_folder):
+        models = Pipeline(recipe, options, Steps(run_folder)).run()
+        make_report(recipe, run_folder, models)
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else os.path.abspath(path)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    seeds = [int(number) for number in text.split(",")]
+    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError("seeds must be different and not negative")
+    return tuple(seeds)
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "run_recipe.sh"
+    run(main)

@@ -1,0 +1,189 @@
+"""The commands of a recipe, in their order: from text to trained models and their predictions and scores."""
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from recipes.recipe import Recipe
+from recipes.schedule import PROBE_SETTINGS, PlannedTraining, load_planned, shorten
+from recipes.steps import Step, Steps
+from recipes.text_layout import TextFolders
+from recipes.tuning import best_penalty
+
+METRICS = ("rouge", "ppl")
+PENALTY_KEY = "model_config.length_penalty_weight"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user chooses of a recipe."""
+
+    run_folder: str
+    folders: TextFolders = field(default_factory=TextFolders)
+    minutes: float | None = None  # the time for all trainings together; None: as long as the configurations say
+    seeds: Sequence[int] = ()  # of the fine-tunings; empty: that of the configuration
+    pretrain_settings: Sequence[str] = ()  # node.key=value
+    finetune_settings: Sequence[str] = ()
+
+
+class Pipeline:
+    """Runs the steps of a recipe."""
+
+    def __init__(self, recipe: Recipe, options: Options, steps: Steps):
+        self.recipe, self.options, self.steps = recipe, options, steps
+        self.pairs = self._in("records", "pairs", "gigaword")  # prefix of the data sets of pairs
+        self.codes, self.vocabulary = self._in("subword", "all.bpe.codes"), self._in("subword", "all_en.dict.bin")
+        self.finetune_settings = [*recipe.finetune_settings, *options.finetune_settings]
+
+    def run(self) -> dict[str, list[str]]:
+        """Run everything; return the names of the fine-tuned models, `mass` and `scratch`, one for each seed."""
+        self._make_text()
+        self._encode()
+        self._make_records()
+        pretrain, finetune = self._lengths()
+        self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], resume=True)
+        models: dict[str, list[str]] = {"mass": [], "scratch": []}
+        for seed in self.options.seeds or [None]:
+            for start, names in models.items():
+                names.append(start if seed is None else f"{start}_seed{seed}")
+                self._finetune(names[-1], start == "mass", seed, finetune)
+        for names in models.values():
+            penalty = self._tune(names[0])
+            for name in names:
+                for metric in METRICS:
+                    self._score(name, metric, penalty)
+        return models
+
+    # -- the data ----------------------------------------------------------------------------------------------------
+
+    def _make_text(self) -> None:
+        text, folders = self._in("text"), self.options.folders
+        if self.recipe.text_command:
+            self._step("text", text, *self.recipe.text_command, "--output_folder", text)
+            return
+        flags = {"--data": folders.pairs, "--sentences": folders.sentences, "--train_pairs": folders.train_pairs}
+        given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
+        self._step("text", text, "-m", "recipes.arrange", self.recipe.name, *given, "--output_folder", text)
+
+    def _encode(self) -> None:
+        """Tokenize and encode. Codes and vocabulary are made from the pre-training text only: held-out text stays
+        unseen."""
+        tokens = {part: self._tokens(part) for part in ("pretrain", "pretrain_valid")}
+        tokens["pairs"] = (self._in("text", "pairs") if self.recipe.pairs_are_tokenized
+                           else self._tokenize("pairs", self._in("tokens", "pairs")))
+        self._step("codes", self.codes, "learn_subword.py", tokens["pretrain"], "--symbols", str(self.recipe.symbols),
+                   "--output", self.codes)
+        for part, folder in tokens.items():
+            words = ["apply_bpe_encoding.py", "--codes", self.codes, "--src_folder", folder, "--output_folder",
+                     self._in("bpe", part)]
+            if part == "pretrain":
+                words += ["--vocab_path", self.vocabulary, "--threshold", str(self.recipe.threshold)]
+            self._step(f"bpe_{part}", self._in("bpe", part), *words,
+                       others=[self.vocabulary] if part == "pretrain" else [])
+
+    def _tokens(self, part: str) -> str:
+        """Make the tokens of a part of the pre-training text and return their folder."""
+        tokens = self._in("tokens", part)
+        if not self.recipe.gigaword_style:
+            return self._tokenize(part, tokens)
+        folders = [self._in("text", "tokenized", part)]
+        if self.options.folders.sentences is not None:
+            folders.append(self._tokenize(part, self._in("tokens", f"{part}_cased")))
+        self._step(f"style_{part}", tokens, "-m", "recipes.gigaword_style", "--src_folder", ",".join(folders),
+                   "--output_folder", tokens)
+        return tokens
+
+    def _tokenize(self, part: str, output: str) -> str:
+        self._step(f"tokens_{part}", output, "tokenize_corpus.py", "--corpus_folder", self._in("text", part),
+                   "--output_folder", output)
+        return output
+
+    def _make_records(self) -> None:
+        for part in ("pretrain", "pretrain_valid"):
+            self._step(f"records_{part}", self._in("records", part), "news_crawl.py", "--src_folder",
+                       self._in("bpe", part), "--existed_vocab", self.vocabulary, "--max_len",
+                       str(self.recipe.sentence_max_len), "--output_folder", self._in("records", part))
+        suffix = "_bpe.txt" if self.recipe.pairs_are_tokenized else "_tokenized_bpe.txt"
+        files = [word for split in ("train", "valid", "test") for side, flag in (("src", "src"), ("tgt", "ref"))
+                 for word in (f"--{split}_{flag}", self._in("bpe", "pairs", f"{split}.{side}{suffix}"))]
+        self._step("records_pairs", self._in("records", "pairs"), "gigaword.py", *files, "--existed_vocab",
+                   self.vocabulary, "--max_len", str(self.recipe.pair_max_len), "--output_folder",
+                   self._in("records", "pairs"))
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def _lengths(self) -> tuple[list[str], list[str]]:
+        """Return the settings of pre-training and of fine-tuning that make them fit into the time, if one is given."""
+        if self.options.minutes is None:
+            return [], []
+        probes = self._in("speed", "pretrain"), self._in("speed", "finetune")
+        self._pretrain(probes[0], [*self.options.pretrain_settings, *PROBE_SETTINGS], resume=False)
+        self._finetune_into(probes[1], "speed_finetune", PROBE_SETTINGS)
+        if self.steps.dry_run:
+            return ["training_config.max_steps=..."], ["training_config.max_steps=..."]
+        recipe, runs = self.recipe, 2 * max(1, len(self.options.seeds))
+        pretrain, finetune = shorten([
+            PlannedTraining(load_planned(recipe.pretrain_config, self.options.pretrain_settings), probes[0], 1),
+            PlannedTraining(load_planned(recipe.finetune_config, self.finetune_settings), probes[1], runs),
+        ], self.options.minutes)
+        return pretrain, finetune
+
+    def _pretrain(self, output: str, settings: Sequence[str], resume: bool) -> None:
+        data = (f"dataset_config.pre_train_dataset={self._in('records', 'pretrain')}",
+                f"dataset_config.valid_dataset={self._in('records', 'pretrain_valid')}")
+        self._train("pretrain" if resume else "speed_pretrain", output, self.recipe.pretrain_config,
+                    [*data, *settings], resume)
+
+    def _finetune(self, name: str, from_pretrained: bool, seed: int | None, settings: Sequence[str]) -> None:
+        more = [f"checkpoint_options.existed_ckpt={self._in('pretrain', 'best.safetensors')}"] * from_pretrained
+        if seed is not None:
+            more.append(f"model_config.random_seed={seed}")
+        self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", [*settings, *more], resume=True)
+
+    def _finetune_into(self, output: str, step: str, settings: Sequence[str], resume: bool = False) -> None:
+        data = (f"dataset_config.fine_tune_dataset={self.pairs}_train_dataset.tfrecord",
+                f"dataset_config.valid_dataset={self.pairs}_valid_dataset.tfrecord")
+        self._train(step, output, self.recipe.finetune_config, [*data, *self.finetune_settings, *settings], resume)
+
+    def _train(self, step: str, output: str, config: str, settings: Sequence[str], resume: bool) -> None:
+        all_settings = (*settings, f"dataset_config.bpe_codes={self.codes}", f"checkpoint_options.ckpt_path={output}")
+        self._step(step, output, "train.py", "--config", config,
+                   *(word for setting in all_settings for word in ("--set", setting)), *(["--resume"] * resume),
+                   resumable=resume)
+
+    # -- search and scores -------------------------------------------------------------------------------------------
+
+    def _tune(self, name: str) -> float | None:
+        """Return the length penalty with the best ROUGE on the validation pairs; None leaves that of the training."""
+        found = {}
+        for penalty in self.recipe.length_penalties:
+            output = self._in("tuning", f"{name}_{penalty:g}")
+            self._evaluate(f"tune_{name}_{penalty:g}", name, "rouge", "valid", output, penalty)
+            found[penalty] = output
+        if not found or self.steps.dry_run:
+            return None
+        return best_penalty(name, found)
+
+    def _score(self, name: str, metric: str, penalty: float | None) -> None:
+        output = self._in("scores", f"{name}_{metric}")
+        more = ["--confidence"]
+        if metric == "rouge" and name.startswith("mass"):
+            more += ["--report", os.path.join(output, "report.html")]
+        self._evaluate(f"score_{name}_{metric}", name, metric, "test", output, penalty, more)
+
+    def _evaluate(self, step: str, name: str, metric: str, split: str, output: str, penalty: float | None,
+                  more: Sequence[str] = ()) -> None:
+        settings = [f"dataset_config.test_dataset={self.pairs}_{split}_dataset.tfrecord"]
+        if penalty is not None:
+            settings.append(f"{PENALTY_KEY}={penalty:g}")
+        self._step(step, output, "eval.py", "--ckpt", self._in(f"finetune_{name}"), "--metric", metric, *more,
+                   "--output", os.path.join(output, "predictions.jsonl"),
+                   *(word for setting in settings for word in ("--set", setting)))
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _in(self, *names: str) -> str:
+        return os.path.join(self.options.run_folder, *names)
+
+    def _step(self, name: str, output: str, *words: str, resumable: bool = False, others: Sequence[str] = ()) -> None:
+        self.steps.run(Step(name, (os.path.relpath(sys.executable), *words), output, resumable, others))

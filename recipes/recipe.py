@@ -1,0 +1,32 @@
+"""What a recipe consists of."""
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from recipes.text_layout import TextFolders
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A corpus and the trainings on it; the hyperparameters of the trainings are in the configurations that it names.
+
+    The quick start makes its text by a command of its own; the others implement `check` and `arrange`.
+    """
+
+    name: str
+    description: str  # of the task, for the help text and the report
+    pretrain_config: str  # path from the repository's folder
+    finetune_config: str
+    symbols: int  # the number of BPE merges to learn
+    threshold: int  # tokens of at most this frequency are left out of the vocabulary
+    sentence_max_len: int  # tokens; longer sentences are left out of pre-training
+    pair_max_len: int  # tokens of a side; longer pairs are left out of fine-tuning
+    lead_words: int = 0  # the baseline that copies so many words of the source; 0: there is no such baseline
+    pairs_are_tokenized: bool = False
+    gigaword_style: bool = False  # tokenized text is spelled as the Gigaword corpus spells it
+    finetune_settings: Sequence[str] = ()  # node.key=value, changes of finetune_config
+    length_penalties: Sequence[float] = (0.0, 0.5, 1.0, 1.5, 2.0)  # tried on the validation pairs; may be empty
+    text_command: Sequence[str] = ()  # makes the text in the common layout, instead of `arrange`
+    check: Callable[[TextFolders], None] = lambda folders: None
+    """Raises a MassError that says which text is missing, and where it is published."""
+    arrange: Callable[[TextFolders, str], list[str]] = lambda folders, output: []
+    """Writes the text in the common layout into a folder, and returns lines about what was read."""

@@ -1,0 +1,93 @@
+"""The report of a recipe: examples, a table of all models, results.json, and a plot of the losses."""
+import os
+import textwrap
+from typing import Any
+
+from recipes.loss_curves import draw_loss_curves
+from recipes.recipe import Recipe
+from recipes.results import STARTS, Models, collect_results, read_history, training_names
+from src.common.files import atomic_output
+from src.common.json_output import json_text
+from src.utils.rouge_score import ROUGE_METRICS
+
+RESULTS_FILE, CURVES_FILE = "results.json", "loss_curves.png"
+OUTPUTS = {
+    "text": "the text, one sentence per line", "subword": "BPE codes and vocabulary",
+    "records": "the data sets", "pretrain": "pre-trained weights and their metrics.jsonl",
+    "finetune_{mass}": "weights fine-tuned after pre-training",
+    "finetune_{scratch}": "weights fine-tuned from scratch",
+    "scores": "all predictions and scores on the test split",
+    "scores/{mass}_rouge/report.html": "a page with examples and pictures of the attention",
+    RESULTS_FILE: "the figures of this report", CURVES_FILE: "the plot of the losses",
+}
+
+
+def make_report(recipe: Recipe, folder: str, models: Models) -> None:
+    """Write results.json and the plot of the losses into a run folder, and print the report.
+
+    Raises:
+        MassError: see `collect_results`.
+    """
+    results = collect_results(recipe, folder, models)
+    draw_loss_curves({_label(name): read_history(folder, name) for name in training_names(models)},
+                     os.path.join(folder, CURVES_FILE))
+    with (atomic_output(os.path.join(folder, RESULTS_FILE)) as path,
+          open(path, "w", encoding="utf-8") as stream):
+        stream.write(json_text(results, indent=2) + "\n")
+    print_report(recipe, results, folder, models)
+
+
+def print_report(recipe: Recipe, results: dict[str, Any], folder: str, models: Models) -> None:
+    """Print examples, trainings, the table, and where everything is."""
+    for number, example in enumerate(results["examples"], start=1):
+        print(f"\nExample {number} of {len(results['examples'])}")
+        for key, label in (("source", "source"), ("reference", "reference"), *STARTS.items()):
+            print(textwrap.fill(example[key], 120, initial_indent=f"{label:>16}: ", subsequent_indent=" " * 18)
+                  or f"{label:>16}: (empty)")
+    print("\nTraining")
+    for name, figures in results["training"].items():
+        best = figures["best_valid_ppl"]
+        print(f"  {_label(name):40}{figures['steps']:7,} steps{figures['seconds']:8,.0f} s"
+              + (f"   best validation perplexity {best:.1f}" if best else ""))
+    print(f"\nTest split, {results['test_pairs']:,} pairs: {recipe.description}\n")
+    print(table(results) + "\n")
+    print("\n".join(results["verdict"]))
+    print(f"({results['signature']})\n\nOutputs:")
+    first = {start: names[0] for start, names in models.items()}
+    outputs = {os.path.join(folder, name.format(**first)): meaning for name, meaning in OUTPUTS.items()}
+    width = max(map(len, outputs))
+    for path, meaning in outputs.items():
+        print(f"  {path:{width}}  {meaning}")
+    print(f"\nTo try the model on what you type: .venv/bin/python eval.py --ckpt "
+          f"{os.path.join(folder, 'finetune_' + first['mass'])} --interactive")
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the table of results; after means over several seeds, a second line has the standard deviations."""
+    rows = [f"{'':20}{'perplexity per':>18}{'ROUGE (F1 x 100)':>24}",
+            f"{'':20}{'subword':>9}{'word':>9}{'1':>10}{'2':>7}{'L':>7}"]
+    for start, label in STARTS.items():
+        figures = results["models"][start]
+        rows.append(_row(label, figures["ppl"], figures["rouge"]))
+        if figures["ppl_deviation"]:
+            rows.append(_row(f"  (sd, {len(figures['runs'])} seeds)", figures["ppl_deviation"],
+                             figures["rouge_deviation"]))
+    if baseline := results["lead_baseline"]:
+        rows.append(f"{'first ' + str(baseline['words']) + ' words':20}{'-':>9}{'-':>9}   {_rouge(baseline['rouge'])}")
+    return "\n".join(rows)
+
+
+def _row(label: str, ppl: dict[str, float], rouge: dict[str, float]) -> str:
+    return f"{label:20}{ppl['subword']:9.1f}{ppl['word']:9.1f}   {_rouge(rouge)}"
+
+
+def _rouge(scores: dict[str, float]) -> str:
+    return "".join(f"{scores[name]:7.2f}" for name in ROUGE_METRICS)
+
+
+def _label(training: str) -> str:
+    """`finetune_mass_seed1` -> `fine-tuning, MASS pre-trained, seed 1`."""
+    if training == "pretrain":
+        return "MASS pre-training"
+    start, _, seed = training.removeprefix("finetune_").partition("_seed")
+    return f"fine-tuning, {STARTS[start]}" + (f", seed {seed}" if seed else "")

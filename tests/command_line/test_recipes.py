@@ -1,0 +1,39 @@
+"""Recipes as a user starts them: the commands that they print, and mistakes."""
+import pytest
+
+from tests.helpers.recipe_corpus import write_corpus
+from tests.helpers.scripts import run_script
+
+OWN = ("scripts/run_recipe.sh", "own", "--sentences", "news", "--pairs", "pairs")
+
+
+@pytest.fixture
+def text(tmp_path):
+    return write_corpus(tmp_path)
+
+
+def test_dry_run_prints_every_command_and_makes_nothing(text):
+    done = run_script(*OWN, "--minutes", 3, "--seeds", "1,2", "--run_folder", "out", "--dry_run", cwd=text)
+    commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
+    assert len(commands) == len(done.stdout.splitlines()) and not (text / "out").exists()
+    for script, count in (("tokenize_corpus.py", 3), ("learn_subword.py", 1), ("apply_bpe_encoding.py", 3),
+                          ("news_crawl.py", 2), ("gigaword.py", 1), ("train.py", 7), ("eval.py", 18)):
+        assert sum(f" {script} " in command for command in commands) == count, script
+    assert sum("model_config.random_seed=2" in command for command in commands) == 2
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["own", "--sentences", "news"], 2, "--pairs DIR (train, valid and test"),
+    (["own", "--sentences", "news", "--pairs", "news"], 1, "lacks train.src.txt"),
+    (["gigaword", "--data", "none"], 1, "published at https://github.com/harvardnlp/sent-summary"),
+    (["cornell", "--data", "pairs", "--sentences", "none"], 1, "does not exist"),
+    (["poems"], 2, "invalid choice: 'poems'"),
+    (["own", "--seeds", "1,1"], 2, "--seeds"),
+    (["own", "--sentences", "news", "--pairs", "pairs", "--minutes", "0"], 2, "must be above 0"),
+    (["own", "--sentences", "news", "--pairs", "pairs", "--pretrain_set", "model_config.hiden=1", "--minutes", "1"], 2,
+     "model_config.hiden"),
+])
+def test_mistakes_are_one_sentence(text, arguments, code, message):
+    done = run_script("scripts/run_recipe.sh", *arguments, "--run_folder", "out", cwd=text, code=code)
+    assert message in done.stderr and done.stderr.splitlines()[-1].startswith("run_recipe.sh: error: ")
+    assert not (text / "out").exists()

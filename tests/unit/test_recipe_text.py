@@ -1,0 +1,152 @@
+"""The text of the recipes: what users' folders may look like, what is missing, and the common layout."""
+import gzip
+from itertools import product
+
+import pytest
+
+from recipes import cornell, gigaword, own
+from recipes.text_layout import SIDES, SPLITS, TextFolders, read_text, write_sentences
+from src.common.errors import MassError, UsageError
+
+
+def write(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{line}\n" for line in lines)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+
+
+def lines(path):
+    return path.read_text().splitlines()
+
+
+def numbered(name, count):
+    return [f"{name} {number}" for number in range(count)]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Gigaword as it is distributed, in small, partly compressed."""
+    folder = tmp_path / "giga"
+    write(folder / "train.article.txt.gz", numbered("article", 30) + ["article 0"])
+    write(folder / "train.title.txt", numbered("title", 31))
+    write(folder / "valid.article.filter.txt", numbered("valid article", 5))
+    write(folder / "valid.title.filter.txt.gz", numbered("valid title", 5))
+    write(folder / "input.txt", numbered("test article", 4))
+    write(folder / "task1_ref0.txt", numbered("test title", 4))
+    return folder
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    write(tmp_path / "news" / "one.txt", numbered("one", 450))
+    write(tmp_path / "news" / "two.txt", numbered("two", 99))
+    return tmp_path / "news"
+
+
+def test_gigaword_is_arranged(corpus, sentences, tmp_path):
+    folders = TextFolders(str(corpus), str(sentences), 20)
+    gigaword.check(folders)
+    report = gigaword.arrange(folders, str(tmp_path / "text"))
+    text = tmp_path / "text"
+    assert lines(text / "pairs" / "train.src.txt") == numbered("article", 20)
+    assert lines(text / "pairs" / "test.tgt.txt") == numbered("test title", 4)
+    assert lines(text / "tokenized" / "pretrain" / "articles.txt") == numbered("article", 20)
+    assert lines(text / "tokenized" / "pretrain_valid" / "articles.txt") == numbered("valid article", 5)
+    assert len(lines(text / "pretrain" / "one.txt")) == 446 and len(lines(text / "pretrain_valid" / "one.txt")) == 4
+    assert any("20 pairs" in line for line in report)
+
+
+def test_an_article_that_occurs_twice_is_read_once(corpus, tmp_path):
+    gigaword.arrange(TextFolders(str(corpus)), str(tmp_path / "text"))
+    assert lines(tmp_path / "text" / "tokenized" / "pretrain" / "articles.txt") == numbered("article", 30)
+    assert not (tmp_path / "text" / "pretrain").exists()
+
+
+def test_what_is_missing_is_named_with_its_source(corpus, tmp_path):
+    (corpus / "input.txt").unlink()
+    (corpus / "train.title.txt").unlink()
+    with pytest.raises(MassError, match="lacks train.title.txt, input.txt or test.input.txt .*harvardnlp/sent"):
+        gigaword.check(TextFolders(str(corpus)))
+    with pytest.raises(MassError, match="does not exist; it is published at"):
+        gigaword.check(TextFolders(str(tmp_path / "none")))
+    with pytest.raises(MassError, match="folder of sentences"):
+        write(corpus / "input.txt", [])
+        write(corpus / "train.title.txt", [])
+        gigaword.check(TextFolders(str(corpus), str(tmp_path / "none")))
+    for recipe in (gigaword, cornell, own):
+        with pytest.raises(UsageError, match="required"):
+            recipe.check(TextFolders())
+
+
+def test_sides_of_different_length_are_refused(corpus, tmp_path):
+    write(corpus / "task1_ref0.txt", numbered("test title", 3))
+    with pytest.raises(MassError, match="has 4 lines and .* has 3"):
+        gigaword.arrange(TextFolders(str(corpus)), str(tmp_path / "text"))
+
+
+def write_pairs(folder):
+    for split, side in product(SPLITS, SIDES):
+        write(folder / f"{split}.{side}.txt", numbered(f"{split} {side}", 6))
+    return folder
+
+
+def test_own_text_is_arranged(sentences, tmp_path):
+    folders = TextFolders(str(write_pairs(tmp_path / "pairs")), str(sentences))
+    own.check(folders)
+    own.arrange(folders, str(tmp_path / "text"))
+    assert lines(tmp_path / "text" / "pairs" / "valid.src.txt") == numbered("valid src", 6)
+    assert len(lines(tmp_path / "text" / "pretrain" / "two.txt")) == 99
+
+
+def test_too_few_sentences_are_refused(tmp_path):
+    write(tmp_path / "few" / "a.txt", numbered("a", 99))
+    with pytest.raises(MassError, match="too few"):
+        write_sentences(str(tmp_path / "text"), str(tmp_path / "few"))
+
+
+def test_every_sentence_is_in_one_of_the_two_parts(sentences, tmp_path):
+    write_sentences(str(tmp_path / "text"), str(sentences))
+    found = [line for part in ("pretrain", "pretrain_valid") for path in (tmp_path / "text" / part).iterdir()
+             for line in lines(path)]
+    assert sorted(found) == sorted(numbered("one", 450) + numbered("two", 99))
+
+
+def test_cornell_as_pairs(tmp_path):
+    folders = TextFolders(str(write_pairs(tmp_path / "pairs")))
+    cornell.check(folders)
+    cornell.arrange(folders, str(tmp_path / "text"))
+    assert lines(tmp_path / "text" / "pairs" / "train.tgt.txt") == numbered("train tgt", 6)
+    assert lines(tmp_path / "text" / "pretrain" / "utterances.txt") == (numbered("train src", 6)
+                                                                       + numbered("train tgt", 6))
+
+
+def test_cornell_as_published(tmp_path):
+    corpus, text = tmp_path / "published", tmp_path / "text"
+    utterances, conversations = [], []
+    for film in range(10):
+        names = [f"L{film}{number}" for number in range(4)]
+        utterances += [f"{name} +++$+++ u0 +++$+++ m{film} +++$+++ BIANCA +++$+++ line {name}" for name in names]
+        conversations.append(f"u0 +++$+++ u1 +++$+++ m{film} +++$+++ {names!r}")
+    write(corpus / "movie_lines.txt", utterances)
+    write(corpus / "movie_conversations.txt", conversations)
+    text.mkdir()
+    cornell.check(TextFolders(str(corpus)))
+    cornell.arrange(TextFolders(str(corpus)), str(text))
+    counts = {split: len(lines(text / "pairs" / f"{split}.src.txt")) for split in SPLITS}
+    assert counts == {"train": 24, "valid": 3, "test": 3}
+    assert {path.name for path in text.iterdir()} == {"pairs", "pretrain", "pretrain_valid"}
+    (corpus / "movie_conversations.txt").unlink()
+    with pytest.raises(MassError, match="neither movie_lines.txt and movie_conversations.txt.* nor all of train.src"):
+        cornell.check(TextFolders(str(corpus)))
+
+
+def test_compressed_text_that_is_damaged_is_an_error(tmp_path):
+    write(tmp_path / "a.txt.gz", numbered("a", 1000))
+    packed = (tmp_path / "a.txt.gz").read_bytes()
+    for damaged in (packed[: len(packed) // 2], b"no gzip", packed[:20] + b"\xff\xff" + packed[22:]):
+        (tmp_path / "a.txt.gz").write_bytes(damaged)
+        with pytest.raises(MassError, match="a.txt.gz"):
+            list(read_text(str(tmp_path / "a.txt.gz")))
