@@ -5,14 +5,13 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from src.export.interface import ExportedModel, Generation, Runtime
-from src.export.text_rules import UNKNOWN, WordCharacters, detokenization_rules, text_rules
+from src.export.text_rules import PYTHON, UNKNOWN, detokenization_rules, text_rules
 from src.text.jieba_tokenizer import JiebaTokenizer
 from src.text.text_processing import TEXT_FILE, TextProcessing
 from src.utils.dictionary import LOWER_CASE_MIN_FREQUENCY, UNKNOWN_SPELLINGS
@@ -44,7 +43,7 @@ def write_runner(model: ExportedModel, name: str, folder: str, **settings: Any) 
         "max_length": search.max_length, "min_length": search.min_length,
         "length_penalty": search.length_penalty_weight, "no_repeat_ngram_size": search.no_repeat_ngram_size,
         "ban_unk": search.ban_unk, "copy_unk": search.attention,
-        "rules": text_rules(text, _word_characters()), "output_rules": detokenization_rules(text, _word_characters()),
+        "rules": text_rules(text, PYTHON), "output_rules": detokenization_rules(text, PYTHON),
         **settings}
     with open(os.path.join(folder, "runner.json"), "w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=2)
@@ -119,17 +118,3 @@ def _whole_words(text: TextProcessing) -> str | None:
     """Return an expression with one group for what jieba must not split; None if it splits everything."""
     whole = JiebaTokenizer(iter, keep_words=text.tokenizer == "jieba" and text.rules > 1).whole
     return whole.pattern if whole else None
-
-
-@cache
-def _word_characters() -> WordCharacters:
-    """Return what the packages `regex`, which nltk uses, and `re` call \\w, both for `re`."""
-    import regex
-
-    everything = "".join(map(chr, (number for number in range(sys.maxunicode + 1) if not 0xd800 <= number < 0xe000)))
-    ranges = [f"{_escape(match[0][0])}-{_escape(match[0][-1])}" for match in regex.finditer(r"\w+", everything)]
-    return WordCharacters("".join(ranges), r"\w")
-
-
-def _escape(character: str) -> str:
-    return f"\\U{ord(character):08x}"

@@ -1,12 +1,18 @@
-"""Tokenization and detokenization as lists of replacements, for runtimes that have neither nltk nor our code.
+r"""Tokenization and detokenization as lists of replacements, for runtimes that have neither nltk nor our code.
 
-A rule is a regular expression and a literal text that replaces each match. Most matches are empty: they are places at
-which a space is inserted. The expressions use only what Python's `re` and Oniguruma (the package `tokenizers`) have in
-common; in particular, all alternatives of a look-behind have one width.
+A rule is a regular expression and a text that replaces each match. Most matches are empty: they are places at which a
+space is inserted. The expressions use only what Python's `re` and Oniguruma (the package `tokenizers`) have in common;
+in particular, all alternatives of a look-behind have one width, and classes such as \w are written out, because every
+package has its own.
+
+Some rules of nltk consume the text around what they change, so that of several places in a row every other one is
+changed. Look-behind cannot count so far. An `Engine` states these rules in its own way.
 """
 import re
+import sys
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
+from importlib import import_module
 from typing import NamedTuple
 
 from src.common.errors import MassError
@@ -20,28 +26,43 @@ Rule = tuple[str, str]
 UNKNOWN = "\ufdd0"
 """Stands for a word that is an unknown token; no vocabulary has it, because Unicode reserves it for programs."""
 _MARK = "\ufdd1"
+_LIKE_ASCII = "İıſ\u212a"
 
 
-class WordCharacters(NamedTuple):
-    """What a regular expression counts as part of a word, for use in a character class."""
+class Engine(NamedTuple):
+    """What applies the rules."""
 
-    of_regex: str  # as the package `regex`, with which nltk splits quotes
-    of_re: str  # as Python's `re`, with which nltk splits contractions
+    has_templates: bool  # `\g<1>` in the text that replaces a match stands for its first group
+
+    def consuming(self, before: str, replaced: str, after: str, content: str) -> Rule:
+        """Return the rule that puts `content` for `replaced` where it stands between `before` and `after`.
+
+        The next match begins after the text that `after` has matched.
+
+        Args:
+            before: an expression for one character.
+            after: an expression that can match in one way only, or prefers the longest.
+        """
+        if self.has_templates:
+            return f"({before}){replaced}({after})", rf"\g<1>{content}\g<2>"
+        # Oniguruma begins a search (\G) where the last match ended, before `after`, and \K keeps what precedes it.
+        return rf"(?:\A|\G(?>{after})).*?{before}\K{replaced}(?={after})", content
 
 
-PYTHON = WordCharacters(r"\w", r"\w")  # `re` cannot express the first one: it has no combining marks, but fractions
-ONIGURUMA = WordCharacters(r"\w", r"\p{L}\p{N}_")
+PYTHON, ONIGURUMA = Engine(has_templates=True), Engine(has_templates=False)
 
 _SPACED = "«“‘„"
-_CONTRACTIONS = ("can|not", "d|'ye", "gim|me", "gon|na", "got|ta", "lem|me", "more|'n")
+_CLITIC = "(?:'ll|'LL|'re|'RE|'ve|'VE|n't|N'T)"
+_CONTRACTIONS = (("can", "not"), ("d", "'ye"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"),
+                 ("more", "'n"), ("wan", "na "))
 
 
-def text_rules(text: TextProcessing, characters: WordCharacters) -> list[Rule]:
+def text_rules(text: TextProcessing, engine: Engine) -> list[Rule]:
     """Return the rules that turn raw text into words separated by single spaces.
 
     Args:
         text: what the rules reproduce. Text for jieba must be separated into words already.
-        characters: PYTHON or ONIGURUMA.
+        engine: PYTHON or ONIGURUMA.
 
     Raises:
         MassError: the tokenizer is not known.
@@ -54,7 +75,7 @@ def text_rules(text: TextProcessing, characters: WordCharacters) -> list[Rule]:
         if text.rules > 1:
             rules[2:2] = [(INVISIBLE_TOKEN.pattern, " ")]
     if text.tokenizer == "nltk":
-        rules += _nltk_rules(characters)
+        rules += _nltk_rules(engine)
     elif text.tokenizer not in (TOKENIZED, "jieba"):
         raise MassError(f"the tokenizer {text.tokenizer!r} cannot be exported")
     rules.append((rf"(?<![^ ])(?:{'|'.join(map(re.escape, unknown))})(?![^ ])", UNKNOWN))
@@ -62,67 +83,73 @@ def text_rules(text: TextProcessing, characters: WordCharacters) -> list[Rule]:
     return rules
 
 
-def detokenization_rules(text: TextProcessing, characters: WordCharacters) -> list[Rule]:
+def detokenization_rules(text: TextProcessing, engine: Engine) -> list[Rule]:
     """Return the rules that turn predicted words, separated by single spaces, into text; see `text_rules`."""
     if text.tokenizer == TOKENIZED:
         return []
     if text.tokenizer == "jieba":
         rules = [(f"(?<=[{CJK}]) | (?=[{CJK}])", ""), (r" (?=[,.;:!?%)\]}])", ""), (r"(?<=[(\[{]) ", "")]
     else:
-        rules = _nltk_detokenization_rules(characters, "$" if text.digits_to_hash else "#$")
+        rules = _nltk_detokenization_rules(engine, "$" if text.digits_to_hash else "#$")
     return rules + TYPOGRAPHIC_RULES
 
 
 def apply_rules(rules: Sequence[Rule], text: str) -> str:
     """Apply rules for Python to a text."""
-    return reduce(lambda changed, rule: re.sub(rule[0], lambda _: rule[1], changed), rules, text)
+    return reduce(lambda changed, rule: re.sub(*rule, changed), rules, text)
 
 
-def _nltk_rules(characters: WordCharacters) -> list[Rule]:
+def _nltk_rules(engine: Engine) -> list[Rule]:
     """Return the rules of nltk.tokenize.NLTKWordTokenizer, one after the other."""
-    quoted, word = characters
-    # nltk consumes two characters at each of `:` and `,`, so of several in a row it separates every other one.
-    before, after = (_after_marks(counts) for counts in ((0, 2, 4), (1, 3, 5)))
-    clitics = _either("'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T")
+    quoted, word, digit = _characters("regex", r"\w"), _characters("re", r"\w"), _characters("regex", r"\d")
+    not_opening = _either(*map(_any_case, ("re", "ve", "ll", "m", "t", "s", "d", "n")))
+    firsts, seconds = ([_any_case(part.strip(), "re") for part in parts] for parts in zip(*_CONTRACTIONS, strict=True))
+    t, *verbs = (_any_case(part, "re") for part in ("t", "is", "was"))
     return [
         (_around(f"[{_SPACED}]"), " "), ("(?<!`)(?=`)|(?<=`)(?!`)", " "), (r'\A"', "``"), ("``", " `` "),
         (r"""(?<=[ (\[{<])(?:"|'')""", " `` "),
-        (rf"(?<![{quoted}])'(?!(?:{_any_case('re|ve|ll|m|t|s|d|n')})(?![{quoted}]))(?=[{quoted}])", "' "),
+        (rf"'(?<![{quoted}]')(?!{not_opening}(?![{quoted}]))(?=[{quoted}])", "' "),
         (r"""(?<=[^.])\.(?=[\])}>"'»”’ ]*\Z)""", " . "),
-        (rf"(?:{before})(?=[:,][^\d])|(?:{after})(?=[^\d])", " "), (r":\Z", " : "), (r",\Z", " , "),
+        engine.consuming("[:,]", "", f"[^{digit}]", _MARK), (f"(?=[:,]{_MARK})", " "), (_MARK, " "),
+        (r":\Z", " : "), (r",\Z", " , "),
         (r"(?<!\.)(?=\.\.)|(?<=\.\.)(?!\.)", " "), (_around(r"[;@#$%&\u2012-\u2015]"), " "),
-        (r"""(?<=[^.])\.(?=[\])}>"']*\s*\Z)""", " ."), (_around("[?!]"), " "), ("(?<=[^'])' ", " ' "),
+        (r"""(?<=[^.])\.(?=[\])}>"']*\Z)""", " ."), (_around("[?!]"), " "), ("(?<=[^'])' ", " ' "),
         (_around("[*]"), " "), (_around(r"[\]\[(){}<>]"), " "), ("--", " -- "), (r"\A|\Z", " "),
         (_around("[»”’]"), " "), ("''", " '' "), ('"', " '' "), (" +", " "),
-        (r"(?<=[^' ])(?='[sSmMdD]? )", " "), (rf"(?<=[^' ])(?={clitics} )", " "),
-        *((_contraction(*pair.split("|"), word), " ") for pair in _CONTRACTIONS),
-        (rf"(?<![{word}])(?={_any_case('wanna')} )|(?<=[^{word}]{_any_case('wan')})(?={_any_case('na')} )", " "),
-        *((rf"(?<= '{_any_case('t')})(?={_any_case(verb)}(?![{word}]))|(?<= '{_any_case('t' + verb)})(?![{word}])", " ")
-          for verb in ("is", "was")),
+        (r"(?<=[^' ])(?='[sSmMdD]? )", " "), (rf"(?<=[^' ])(?={_CLITIC} )", " "),
+        (_inside_contraction("re", ""), _MARK), (f"(?={_either(*firsts)}{_MARK})", " "),
+        ("|".join(f"(?<={_MARK}{part})" for part in seconds), " "), (_MARK, " "),
+        *((rf"(?<= '{t})(?={verb}(?![{word}]))|(?<= '{t}{verb})(?![{word}])", " ") for verb in verbs),
     ]
 
 
-def _nltk_detokenization_rules(characters: WordCharacters, before: str) -> list[Rule]:
+def _nltk_detokenization_rules(engine: Engine, before: str) -> list[Rule]:
     """Return the rules of nltk's TreebankWordDetokenizer; `before`: characters after which a space is removed."""
-    word, clitics = characters.of_regex, _either("'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T")
+    word = _characters("regex", r"\w")
     rules = [(r"\A|\Z", " ")]
     for verb in ("is", "was"):
         rules += [(rf" (?='{_any_case('t')} {_any_case(verb)}(?![{word}]))", _MARK),
                   (rf"(?<={_MARK}'{_any_case('t')}) ", ""), (_MARK, "")]
-    rules += [(rf"(?<=[^{word}]{_any_case(first)}) (?={_any_case(second)}(?![{word}]))", "")
-              for first, second in (pair.split("|") for pair in _CONTRACTIONS)]
     return rules + [
-        (rf"(?<=[^{word}]{_any_case('wan')}) (?={_any_case('na')} )", ""),
-        # nltk consumes the space after a clitic, so that the second of two in a row stays apart.
-        (rf"(?<=[^' ])(?<![^' ] {clitics}) (?={clitics} )", ""),
-        (r"(?<=[^' ])(?<![^' ] '[sSmMdD]) (?='[sSmMdD]? )", ""), ("(?<=[^' ]) (?='')", ""),
-        (r"""(?<=[,.;:!?'])(?<![,.;:!?'] '') +(?="|'')""", ""), (r"(?<='') (?=[.,:)\]>};%])", ""), ("''", '"'),
+        (_inside_contraction("regex", " "), ""),
+        engine.consuming("[^' ]", " ", f"{_CLITIC} ", ""), engine.consuming("[^' ]", " ", "'[sSmMdD]? ", ""),
+        ("(?<=[^' ]) (?='')", ""), engine.consuming("[,.;:!?']", " +", """(?:"|'')""", ""),
+        (r"(?<='') (?=[.,:)\]>};%])", ""), ("''", '"'),
         (r"""(?<=[,.;:!?])"'""", "'\""), (r"\A +| +\Z", ""), (" -- ", "--"),
         (r"(?<=[\[({<]) ", ""), (r" (?=[\])}>])", ""), (r"(?<=[\])}>]) (?=[:;,.])", ""),
-        ("(?<=[^']) ' ", "' "), (" (?=[?!])", ""), (r"(?<=[^.]) (?=\.(?!\.))", ""), (f"(?<=[{before}]) ", ""),
+        ("(?<=[^']) ' ", "' "), (" (?=[?!])", ""),
+        engine.consuming("[^.]", " ", r"""\.(?!\.)[\])}>"']*""", ""), (f"(?<=[{before}]) ", ""),
         (" (?=[;%])", ""), (r" \.\.\. ", "..."), (" (?=[:,])", ""),
         (r"(?<=[ (\[{<]) (?=``)", ""), ("(?<=``) ", ""), ("``", '"'), (r"\A +| +\Z", ""),
     ]
+
+
+@cache
+def _characters(package: str, expression: str) -> str:
+    """Return the characters that an expression matches in a package, as ranges for a character class."""
+    everything = "".join(map(chr, (number for number in range(sys.maxunicode + 1) if not 0xd800 <= number < 0xe000)))
+    runs = [match[0] for match in import_module(package).finditer(f"{expression}+", everything)]
+    return "".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else run for run in runs)
 
 
 def _around(characters: str) -> str:
@@ -130,22 +157,27 @@ def _around(characters: str) -> str:
     return f"(?={characters})|(?<={characters})"
 
 
-def _after_marks(counts: Sequence[int]) -> str:
-    """The places after exactly one of these numbers of colons and commas."""
-    return "|".join(rf"(?<=[^:,][:,]{{{count}}})|(?<=\A[:,]{{{count}}})" if count else "(?<![:,])" for count in counts)
+def _inside_contraction(package: str, gap: str) -> str:
+    """What stands between the parts of a word that is written as one but is two, such as `gonna`."""
+    word = _characters(package, r"\w")
+    firsts, seconds = ([_any_case(part, package) for part in parts] for parts in zip(*_CONTRACTIONS, strict=True))
+    pairs = [f"(?<={first}){gap}(?={second})" for first, second in zip(firsts, seconds, strict=True)]
+    of_size = [_either(*(_any_case(first, package) for first, _ in _CONTRACTIONS if len(first) == size))
+               for size in (1, 3, 4)]  # the alternatives of a look-behind have one width
+    starts = [f"(?<=[^{word}]{start}{gap})" for start in of_size]
+    return f"{_either(*pairs)}{_either(*starts)}(?={_either(*map(str.strip, seconds))}(?![{word}]))"
 
 
-def _contraction(first: str, second: str, word: str) -> str:
-    """The places before, inside and after a word that is written as one but is two."""
-    one, other = _any_case(first), _any_case(second)
-    start = rf"(?<![{word}])" if first[0].isalpha() else ""
-    return (rf"{start}(?={one}{other}(?![{word}]))|(?<=[^{word}]{one})(?={other}(?![{word}]))|"
-            rf"(?<=[^{word}]{one}{other})(?![{word}])")
+def _any_case(text: str, package: str = "regex") -> str:
+    """An expression for an ASCII text as a package matches it in any case; other characters stand for themselves."""
+    return "".join(f"[{letter}{letter.upper()}{_other_cases(package, letter)}]" if letter.isalpha() else letter
+                   for letter in text)
 
 
-def _any_case(text: str) -> str:
-    """An expression for an ASCII text in upper or lower case; other characters stand for themselves."""
-    return "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else letter for letter in text)
+@cache
+def _other_cases(package: str, letter: str) -> str:
+    """The characters outside ASCII that a package takes for a case of a letter: `ſ` is an `s`, `İ` an `i`."""
+    return "".join(one for one in _LIKE_ASCII if import_module(package).match(f"(?i:{letter})", one))
 
 
 def _either(*texts: str) -> str:

@@ -77,7 +77,7 @@ def join_subwords(text: str | Sequence[str]) -> str:
     partly_unknown = _UNKNOWN in joined and SEPARATOR in joined
     if partly_unknown:
         joined = _UNKNOWN_SUBWORD.sub(_STAND_IN, joined)
-    joined = joined.replace(SEPARATOR + " ", "").removesuffix(SEPARATOR)
+    joined = joined.removesuffix(SEPARATOR).replace(SEPARATOR + " ", "")
     return _UNKNOWN_WORD.sub(_UNKNOWN, joined) if partly_unknown else joined
 
 

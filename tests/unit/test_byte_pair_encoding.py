@@ -188,7 +188,8 @@ def test_joining_undoes_encoding(encoding, words):
 
 
 @pytest.mark.parametrize(
-    "text, joined", [("", ""), ("lo@@ w pri@@", "low pri"), ("a @@b", "a @@b"), ([], ""), (["lo@@", "w"], "low")]
+    "text, joined", [("", ""), ("lo@@ w pri@@", "low pri"), ("a @@b", "a @@b"), ([], ""), (["lo@@", "w"], "low"),
+                     ("lo@@ w@@ @@@ @", "low@@")]  # the last word is `low@@`, and complete
 )
 def test_joining(text, joined):
     assert join_subwords(text) == joined

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from src.common.errors import MassError
@@ -23,7 +23,7 @@ RUNTIMES = {"onnxruntime", "ctranslate2", "mindspore", "numpy", "jieba"}
 PIECES = st.sampled_from([
     "the", "cat", "'", '"', "''", "``", ".", "...", ",", " ", "  ", "-", "--", "can", "not", "'s", "<unk>", "UNK", "@@",
     "(", ")", "[", "$", "5", "1,5", ":", "é", "\u0301", "½", "猫", "\t", "İ", "«", "”", "gonna", "'t", "'tis", "?", "!",
-    "%", "ⓐ", "\u200d", "<s>"])
+    "%", "ⓐ", "\u200d", "<s>", "`", "n't", "ſ", "ı", "more'n", "d'ye", "–"])
 
 
 def program_files():
@@ -59,13 +59,16 @@ class Folder:
         program = load_program(str(exported))
         self.program, self.beam_search = program.Text(str(exported)), program.beam_search
 
+    def require_equal_text(self, tokens):
+        assert self.program.text(tokens) == self.text.to_text(tokens), repr(tokens)
+
     def require_equal(self, sentences):
         encoded = TextInput(self.files, self.text).read(sentences, "sentences")
         for number, sentence in enumerate(sentences):
             subwords = self.program.subwords(sentence)
             assert self.program.ids(subwords) == encoded.ids[number].tolist(), repr(sentence)
             tokens = encoded.processed.subwords[number].split()
-            assert self.program.text(tokens) == self.text.to_text(tokens), repr(sentence)
+            self.require_equal_text(tokens)
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +91,25 @@ def test_the_old_version_of_codes_is_applied(tmp_path):
     Folder(tmp_path, codes=str(codes)).require_equal(["the cat", "them dogs </w> a", "do"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=12).map("".join))
+@example("'\'\"\"\"")
+@example(". ' .")
+@example("::::::::::a")
+@example("gımme \u2018'ſ \u00bd't")
 def test_any_text_is_processed_as_by_eval(usual, sentence):
     usual.require_equal([sentence])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(["<unk>", "<unk>@@", "@@", "the", "ca@@", "t", "'", "''", "``", ".", "'s", "n't", ")",
+                                 "#", ",", '"']), max_size=12))
+@example(["ca@@", "<unk>", "the"])
+@example([",", "''", "''", "''", "''"])
+@example(["t", "'s", "'s", "'s", "the"])
+@example(["the", "ca@@", "@@@", "@"])
+def test_any_tokens_become_the_text_that_eval_writes(usual, tokens):
+    usual.require_equal_text(tokens)
 
 
 def test_the_tokenizer_must_be_known(usual):

@@ -1,6 +1,8 @@
 """The rules that stand for nltk in exported models, against nltk."""
+from functools import cache
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from src.export.text_rules import ONIGURUMA, PYTHON, UNKNOWN, apply_rules, detokenization_rules, text_rules
@@ -9,6 +11,7 @@ from src.text.text_processing import TextProcessing
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
 NLTK = TextProcessing("nltk")
+thorough = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 RULES, DETOKENIZATION = text_rules(NLTK, PYTHON), detokenization_rules(NLTK, PYTHON)
 TEXT_PIECES = """
 can not cannot ' '' " ` `` . .. ... , : ; ! ? ( ) [ ] < > { } -- - a B the 's n't 'll 've 'tis 't 1 1,000 2.5
@@ -17,11 +20,12 @@ $ # % & * @ « » “ ” ’ ‘ „ — é 中 UNK <unk> </s> d'ye more'n wann
 WORDS = "can not wan na 't is was `` '' ( ) , . ? : -- n't 's do I $ % # ... 5 ; <unk> “ ” ‘ ’ « » – — …"
 lines = st.lists(st.sampled_from([*TEXT_PIECES.split(), " ", "\t", "\u00a0"]), max_size=14).map("".join)
 words = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=10)
-
-
-def two_clitics_in_a_row(each: list[str]) -> bool:
-    """Whether nltk would treat the second one as if it were not one, which the rules do for two, but not for three."""
-    return any(all(word.startswith(("'", "n't")) for word in pair) for pair in zip(each, each[1:], strict=False))
+# Alphabets in which the matches of nltk's rules touch each other, so that one consumes what the next one would need.
+MARKS = [list("'\"`., a"), list("()[]<>{}.:,' \"a"), [".", "..", ":", ",", "1", "a", " ", "-", "'", '"'],
+         ["'", "s", "'s", "n't", "'ll", "t", " ", "can", "not", "gı", "mme", "ſ", "½", "\u0301", "٣", "é"],
+         list("“”„‘’«»–—… st1#.a")]
+dense_lines = st.sampled_from(MARKS).flatmap(
+    lambda marks: st.lists(st.sampled_from(marks), max_size=14).map("".join))
 
 
 def nltk_words(line: str) -> str:
@@ -30,14 +34,20 @@ def nltk_words(line: str) -> str:
     return " ".join(UNKNOWN if word in {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS} else word for word in text.split(" "))
 
 
-@settings(max_examples=400, deadline=None)
-@given(lines)
+@thorough
+@given(lines | dense_lines)
+@example("'\'\"\"\"")
+@example("a::::::::::b")
 def test_rules_tokenize_as_nltk_does(line):
     assert apply_rules(RULES, line) == nltk_words(line)
 
 
-@settings(max_examples=400, deadline=None)
-@given(words.filter(lambda each: not two_clitics_in_a_row(each)))
+@thorough
+@given(words | dense_lines.map(str.split).filter(len))
+@example(["`", ".", "'", "."])
+@example([";", ".", '"', ".", "'", ".", "'", ".", "x"])
+@example(["I", "'s", "'s", "'s", "'s", "x", "'ll", "'ll", "'ll", "'ll", "x"])
+@example([",", "''", "''", "''", "''", '"', '"', "'", "''"])
 def test_rules_undo_tokenization_as_nltk_does(each):
     assert apply_rules(DETOKENIZATION, " ".join(each)) == detokenize("nltk", each)
 
@@ -54,10 +64,27 @@ def test_chinese_words_are_joined():
     assert apply_rules(rules, " ".join(tokens)) == detokenize("jieba", tokens)
 
 
-@settings(max_examples=200, deadline=None)
-@given(lines)
+@cache
+def replacements(decoding):
+    """The rules as steps of the package tokenizers."""
+    package = pytest.importorskip("tokenizers", reason="requirements-export.txt is not installed")
+    module = package.decoders if decoding else package.normalizers
+    rules = (detokenization_rules if decoding else text_rules)(NLTK, ONIGURUMA)
+    return module.Sequence([module.Replace(package.Regex(pattern), content) for pattern, content in rules])
+
+
+@thorough
+@given(lines | dense_lines)
+@example("'\'\"\"\"")
+@example("a::::::::::b")
 def test_rules_of_the_package_tokenizers_are_the_same(line):
-    tokenizers = pytest.importorskip("tokenizers", reason="requirements-export.txt is not installed")
-    steps = [tokenizers.normalizers.Replace(tokenizers.Regex(pattern), content)
-             for pattern, content in text_rules(NLTK, ONIGURUMA)]
-    assert tokenizers.normalizers.Sequence(steps).normalize_str(line) == nltk_words(line)
+    assert replacements(False).normalize_str(line) == nltk_words(line)
+
+
+@thorough
+@given(words | dense_lines.map(str.split).filter(len))
+@example([";", ".", '"', ".", "'", ".", "'", ".", "x"])
+@example(["I", "'s", "'s", "'s", "'s", "x", "'ll", "'ll", "'ll", "'ll", "x"])
+@example([",", "''", "''", "''", "''", '"', '"', "'", "''"])
+def test_decoding_by_the_package_tokenizers_is_the_same(each):
+    assert replacements(True).decode([" ".join(each)]) == detokenize("nltk", each)

@@ -61,8 +61,11 @@ class Text:
 
     def text(self, tokens: Sequence[str]) -> str:
         """Return predicted tokens as text."""
-        joined = " ".join(tokens).replace(_SEPARATOR + " ", "").removesuffix(_SEPARATOR)
-        return _replace(self._output_rules, " ".join(joined.split()))
+        marked = [self._unknown + token.removeprefix(_SPECIAL[UNK]) if token.removesuffix(_SEPARATOR) == _SPECIAL[UNK]
+                  else token for token in tokens]
+        joined = " ".join(marked).removesuffix(_SEPARATOR).replace(_SEPARATOR + " ", "")
+        words = [_SPECIAL[UNK] if self._unknown in word else word for word in joined.split(" ")]
+        return _replace(self._output_rules, " ".join(" ".join(words).split()))
 
     def _words(self, sentence: str) -> list[str]:
         text = _replace(self._rules, sentence.replace("\n", " "))
@@ -127,5 +130,5 @@ class Text:
 
 def _replace(rules: Sequence[tuple[re.Pattern[str], str]], text: str) -> str:
     for pattern, replacement in rules:
-        text = pattern.sub(lambda _, replacement=replacement: replacement, text)
+        text = pattern.sub(replacement, text)
     return text
