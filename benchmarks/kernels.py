@@ -81,7 +81,7 @@ class BuiltInLogSumExp(nn.Cell):
 
 
 class Loss(nn.Cell):
-    """The first result of the cross-entropy operator, the smoothed loss."""
+    """The first result of the cross-entropy operator, the sum of the smoothed losses."""
 
     def __init__(self, cell: nn.Cell):
         super().__init__()
@@ -115,18 +115,21 @@ def median_times(calls: dict[Any, Callable[[], None]], rounds: int) -> dict[Any,
 
 
 def compare(title: str, cells: dict[str, nn.Cell], inputs: list[np.ndarray], output_shape: tuple[int, ...],
-            rounds: int) -> None:
-    """Measure cells that take the same inputs, and print a line for each."""
+            rounds: int, forward_in_training: bool = True) -> None:
+    """Measure cells that take the same inputs, and print a line for each.
+
+    Args:
+        forward_in_training: whether the forward pass alone is that of training (with dropout) or that of evaluation.
+    """
     tensors = mindspore.mutable(tuple(map(Tensor, inputs)))
     output_gradient = Tensor(np.random.default_rng(1).normal(size=output_shape).astype(np.float32))
 
     def forward(cell: nn.Cell) -> Callable[[], None]:
-        cell.set_train(True)
-        return lambda: cell(*tensors).asnumpy()
+        return lambda: cell.set_train(forward_in_training)(*tensors).asnumpy()
 
     def both(cell: nn.Cell) -> Callable[[], None]:
-        with_gradient = WithGradient(cell).set_train(True)
-        return lambda: with_gradient(tensors, output_gradient)[1][0].asnumpy()
+        with_gradient = WithGradient(cell)
+        return lambda: with_gradient.set_train(True)(tensors, output_gradient)[1][0].asnumpy()
 
     calls = {(name, make.__name__): make(cell) for name, cell in cells.items() for make in (forward, both)}
     times = median_times(calls, rounds)
@@ -158,14 +161,13 @@ def compare_operators(args: argparse.Namespace, generator: np.random.Generator) 
         return generator.normal(size=shape).astype(np.float32)
 
     def compare_both(title: str, make: Callable[[Operators], nn.Cell], inputs: list[np.ndarray],
-                     output_shape: tuple[int, ...]) -> None:
+                     output_shape: tuple[int, ...], forward_in_training: bool = True) -> None:
         cells = {name: make(operators) for name, operators in implementations.items()}
-        compare(title, cells, inputs, output_shape, args.rounds)
+        compare(title, cells, inputs, output_shape, args.rounds, forward_in_training)
 
     dropout_seed = np.array([1, 2], np.int32)
     x, inner, bias = normal(args.rows, args.hidden), normal(args.rows, args.inner), normal(args.hidden)
-    for title, columns in (("matmul", args.inner), ("logits", args.vocabulary)):
-        compare_both(title, lambda factory: factory.matmul(), [x, normal(columns, args.hidden)], (args.rows, columns))
+    compare_both("matmul", lambda factory: factory.matmul(), [x, normal(args.inner, args.hidden)], inner.shape)
     compare_both("layer norm", lambda factory: factory.layer_norm(1e-5), [x, bias, bias], x.shape)
     compare_both("residual", lambda factory: factory.residual(DROPOUT), [x, normal(*x.shape), bias, dropout_seed],
                  x.shape)
@@ -181,8 +183,8 @@ def compare_operators(args: argparse.Namespace, generator: np.random.Generator) 
     positions, table = ids % args.length, normal(args.vocabulary, args.hidden)
     compare_both("embedding", lambda factory: factory.embedding(16.0, DROPOUT),
                  [table, ids, positions, normal(args.length, args.hidden), dropout_seed], x.shape)
-    compare_both("loss", lambda factory: Loss(factory.cross_entropy(0.9, 1e-5)), [x, 0.1 * table, ids],
-                 (args.rows,))
+    compare_both("loss", lambda factory: Loss(factory.cross_entropy(0.9, 1e-5)), [x, 0.1 * table, ids], (1,),
+                 forward_in_training=False)  # in training, the forward pass of the kernel computes the gradients
 
 
 def main() -> None:

@@ -19,12 +19,13 @@ class LabelSmoothedLoss(nn.Cell):
 
     def construct(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums of the smoothed loss and of the negative log-likelihood over all rows; see `row_losses`."""
-        loss, nll = self.row_losses(states, labels)
-        return ops.sum(loss), ops.sum(nll)
+        total, _, nll = self.cross_entropy(states, self.embedding.table, labels)
+        return ops.reshape(total, ()), ops.sum(nll)
 
     def row_losses(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smoothed loss and the negative log-likelihood of each row, both 0 where the label is <pad>.
 
-        Decoder states [rows, hidden_size], labels [rows] int32 -> [rows], [rows].
+        Decoder states [rows, hidden_size], labels [rows] int32 -> [rows], [rows]. They have no gradients.
         """
-        return self.cross_entropy(states, self.embedding.table, labels)
+        _, losses, nll = self.cross_entropy(states, self.embedding.table, labels)
+        return losses, nll

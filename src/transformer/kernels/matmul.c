@@ -4,6 +4,7 @@
 
    It calls the sgemm of oneDNN, the library that MindSpore itself uses, with one part of the result for each thread:
    MindSpore distributes the work over its threads less evenly (benchmarks/kernels.py). */
+#include "matmul.h"
 #include "kernel.h"
 
 #include <dlfcn.h>
@@ -30,9 +31,13 @@ static Sgemm find_sgemm(void) {
 /* Returns 1 if this process has loaded oneDNN, which the kernels below need, else 0; for Python. */
 int matmul_available(void) { return find_sgemm() != NULL; }
 
-/* c [m, n] = op(a) [m, k] op(b) [k, n]. Each thread computes some rows of c, or some columns if c has more of them. */
-static int parallel_sgemm(char transa, char transb, i64 m, i64 n, i64 k, const float *a, i64 lda, const float *b,
-                          i64 ldb, float *c) {
+/* The rows of a factor, or the columns if `columns`, from `first` on. */
+static const float *part_of(Factor f, i64 first, int columns) {
+  return f.data + ((f.transposed == 'T') == columns ? first * f.columns : first);
+}
+
+/* Each thread computes some rows of c, or some columns if c has more of them. */
+int parallel_matmul(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *c, i64 columns) {
   const Sgemm sgemm = find_sgemm();
   if (!sgemm) return NO_LIBRARY;
   const i64 longest = m > n ? m : n;
@@ -46,11 +51,11 @@ static int parallel_sgemm(char transa, char transb, i64 m, i64 n, i64 k, const f
     const i64 part = round_up((longest + threads - 1) / threads, SMALLEST_PART);
     const i64 first = min_of(thread * part, longest), count = min_of(first + part, longest) - first;
     if (count > 0 && m > n)
-      failed = sgemm(transa, transb, count, n, k, 1.0f, a + (transa == 'T' ? first : first * lda), lda, b, ldb, 0.0f,
-                     c + first * n, n);
+      failed = sgemm(a.transposed, b.transposed, count, n, k, 1.0f, part_of(a, first, 0), a.columns, b.data, b.columns,
+                     beta, c + first * columns, columns);
     else if (count > 0)
-      failed = sgemm(transa, transb, m, count, k, 1.0f, a, lda, b + (transb == 'T' ? first * ldb : first), ldb, 0.0f,
-                     c + first, n);
+      failed = sgemm(a.transposed, b.transposed, m, count, k, 1.0f, a.data, a.columns, part_of(b, first, 1), b.columns,
+                     beta, c + first, columns);
   }
   return failed;
 }
@@ -58,13 +63,15 @@ static int parallel_sgemm(char transa, char transb, i64 m, i64 n, i64 k, const f
 /* x [rows, in], weight [out, in] -> out [rows, out] */
 KERNEL(matmul_forward) {
   const i64 rows = shapes[0][0], in = shapes[0][1], out = shapes[1][0];
-  return parallel_sgemm('N', 'T', rows, out, in, IN(float, 0), in, IN(float, 1), in, OUT(float, 2));
+  const Factor x = {IN(float, 0), in, 'N'}, weight = {IN(float, 1), in, 'T'};
+  return parallel_matmul(rows, out, in, x, weight, 0.0f, OUT(float, 2), out);
 }
 
 /* dout [rows, out], x [rows, in], weight [out, in] -> dx [rows, in], dweight [out, in] */
 KERNEL(matmul_backward) {
   const i64 rows = shapes[1][0], in = shapes[1][1], out = shapes[2][0];
-  const int failed = parallel_sgemm('N', 'N', rows, in, out, IN(float, 0), out, IN(float, 2), in, OUT(float, 3));
-  if (failed) return failed;
-  return parallel_sgemm('T', 'N', out, in, rows, IN(float, 0), out, IN(float, 1), in, OUT(float, 4));
+  const Factor dout = {IN(float, 0), out, 'N'}, dout_transposed = {IN(float, 0), out, 'T'};
+  const Factor x = {IN(float, 1), in, 'N'}, weight = {IN(float, 2), in, 'N'};
+  const int failed = parallel_matmul(rows, in, out, dout, weight, 0.0f, OUT(float, 3), in);
+  return failed ? failed : parallel_matmul(out, in, rows, dout_transposed, x, 0.0f, OUT(float, 4), in);
 }

@@ -27,7 +27,7 @@ class COperators(Operators):
 
     def matmul(self) -> nn.Cell:
         """See Operators. The cell is MindSpore's where this process has no oneDNN, which the kernel calls."""
-        if not ctypes.CDLL(self.kernel_library).matmul_available():
+        if not self._has_matmul():
             return MindSporeOperators().matmul()
         return _MatMul(self.kernel_library)
 
@@ -53,7 +53,13 @@ class COperators(Operators):
         return _Embedding(self.kernel_library, scale, dropout, next(self._sites))
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
-        return _CrossEntropy(self.kernel_library, self.matmul(), target_weight, other_weight)
+        """See Operators. As with `matmul`, the cell is MindSpore's where this process has no oneDNN."""
+        if not self._has_matmul():
+            return MindSporeOperators().cross_entropy(target_weight, other_weight)
+        return _CrossEntropy(self.kernel_library, target_weight, other_weight)
+
+    def _has_matmul(self) -> bool:
+        return bool(ctypes.CDLL(self.kernel_library).matmul_available())
 
 
 def _like(*inputs: int):
@@ -222,29 +228,33 @@ class _Embedding(DropoutKernelCell):
                 ops.zeros_like(dropout_seed))
 
 
-class _CrossEntropy(_KernelCell):
-    def __init__(self, library: str, matmul: nn.Cell, target_weight: float, other_weight: float):
-        super().__init__(library)
-        weights = Tensor(np.array([target_weight, other_weight], np.float32))
-        forward = self.kernel("loss_forward", lambda *s: (s[1], s[1], s[1]), lambda *t: (t[0], t[0], t[0]))
-        backward = self.kernel("loss_backward", *_like(1))
-        self.matmul = matmul
-        self.of_logits = _CrossEntropyOfLogits(forward, backward, weights)
-
-    def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        loss, nll, _ = self.of_logits(self.matmul(states, table), labels)
-        return loss, nll
-
-
-class _CrossEntropyOfLogits(nn.Cell):
-    """Returns the log-sum-exp of each row as well, which the gradient needs; only the loss has a gradient."""
-
-    def __init__(self, forward: ops.Custom, backward: ops.Custom, weights: Tensor):
+class _CrossEntropy(nn.Cell):
+    def __init__(self, library: str, target_weight: float, other_weight: float):
         super().__init__()
-        self.forward, self.backward, self.weights = forward, backward, weights
+        self.with_gradients = _CrossEntropyWithGradients(library, target_weight, other_weight)
 
-    def construct(self, logits, labels):
-        return self.forward(logits, labels, self.weights)
+    def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.with_gradients(states, table, labels)[:3]
 
-    def bprop(self, logits, labels, out, dout):
-        return self.backward(dout[0], logits, labels, self.weights, out[2]), ops.zeros_like(labels)
+
+class _CrossEntropyWithGradients(_KernelCell):
+    """In training, returns the gradients of the sum for states and table as well."""
+
+    def __init__(self, library: str, target_weight: float, other_weight: float):
+        super().__init__(library)
+        self.weights = Tensor(np.array([target_weight, other_weight], np.float32))
+        # inputs: states, table, labels, weights
+        self.forward = self.kernel("cross_entropy_forward", lambda *s: ([1], s[2], s[2]), lambda *t: (t[0],) * 3)
+        self.gradients = self.kernel("cross_entropy_gradients", lambda *s: ([1], s[2], s[2], s[0], s[1]),
+                                     lambda *t: (t[0],) * 5)
+        self.backward = self.kernel("cross_entropy_backward", *_like(1, 2))
+
+    def construct(self, states, table, labels):
+        if self.training:
+            return self.gradients(states, table, labels, self.weights)
+        return self.forward(states, table, labels, self.weights)
+
+    def bprop(self, states, table, labels, out, dout):
+        results = out if self.training else self.gradients(states, table, labels, self.weights)
+        dstates, dtable = self.backward(dout[0], results[3], results[4])
+        return dstates, dtable, ops.zeros_like(labels)

@@ -74,10 +74,12 @@ class Operators(Protocol):
         """
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
-        """Return the cell (states, table, labels) -> label-smoothed loss and negative log-likelihood of each row.
+        """Return the cell of the output layer with its label-smoothed loss: (states, table, labels) -> three results.
 
-        With logits z = states table^T, label y and lse(z) = log(sum(exp(z))), the loss is
-        lse(z) - target_weight * z_y - other_weight * sum(z), and the negative log-likelihood is lse(z) - z_y. Both are
-        0 where the label is <pad> (0). Only the gradient of the loss may be used.
-        states [rows, hidden], table [vocab_size, hidden], labels [rows] int32 -> [rows], [rows].
+        With logits z = states table^T, label y and lse(z) = log(sum(exp(z))), the loss of a row is
+        lse(z) - target_weight * z_y - other_weight * sum(z), and its negative log-likelihood is lse(z) - z_y. Both are
+        0 where the label is <pad> (0). The results are the sum of the losses [1], the losses [rows] and the negative
+        log-likelihoods [rows]. Only the sum may be differentiated, so that its gradient for the logits is known but
+        for a factor in the forward pass.
+        states [rows, hidden], table [vocab_size, hidden], labels [rows] int32 -> [1], [rows], [rows].
         """

@@ -137,7 +137,7 @@ class _CrossEntropy(nn.Cell):
         self.log_sum_exp = LogSumExp()
         self.matmul = matmul
 
-    def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         present = ops.cast(labels != 0, mstype.float32)
         target = ops.sum(states * ops.gather(table, labels, 0), -1)
         log_sum = self.log_sum_exp(self.matmul(states, table))
@@ -145,4 +145,5 @@ class _CrossEntropy(nn.Cell):
         if self.other_weight != 0.0:
             table_sum = ops.reshape(column_sums(table), (-1, 1))
             loss = loss - self.other_weight * ops.reshape(ops.matmul(states, table_sum), (-1,))
-        return loss * present, (log_sum - target) * present
+        loss = loss * present
+        return ops.reshape(ops.sum(loss), (1,)), loss, (log_sum - target) * present

@@ -1,0 +1,18 @@
+/* Products of whole matrices, on all threads. */
+#ifndef MASS_MATMUL_H
+#define MASS_MATMUL_H
+
+#include "common.h"
+
+/* A matrix as a factor of a product: `columns` floats lie between the beginnings of its rows in memory. */
+typedef struct {
+  const float *data;
+  i64 columns;
+  char transposed; /* 'T' if the transpose is the factor, else 'N' */
+} Factor;
+
+/* c [m, n] = a [m, k] b [k, n] + beta c, where `columns` floats lie between the beginnings of the rows of c. Returns 0
+   on success. The number format of the factors is decided here and nowhere else. */
+int parallel_matmul(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *c, i64 columns);
+
+#endif
