@@ -13,7 +13,7 @@ _SOURCE = NativeSource(
     flags=("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fPIC", "-shared"),
     # Apple's clang does not support OpenMP, and some compilers do not support -march=native.
     optional_flags=(("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ()),
-    libraries=("-lm", "-ldl"),
+    libraries=("-lm", "-ldl", "-lpthread"),
 )
 
 

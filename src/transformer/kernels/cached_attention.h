@@ -14,6 +14,11 @@ typedef struct {
 int make_scratch(Scratch *s, i64 longest);
 void free_scratch(Scratch *s);
 
+/* What a member does that cannot allocate: the others do without it, unless it is the one that has to return. */
+static inline void lack_memory(Member me, int *failed) {
+  if (me.thread == 0) __atomic_store_n(failed, OUT_OF_MEMORY, __ATOMIC_RELAXED);
+}
+
 /* softmax(query . keys / sqrt(head_size)) values for one head, over the first `count` of s->entries; 0 without any.
    query and out [hidden], of which the head's columns are read and written. */
 void attend(const Network *n, i64 head, const float *query, Scratch *s, i64 count, float *out);

@@ -43,70 +43,74 @@ static void cross_attend(const Network *n, const Step *step, const Source *sourc
 static void decoder_layer(Member me, const Network *n, i64 number, const Step *step, const Source *source, Work *w,
                           Scratch *s) {
   const DecoderLayer *layer = n->decoder + number;
-  const Share heads = share(me, step->count * n->heads);
-
+  const i64 heads = step->count * n->heads;
   float *cache = step->cache + number * source->batch * step->max_length * step->width * 2 * n->hidden;
   normalize(me, n, w->x, w->rows, &layer->self_attention.norm, w->normed);
   packed_matmul(me, w->normed, w->rows, &layer->self_attention.query_key_value, STORE, w->projected);
-  barrier(me);
-  for (i64 t = heads.first; t < heads.last; t++) self_attend(n, step, t / n->heads, t % n->heads, cache, w, s);
-  barrier(me);
+  for (Share some = {0}; take(me, heads, 1, &some);)
+    for (i64 t = some.first; t < some.last; t++) self_attend(n, step, t / n->heads, t % n->heads, cache, w, s);
   packed_matmul(me, w->context, w->rows, &layer->self_attention.output, ADD, w->x);
 
   const float *keys_values = source->keys_values + number * source->tokens * 2 * n->hidden;
   normalize(me, n, w->x, w->rows, &layer->cross_attention.norm, w->normed);
   packed_matmul(me, w->normed, w->rows, &layer->cross_attention.query, STORE, w->projected);
-  barrier(me);
   if (step->attention && number == n->decoder_layers - 1) {
-    const Share sentences = share(me, step->count); /* one thread adds up the heads of a sentence */
-    for (i64 i = sentences.first; i < sentences.last; i++)
-      for (i64 head = 0; head < n->heads; head++)
-        cross_attend(n, step, source, i, head, keys_values, step->attention + i * step->width * source->longest, w, s);
+    for (Share some = {0}; take(me, step->count, 1, &some);) /* one thread adds up the heads of a sentence */
+      for (i64 i = some.first; i < some.last; i++)
+        for (i64 head = 0; head < n->heads; head++)
+          cross_attend(n, step, source, i, head, keys_values, step->attention + i * step->width * source->longest, w,
+                       s);
   } else {
-    for (i64 t = heads.first; t < heads.last; t++)
-      cross_attend(n, step, source, t / n->heads, t % n->heads, keys_values, NULL, w, s);
+    for (Share some = {0}; take(me, heads, 1, &some);)
+      for (i64 t = some.first; t < some.last; t++)
+        cross_attend(n, step, source, t / n->heads, t % n->heads, keys_values, NULL, w, s);
   }
-  barrier(me);
   packed_matmul(me, w->context, w->rows, &layer->cross_attention.output, ADD, w->x);
 
   add_feed_forward(me, n, &layer->feed_forward, w);
 }
 
-/* The candidates of this member's share of the rows, from their decoder states in w->x. */
+/* The candidates of each row, from its decoder state in w->x. */
 static void find_candidates(Member me, const Network *n, const Step *step, Work *w, int *failed) {
   normalize(me, n, w->x, w->rows, &n->decoder_norm, w->normed);
   packed_matmul(me, w->normed, w->rows, &n->logits, STORE, w->logits);
-  barrier(me);
-  const Share rows = share(me, w->rows);
-  for (i64 r = rows.first; r < rows.last; r++) {
-    const float *logits = w->logits + r * n->vocabulary;
-    const float log_sum = top_k(logits, n->vocabulary, step->candidates, step->log_probs + r * step->candidates,
-                                step->ids + r * step->candidates);
-    step->eos_log_probs[r] = logits[step->eos] - log_sum;
-    if (!isfinite(log_sum)) __atomic_store_n(failed, NOT_FINITE, __ATOMIC_RELAXED);
+  for (Share some = {0}; take(me, w->rows, 1, &some);)
+    for (i64 r = some.first; r < some.last; r++) {
+      const float *logits = w->logits + r * n->vocabulary;
+      const float log_sum = top_k(logits, n->vocabulary, step->candidates, step->log_probs + r * step->candidates,
+                                  step->ids + r * step->candidates);
+      step->eos_log_probs[r] = logits[step->eos] - log_sum;
+      if (!isfinite(log_sum)) __atomic_store_n(failed, NOT_FINITE, __ATOMIC_RELAXED);
+    }
+}
+
+typedef struct {
+  const Network *network;
+  const Source *source;
+  const Step *step;
+  Work work;
+  int failed;
+} Decoding;
+
+static void decode_together(Member me, void *argument) {
+  Decoding *d = argument;
+  const Network *n = d->network;
+  Scratch s;
+  if (!make_scratch(&s, d->source->longest > d->step->max_length ? d->source->longest : d->step->max_length)) {
+    lack_memory(me, &d->failed);
+  } else {
+    embed(me, n, d->step->last_ids, NULL, d->step->position, &d->work);
+    for (i64 i = 0; i < n->decoder_layers; i++) decoder_layer(me, n, i, d->step, d->source, &d->work, &s);
+    find_candidates(me, n, d->step, &d->work, &d->failed);
   }
+  free_scratch(&s);
 }
 
 /* For Python: run one step. The outputs are those of `step`, of which `attention` must be 0 before. Returns 0, or why
    it failed. */
 int decode_step(const Network *n, const Source *source, const Step *step, float *work) {
-  Work w = make_work(n, step->count * step->width, work);
-  if (!all_below(step->last_ids, w.rows, n->vocabulary, "token id")) return OUT_OF_RANGE;
-  Team team = {0};
-  int failed = 0;
-#pragma omp parallel
-  {
-    const Member me = join_team(&team);
-    Scratch s;
-    const i64 longest = source->longest > step->max_length ? source->longest : step->max_length;
-    if (!make_scratch(&s, longest)) __atomic_store_n(&failed, OUT_OF_MEMORY, __ATOMIC_RELAXED);
-    barrier(me);
-    if (!__atomic_load_n(&failed, __ATOMIC_RELAXED)) {
-      embed(me, n, step->last_ids, NULL, step->position, &w);
-      for (i64 i = 0; i < n->decoder_layers; i++) decoder_layer(me, n, i, step, source, &w, &s);
-      find_candidates(me, n, step, &w, &failed);
-    }
-    free_scratch(&s);
-  }
-  return failed;
+  Decoding decoding = {n, source, step, make_work(n, step->count * step->width, work), 0};
+  if (!all_below(step->last_ids, decoding.work.rows, n->vocabulary, "token id")) return OUT_OF_RANGE;
+  run_team(decode_together, &decoding);
+  return decoding.failed;
 }

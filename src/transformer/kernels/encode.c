@@ -7,17 +7,40 @@ static void encoder_layer(Member me, const Network *n, const EncoderLayer *layer
   const i64 hidden = n->hidden;
   normalize(me, n, w->x, w->rows, &layer->self_attention.norm, w->normed);
   packed_matmul(me, w->normed, w->rows, &layer->self_attention.query_key_value, STORE, w->projected);
-  barrier(me);
-  const Share mine = share(me, source->batch * n->heads);
-  for (i64 t = mine.first; t < mine.last; t++) {
-    const i64 sentence = t / n->heads;
-    const i64 count = enter_unmasked(source, sentence, w->projected + hidden, 3 * hidden, s);
-    for (i64 i = source->starts[sentence]; i < source->starts[sentence + 1]; i++)
-      attend(n, t % n->heads, w->projected + i * 3 * hidden, s, count, w->context + i * hidden);
-  }
-  barrier(me);
+  for (Share some = {0}; take(me, source->batch * n->heads, 1, &some);)
+    for (i64 t = some.first; t < some.last; t++) {
+      const i64 sentence = t / n->heads;
+      const i64 count = enter_unmasked(source, sentence, w->projected + hidden, 3 * hidden, s);
+      for (i64 i = source->starts[sentence]; i < source->starts[sentence + 1]; i++)
+        attend(n, t % n->heads, w->projected + i * 3 * hidden, s, count, w->context + i * hidden);
+    }
   packed_matmul(me, w->context, w->rows, &layer->self_attention.output, ADD, w->x);
   add_feed_forward(me, n, &layer->feed_forward, w);
+}
+
+typedef struct {
+  const Network *network;
+  const Source *source;
+  Work work;
+  int failed;
+} Encoding;
+
+static void encode_together(Member me, void *argument) {
+  Encoding *e = argument;
+  const Network *n = e->network;
+  Work *w = &e->work;
+  Scratch s;
+  if (!make_scratch(&s, e->source->longest)) {
+    lack_memory(me, &e->failed);
+  } else {
+    embed(me, n, e->source->ids, e->source->positions, 0, w);
+    for (i64 i = 0; i < n->encoder_layers; i++) encoder_layer(me, n, n->encoder + i, e->source, w, &s);
+    normalize(me, n, w->x, w->rows, &n->encoder_norm, w->normed);
+    for (i64 i = 0; i < n->decoder_layers; i++)
+      packed_matmul(me, w->normed, w->rows, &n->decoder[i].cross_attention.key_value, STORE,
+                    e->source->keys_values + i * e->source->tokens * 2 * n->hidden);
+  }
+  free_scratch(&s);
 }
 
 /* For Python: run the encoder and fill source->keys_values. Returns 0, or why it failed. */
@@ -25,24 +48,7 @@ int encode(const Network *n, const Source *source, float *work) {
   if (!all_below(source->ids, source->tokens, n->vocabulary, "token id") ||
       !all_below(source->positions, source->tokens, n->positions, "position"))
     return OUT_OF_RANGE;
-  Work w = make_work(n, source->tokens, work);
-  Team team = {0};
-  int failed = 0;
-#pragma omp parallel
-  {
-    const Member me = join_team(&team);
-    Scratch s;
-    if (!make_scratch(&s, source->longest)) __atomic_store_n(&failed, OUT_OF_MEMORY, __ATOMIC_RELAXED);
-    barrier(me);
-    if (!__atomic_load_n(&failed, __ATOMIC_RELAXED)) {
-      embed(me, n, source->ids, source->positions, 0, &w);
-      for (i64 i = 0; i < n->encoder_layers; i++) encoder_layer(me, n, n->encoder + i, source, &w, &s);
-      normalize(me, n, w.x, w.rows, &n->encoder_norm, w.normed);
-      for (i64 i = 0; i < n->decoder_layers; i++)
-        packed_matmul(me, w.normed, w.rows, &n->decoder[i].cross_attention.key_value, STORE,
-                      source->keys_values + i * source->tokens * 2 * n->hidden);
-    }
-    free_scratch(&s);
-  }
-  return failed;
+  Encoding encoding = {n, source, make_work(n, source->tokens, work), 0};
+  run_team(encode_together, &encoding);
+  return encoding.failed;
 }

@@ -36,26 +36,23 @@ Work make_work(const Network *n, i64 rows, float *memory) {
 }
 
 void embed(Member me, const Network *n, const int32_t *ids, const int32_t *positions, i64 position, Work *w) {
-  const Share mine = share(me, w->rows);
-  for (i64 r = mine.first; r < mine.last; r++) {
-    const float *token = n->table + ids[r] * n->hidden;
-    const float *encoding = n->position_table + (positions ? positions[r] : position) * n->hidden;
-    for (i64 c = 0; c < n->hidden; c++) w->x[r * n->hidden + c] = token[c] * n->embedding_scale + encoding[c];
-  }
+  for (Share some = {0}; take(me, w->rows, 8, &some);)
+    for (i64 r = some.first; r < some.last; r++) {
+      const float *token = n->table + ids[r] * n->hidden;
+      const float *encoding = n->position_table + (positions ? positions[r] : position) * n->hidden;
+      for (i64 c = 0; c < n->hidden; c++) w->x[r * n->hidden + c] = token[c] * n->embedding_scale + encoding[c];
+    }
 }
 
 void normalize(Member me, const Network *n, const float *x, i64 rows, const Norm *norm, float *out) {
   const i64 hidden = n->hidden;
-  barrier(me);
-  const Share mine = share(me, rows);
-  for (i64 r = mine.first; r < mine.last; r++)
-    layer_norm_row(x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, out + r * hidden);
-  barrier(me);
+  for (Share some = {0}; take(me, rows, 8, &some);)
+    for (i64 r = some.first; r < some.last; r++)
+      layer_norm_row(x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, out + r * hidden);
 }
 
 void add_feed_forward(Member me, const Network *n, const FeedForward *layer, Work *w) {
   normalize(me, n, w->x, w->rows, &layer->norm, w->normed);
   packed_matmul(me, w->normed, w->rows, &layer->fc1, n->gelu ? STORE_GELU : STORE_RELU, w->inner);
-  barrier(me);
   packed_matmul(me, w->inner, w->rows, &layer->fc2, ADD, w->x);
 }

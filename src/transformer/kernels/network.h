@@ -81,10 +81,12 @@ typedef struct {
 
 Work make_work(const Network *n, i64 rows, float *memory);
 
+/* Each of the following is one or several loops of all members: see take(). */
+
 /* x = table[ids] * embedding_scale + position_table[positions]; without positions, all rows have `position`. */
 void embed(Member me, const Network *n, const int32_t *ids, const int32_t *positions, i64 position, Work *w);
 
-/* Layer norm of x [rows, hidden] -> out; all members have the result when this returns. */
+/* Layer norm of x [rows, hidden] -> out. */
 void normalize(Member me, const Network *n, const float *x, i64 rows, const Norm *norm, float *out);
 
 /* x += fc2(activation(fc1(norm(x)))) */

@@ -109,11 +109,11 @@ void packed_matmul(Member me, const float *x, i64 rows, const Dense *dense, Fini
   const i64 parts = (rows * dense->in + INPUTS_AT_ONCE - 1) / INPUTS_AT_ONCE;
   const i64 part = parts ? round_up((rows + parts - 1) / parts, MOST_ROWS) : 0;
   const int most = rows > 4 ? 1 : rows > 2 ? 2 : 4;
-  const Share mine = share(me, parts * panels);
-  for (i64 at = mine.first; at < mine.last;) {
-    const i64 first = min_of(at / panels * part, rows), count = min_of(part, rows - first);
-    const int width = min_of(mine.last, (at / panels + 1) * panels) - at >= most ? most : 1;
-    times_panels(x + first * dense->in, count, dense, at % panels, width, finish, out + first * dense->out);
-    at += width;
-  }
+  for (Share some = {0}; take(me, parts * panels, most, &some);)
+    for (i64 at = some.first; at < some.last;) {
+      const i64 first = min_of(at / panels * part, rows), count = min_of(part, rows - first);
+      const int width = min_of(some.last, (at / panels + 1) * panels) - at >= most ? most : 1;
+      times_panels(x + first * dense->in, count, dense, at % panels, width, finish, out + first * dense->out);
+      at += width;
+    }
 }

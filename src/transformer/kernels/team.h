@@ -1,74 +1,59 @@
-/* Threads that compute one step of the search together, in one parallel region from the first product to the last:
-   between two regions the threads would sleep, and waking them takes longer than a small product. */
+/* Threads that run one program together, such as a step of the search: a sequence of loops, each of which begins when
+   the one before it is complete.
+
+   A loop is complete when all of its items are done, whoever has done them. A thread takes the next few items when it
+   has time for them. A thread that the system does not run, because another process needs the processor, thus delays
+   the others only if it holds items at that moment; otherwise they go on without it. When it runs again, it passes over
+   the loops that are complete and helps with the present one. */
 #ifndef MASS_TEAM_H
 #define MASS_TEAM_H
 
 #include "common.h"
 
-#include <limits.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-enum { SPINS = 1 << 11 }; /* polls of a barrier, about 0.1 ms, before a thread sleeps, as the others may not be running */
-
+/* What the members share. */
 typedef struct {
-  int waiting, sleeping, round;
+  uint64_t ticket __attribute__((aligned(64))); /* upper half: number of the present loop; lower half: its next item */
+  i64 done __attribute__((aligned(64)));        /* items of the present loop that are done */
+  int events __attribute__((aligned(64)));      /* counts programs begun and loops completed */
+  int sleeping;                                 /* members that wait for the next event */
 } Team;
 
+/* Why a member passes over the rest of the program. */
+typedef enum { STAYS, SLEEPS, GIVES_WAY } Leaving;
+
+/* How far a thread is, and what it knows of other processes. Times are in nanoseconds. */
+typedef struct {
+  i64 loop;            /* the loop that it is in */
+  Leaving leaving;
+  int events;          /* when it began to wait */
+  i64 running, looked; /* since when it has run, and when it last looked at the clock */
+  i64 busy_until;      /* the processor counts as shared with other processes until then */
+  long interruptions;  /* as the system counted them when it last asked */
+} Progress;
+
+/* One of the threads, as the program sees it. Member 0 is the thread that runs the program. */
 typedef struct {
   Team *team;
   int thread, threads;
+  Progress *progress;
 } Member;
 
-/* The part of a loop that one member does. */
+/* Items of a loop. */
 typedef struct {
   i64 first, last;
 } Share;
 
-static inline Share share(Member me, i64 count) {
-  return (Share){count * me.thread / me.threads, count * (me.thread + 1) / me.threads};
-}
+/* Take items of a loop of `count` items, `least` at a time or more (the last ones excepted):
 
-/* Sleep until the round is over. The kernel compares the round before it sleeps, so that no wake-up is missed. */
-static inline void sleep_through(Team *team, int round) {
-  __atomic_add_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
-  while (__atomic_load_n(&team->round, __ATOMIC_SEQ_CST) == round)
-    syscall(SYS_futex, &team->round, FUTEX_WAIT_PRIVATE, round, NULL, NULL, 0);
-  __atomic_sub_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
-}
+     for (Share some = {0}; take(me, count, least, &some);)
+       for (i64 i = some.first; i < some.last; i++) ...
 
-/* Wait until all members have arrived; what each wrote before is visible to all afterwards. */
-static inline void barrier(Member me) {
-  Team *team = me.team;
-  if (me.threads == 1) return;
-  const int round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
-  if (__atomic_add_fetch(&team->waiting, 1, __ATOMIC_ACQ_REL) == me.threads) {
-    __atomic_store_n(&team->waiting, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&team->round, round + 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&team->sleeping, __ATOMIC_SEQ_CST))
-      syscall(SYS_futex, &team->round, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-    return;
-  }
-  for (int spins = 0; spins < SPINS; spins++) {
-    if (__atomic_load_n(&team->round, __ATOMIC_ACQUIRE) != round) return;
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-  }
-  sleep_through(team, round);
-}
+   All members must run the same loops with the same counts, and write nothing but what their items compute, because a
+   member may get no items. What the items of a loop wrote is visible in the loops after it. */
+int take(Member me, i64 count, i64 least, Share *some);
 
-/* Called by every thread of a parallel region, with the team that they share, initially {0}. */
-static inline Member join_team(Team *team) {
-  Member me = {team, 0, 1};
-#ifdef _OPENMP
-  me.thread = omp_get_thread_num(), me.threads = omp_get_num_threads();
-#endif
-  return me;
-}
+/* Run `program` on all processors and return when it is complete. If another thread is in this function already,
+   `program` runs on the calling thread alone. */
+void run_team(void (*program)(Member me, void *argument), void *argument);
 
 #endif

@@ -1,0 +1,143 @@
+#define _GNU_SOURCE /* for RUSAGE_THREAD */
+#include "team.h"
+
+#include "workers.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  SPINS = 1 << 11, /* polls before a thread sleeps, below 0.1 ms: to sleep and wake takes longer than most waits */
+  PARTS = 8        /* a thread takes one of so many parts for each thread of the items that are left */
+};
+
+/* In nanoseconds. The system runs a thread for some milliseconds before it gives the processor to another one. */
+enum {
+  GAP = 1000000,          /* if some items took longer, the thread may have been interrupted */
+  BUSY = 100 * 1000000,   /* the processor counts as shared for so long after an interruption */
+  QUANTUM = 300000,       /* a thread that shares the processor gives way after so long ... */
+  NAP = 50000             /* ... for so long */
+};
+
+void futex_wait(int *word, int value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
+
+void futex_wake(int *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0); }
+
+void announce_event(Team *team) {
+  __atomic_add_fetch(&team->events, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&team->sleeping, __ATOMIC_SEQ_CST)) futex_wake(&team->events);
+}
+
+void sleep_until_event(Team *team, int seen) {
+  __atomic_add_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
+  futex_wait(&team->events, seen); /* the system compares before the thread sleeps, so that no event is missed */
+  __atomic_sub_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
+}
+
+static i64 nanoseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (i64)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+void begin_running(Progress *progress) { progress->running = progress->looked = nanoseconds(); }
+
+void nap(Progress *progress) {
+  const struct timespec time = {0, NAP};
+  nanosleep(&time, NULL);
+  begin_running(progress);
+}
+
+/* How often the system has interrupted this thread in favour of others. */
+static long count_interruptions(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
+}
+
+/* Called between two items. A thread that shares its processor with other processes is interrupted sooner or later:
+   it sleeps now, while it holds no items and so delays nobody. The system counts that in its favour. */
+static void give_way(Member me) {
+  Progress *progress = me.progress;
+  const i64 time = nanoseconds(), before = progress->looked;
+  progress->looked = time;
+  if (time - before > GAP) {
+    const long interruptions = count_interruptions();
+    if (interruptions != progress->interruptions) progress->busy_until = time + BUSY;
+    progress->interruptions = interruptions;
+    progress->running = time;
+  }
+  if (time >= progress->busy_until || time - progress->running < QUANTUM) return;
+  if (me.thread)
+    progress->leaving = GIVES_WAY;
+  else
+    nap(progress);
+}
+
+static i64 loop_of(uint64_t ticket) { return (i64)(ticket >> 32); }
+
+/* The member has done some items of a loop; whoever does the last ones begins the next loop. */
+static void finish(Member me, i64 items, i64 count) {
+  Team *team = me.team;
+  if (__atomic_add_fetch(&team->done, items, __ATOMIC_ACQ_REL) < count) return;
+  __atomic_store_n(&team->done, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&team->ticket, (uint64_t)(me.progress->loop + 1) << 32, __ATOMIC_SEQ_CST);
+  announce_event(team);
+}
+
+static int take_next(Member me, i64 count, i64 least, Share *some) {
+  uint64_t ticket = __atomic_load_n(&me.team->ticket, __ATOMIC_ACQUIRE);
+  while (loop_of(ticket) == me.progress->loop) {
+    const i64 next = (i64)(uint32_t)ticket, left = count - next, part = left / (PARTS * me.threads) / least * least;
+    if (left == 0) return 0;
+    const i64 items = min_of(part > least ? part : least, left);
+    if (__atomic_compare_exchange_n(&me.team->ticket, &ticket, ticket + (uint64_t)items, 0, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+      *some = (Share){next, next + items};
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* Wait for the items that others hold. Member 0 sleeps here; another one leaves, and then sleeps. */
+static void wait_for_others(Member me) {
+  Progress *progress = me.progress;
+  for (int spins = 0;; spins++) {
+    progress->events = __atomic_load_n(&me.team->events, __ATOMIC_SEQ_CST);
+    if (loop_of(__atomic_load_n(&me.team->ticket, __ATOMIC_SEQ_CST)) != progress->loop) return;
+    if (spins < SPINS) {
+#if defined(__x86_64__) || defined(__i386__)
+      __builtin_ia32_pause();
+#endif
+    } else if (me.thread) {
+      progress->leaving = SLEEPS;
+      return;
+    } else {
+      sleep_until_event(me.team, progress->events);
+      begin_running(progress);
+    }
+  }
+}
+
+int take(Member me, i64 count, i64 least, Share *some) {
+  const Share before = *some;
+  if (count == 0) return 0;
+  if (me.threads == 1) {
+    *some = (Share){0, count};
+    return before.last == 0;
+  }
+  if (before.last) {
+    finish(me, before.last - before.first, count);
+    give_way(me);
+  }
+  if (me.progress->leaving == STAYS) {
+    if (take_next(me, count, least, some)) return 1;
+    wait_for_others(me);
+  }
+  me.progress->loop++;
+  return 0;
+}
