@@ -58,6 +58,12 @@ class ProcessIdentity:
         return found is not None and (found[0] in "ZX" or found[1] != self.started)
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a process was stopped by SIGSTOP or the like, so that it does nothing until SIGCONT."""
+    found = _state_and_start(pid)
+    return found is not None and found[0] == "T"
+
+
 def host_name() -> str:
     """Return the name of this machine, for messages."""
     return platform.node() or "this machine"

@@ -4,9 +4,11 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from src.common.errors import MassError
 from src.common.files import make_output_folder
+from src.common.written_files import errors_name
 from src.launcher.options import parse, script_name
 from src.launcher.plan import Plan, make_plan
 from src.launcher.processes import STOPPED_CODES
@@ -38,8 +40,15 @@ def launch(device: str, arguments: Sequence[str], root: str, outputs: Mapping[st
     if not pid_file.take():
         raise MassError(f"process {pid_file.active_pid()} runs in {plan.own_folder};\n  wait for it, stop it: {stop}\n"
                         f"  or choose another folder: --run_folder DIR")
-    if not options.background:
+    try:
         pid_file.write(os.getpid())
+        if options.background:  # a full disk is noticed while somebody can be told
+            with errors_name(plan.log), open(plan.log, "a", encoding="utf-8") as log:
+                log.write(f"== {datetime.now():%Y-%m-%d %H:%M:%S} in the background\n")
+    except OSError:
+        pid_file.release()
+        raise
+    if not options.background:
         return _run(plan, pid_file, device, shown=True)
     sys.stdout.flush()
     pid = os.fork()
@@ -58,13 +67,22 @@ def _run(plan: Plan, pid_file: PidFile, device: str, shown: bool) -> int:
         if result.message:
             kind = "" if result.code in STOPPED_CODES else "error: "
             message = f"{script_name(device)}: {kind}{result.message}\n"
-            with open(plan.log, "a", encoding="utf-8") as log:
-                log.write(message)
+            message += _append(plan.log, message)
             if shown:
                 sys.stderr.write(message)
         return result.code
     finally:
         pid_file.release()
+
+
+def _append(log: str, message: str) -> str:
+    """Append a message to the log; return a line that says why, if that is not possible."""
+    try:
+        with open(log, "a", encoding="utf-8") as stream:
+            stream.write(message)
+    except OSError as error:
+        return f"{log} cannot be written: {error.strerror}\n"
+    return ""
 
 
 def _leave_terminal(log: str) -> None:

@@ -14,6 +14,7 @@ class LogFollower:
     def __init__(self, source: str, kept: str, shown: bool):
         self._source, self._kept, self._shown = source, kept, shown
         self._position = size(source)
+        self._full = False
 
     def copy(self) -> None:
         """Copy what was appended since the last call."""
@@ -25,9 +26,12 @@ class LogFollower:
         if not new:
             return
         self._position += len(new)
-        if self._kept != self._source:
-            with open(self._kept, "ab") as kept:
-                kept.write(new)
+        if self._kept != self._source and not self._full:
+            try:
+                with open(self._kept, "ab") as kept:
+                    kept.write(new)
+            except OSError:  # the disk is full; the run is not ended by that, and its other files report it
+                self._full = True
         if self._shown:
             try:
                 sys.stdout.buffer.write(new)

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from src.common.processes import end_with_parent
+from src.common.processes import end_with_parent, is_stopped
 
 STOPPED_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 """The exit codes of a program that was asked to stop: 143 and 130."""
@@ -40,9 +40,16 @@ def kill_group(pid: int) -> None:
 
 
 def send_signal(pid: int, signum: int) -> None:
-    """Send a signal to a process; do nothing if it has ended."""
+    """Send a signal to a process, even if that is stopped (SIGSTOP, Ctrl-Z); do nothing if it has ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
+        os.kill(pid, signal.SIGCONT)
+
+
+def continue_if_stopped(pid: int) -> None:
+    """Have a process go on if it was stopped."""
+    if is_stopped(pid):
+        send_signal(pid, signal.SIGCONT)
 
 
 def describe_code(code: int) -> str:

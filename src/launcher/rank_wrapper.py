@@ -6,12 +6,14 @@ checkpoint. And it does not report which rank failed, and why.
 """
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 
 from src.common.processes import end_with_parent
-from src.launcher.processes import STOPPED_CODES, exit_code, start
+from src.common.written_files import errors_name
+from src.launcher.processes import STOPPED_CODES, exit_code, send_signal, start
 from src.launcher.run_files import SCHEDULER, RankFiles
 
 
@@ -31,21 +33,33 @@ def run_rank(ranks_folder: str, program: Sequence[str]) -> int:
         if child is None:
             pending.append(signum)
         else:
-            child.send_signal(signum)
+            _pass_on(signum, child)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, forward)
     files.write_wrapper(rank, os.getpid())
-    with open(files.log(rank), "ab") as log:
+    code = 1
+    try:
+        child = _start(rank, program, files.log(rank))
+        for signum in pending:
+            _pass_on(signum, child)
+        code = exit_code(child)
+    finally:
+        files.write_ending(rank, code)
+    return 0 if code in STOPPED_CODES else code
+
+
+def _start(rank: str, program: Sequence[str], path: str) -> subprocess.Popen:
+    with errors_name(path), open(path, "ab") as log:
         now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
         log.write(f"== {now} rank {rank} of {os.environ['RANK_SIZE']}: {' '.join(program)}\n".encode())
         log.flush()
-        child = start([sys.executable, *program], log, end_with=signal.SIGKILL, new_session=False)
-    for signum in pending:
-        child.send_signal(signum)
-    code = exit_code(child)
-    files.write_ending(rank, code)
-    return 0 if code in STOPPED_CODES else code
+        return start([sys.executable, *program], log, end_with=signal.SIGKILL, new_session=False)
+
+
+def _pass_on(signum: int, child: subprocess.Popen) -> None:
+    if child.returncode is None:  # otherwise its process id may be that of another process
+        send_signal(child.pid, signum)
 
 
 def _run_scheduler(files: RankFiles) -> int:

@@ -1,15 +1,20 @@
 """The files through which the launcher of a run, its ranks and stop_training.sh communicate."""
 import fcntl
+import glob
 import os
 import subprocess
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, NamedTuple
 
 from src.common.files import atomic_output
 from src.common.folder_lock import open_own_file
+from src.common.written_files import errors_name
 
 PROGRAM = "launch.py"  # occurs in the command lines of launchers and rank wrappers
 SCHEDULER = "scheduler"  # used instead of a rank number in file names
+_EXPECTED, _ENDED = "expected", "ended"  # kinds of empty files, see `RankFiles.clear`
 
 
 class Ending(NamedTuple):
@@ -34,16 +39,26 @@ class RankFiles:
         """Return the path of the file with the output of the scheduler of msrun."""
         return os.path.join(self.folder, "msrun", "scheduler.log")
 
-    def clear(self) -> None:
-        """Create the folder, and remove the files of an earlier run except for the logs."""
+    def clear(self, ranks: Sequence[int | str]) -> None:
+        """Create the folder, and remove the files of an earlier run except for the logs.
+
+        An empty file for each of the ranks is there to be renamed if the disk is full when one ends.
+        """
         os.makedirs(self.folder, exist_ok=True)
         for name in os.listdir(self.folder):
-            if name.endswith((".pid", ".ending")):
+            if name.endswith((".pid", ".ending", f".{_ENDED}")):
                 os.remove(os.path.join(self.folder, name))
+        for rank in (*ranks, SCHEDULER):
+            with open(self._path(rank, _EXPECTED), "w"):
+                pass
 
     def write_wrapper(self, rank: int | str, pid: int) -> None:
-        """Record the process id of the wrapper of the rank."""
-        self._write(rank, "pid", str(pid))
+        """Record the process id of the wrapper of the rank. If that is not possible, the rank counts as failed."""
+        try:
+            self._write(rank, "pid", str(pid))
+        except OSError:
+            self._rename_to_ending(rank, 1)
+            raise
 
     def wrapper(self, rank: int | str) -> int | None:
         """Return the process id of the wrapper of the rank, which may have ended; None before it has started."""
@@ -55,13 +70,24 @@ class RankFiles:
         return self.folder in command_line(pid)
 
     def write_ending(self, rank: int | str, code: int) -> None:
-        """Record the exit code of the program of the rank."""
-        self._write(rank, "ending", str(code))
+        """Record the exit code of the program of the rank, by renaming a file if the disk is full."""
+        try:
+            self._write(rank, "ending", str(code))
+        except OSError:
+            self._rename_to_ending(rank, code)
 
     def ending(self, rank: int | str) -> Ending | None:
         """Return the end of the program of the rank; None while it runs."""
         text = self._read(rank, "ending")
-        return None if text is None else Ending(rank, int(text), os.stat(self._path(rank, "ending")).st_mtime)
+        if text is not None:
+            return Ending(rank, int(text), os.stat(self._path(rank, "ending")).st_mtime)
+        for path in glob.glob(f"{glob.escape(self._path(rank, ''))}*.{_ENDED}"):
+            return Ending(rank, int(path.split(".")[-2]), os.stat(path).st_mtime)
+        return None
+
+    def _rename_to_ending(self, rank: int | str, code: int) -> None:
+        with suppress(OSError):
+            os.replace(self._path(rank, _EXPECTED), self._path(rank, f"{code}.{_ENDED}"))
 
     def _path(self, rank: int | str, kind: str) -> str:
         return os.path.join(self.folder, f"rank_{rank}.{kind}")
@@ -108,11 +134,14 @@ class PidFile:
         return False
 
     def write(self, pid: int) -> None:
-        """Write the process id to the file that `take` has locked."""
-        self._stream.seek(0)
-        self._stream.truncate(0)
-        self._stream.write(f"{pid}\n")
-        self._stream.flush()
+        """Write the process id to the file that `take` has locked.
+
+        A second id needs no more room, so that it can be written on a full disk too.
+        """
+        text = f"{pid}\n".encode()
+        with errors_name(self._path):
+            os.pwrite(self._stream.fileno(), text, 0)
+            os.truncate(self._stream.fileno(), len(text))
 
     def release(self) -> None:
         """Remove the file, then release the lock."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, UsageError
+from src.launcher.processes import send_signal
 from src.launcher.run_files import PROGRAM, PidFile, command_line
 
 STOP_TIMEOUT = 150
@@ -38,7 +39,7 @@ def stop(arguments: Sequence[str]) -> int:
         raise UsageError(f"several trainings are running; give the folder of one of them:{folders}")
     [(folder, pid)] = runs.items()
     print(f"stopping process {pid}, the run in {folder}", flush=True)
-    os.kill(pid, signal.SIGTERM)
+    send_signal(pid, signal.SIGTERM)
     until = time.monotonic() + STOP_TIMEOUT
     while PROGRAM in command_line(pid):  # the pid file is removed before the process has ended
         if time.monotonic() > until:

@@ -10,9 +10,18 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from src.common.written_files import errors_name
 from src.launcher.log_follower import LogFollower, last_lines, size
 from src.launcher.plan import Command, Plan
-from src.launcher.processes import STOPPED_CODES, describe_code, exit_code, kill_group, send_signal, start
+from src.launcher.processes import (
+    STOPPED_CODES,
+    continue_if_stopped,
+    describe_code,
+    exit_code,
+    kill_group,
+    send_signal,
+    start,
+)
 from src.launcher.run_files import SCHEDULER, Ending, RankFiles
 
 _POLL_SECONDS = 0.1
@@ -42,14 +51,14 @@ def supervise(plan: Plan, shown: bool) -> RunResult:
     """
     files = RankFiles(plan.ranks_folder)
     if plan.ranks:
-        files.clear()
+        files.clear(plan.ranks)
     log_starts = {rank: size(files.log(rank)) for rank in plan.ranks}
     follower = LogFollower(files.log(plan.ranks[0]) if plan.ranks else plan.log, plan.log, shown)
     with _Signals() as signals:
         processes = [_start(command) for command in plan.commands]
         watch = _RankWatch(plan, files, log_starts, processes) if plan.ranks else None
         while watch.is_running() if watch else processes[0].poll() is None:
-            signals.forward(watch.receivers() if watch else {0: processes[0].send_signal})
+            signals.forward(watch.receivers() if watch else {0: partial(send_signal, processes[0].pid)})
             follower.copy()
             time.sleep(_POLL_SECONDS)
     follower.copy()
@@ -62,7 +71,7 @@ def supervise(plan: Plan, shown: bool) -> RunResult:
 
 def _start(command: Command) -> subprocess.Popen:
     os.makedirs(os.path.dirname(command.log), exist_ok=True)
-    with open(command.log, "ab") as output:
+    with errors_name(command.log), open(command.log, "ab") as output:
         now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
         output.write(f"== {now} in {os.getcwd()}: {command.as_shell()}\n".encode())
         output.flush()
@@ -110,6 +119,8 @@ class _RankWatch:
     def is_running(self) -> bool:
         """Check all processes, and kill them if their time has run out; return False when all have ended."""
         wrappers = self._wrappers_alive()  # before the endings: a wrapper records the ending, then ends
+        for pid in wrappers.values():
+            continue_if_stopped(pid)  # it would neither forward a signal nor record the ending, and the run would stand
         now = time.time()
         for rank in self._ranks:
             ending = self._files.ending(rank)

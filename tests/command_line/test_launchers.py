@@ -1,13 +1,17 @@
 """The shell scripts on one device: flags, exit codes, logs, paths with spaces, background runs, stopping a run."""
 import os
+import resource
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.helpers.launching import (
+    ALL_DEVICES,
     LAUNCHERS,
     arguments_seen,
     make_place,
@@ -17,7 +21,7 @@ from tests.helpers.launching import (
     wait_until,
 )
 from tests.helpers.paths import ROOT
-from tests.helpers.scripts import SHELL
+from tests.helpers.scripts import SHELL, run_script
 
 
 @pytest.fixture
@@ -183,6 +187,46 @@ def test_stop_training_stops_the_named_run_only(place):
     finally:
         first.kill()
         second.kill()
+
+
+def test_a_paused_run_can_be_stopped(place):
+    """SIGSTOP stops both the launcher and the training, as Ctrl-Z does; a signal that ends them would not be seen."""
+    process = start_launcher(place, "run_cpu.sh", *GOOD)
+    try:
+        wait_until(lambda: "ready" in read(place[1] / "train_mass_cpu/log.txt"))
+        (training,) = psutil.Process(process.pid).children()
+        for each in (training, process):
+            each.send_signal(signal.SIGSTOP)
+        stopped = run_launcher(place, "stop_training.sh")
+        assert stopped.returncode == 0, stopped.stderr
+        assert process.wait(30) == 143
+    finally:
+        process.kill()
+
+
+def full_disk(place, script, *arguments, room, **environment):
+    """Run a launcher whose files can have `room` bytes, which programs meet as they meet a full disk."""
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (room, room))
+    return run_script(f"scripts/{script}", *arguments, root=place[0], cwd=place[1], code=1, preexec_fn=limit,
+                      environment={**ALL_DEVICES, "TEST_LINES": "20000", **environment})
+
+
+@pytest.mark.parametrize("background", [[], ["-b"]])
+def test_a_disk_that_is_full_from_the_beginning(place, background):
+    done = full_disk(place, "run_cpu.sh", *GOOD, *background, room=0)
+    pid = place[1].resolve() / "train_mass_cpu/pid"
+    assert (done.stdout, done.stderr) == ("", f"run_cpu.sh: error: {pid}: File too large\n")
+    assert not pid.exists()
+    done = full_disk(place, "run_cpu.sh", *GOOD, *background, room=20)
+    assert (done.stdout, done.stderr) == ("", f"run_cpu.sh: error: {pid.parent / 'log.txt'}: File too large\n")
+
+
+def test_a_disk_that_becomes_full(place):
+    done = full_disk(place, "run_cpu.sh", *GOOD, room=8192)
+    log = place[1].resolve() / "train_mass_cpu/log.txt"
+    assert done.stderr == (f"run_cpu.sh: error: train.py ended with exit code 1; the log is {log}\n"
+                           f"{log} cannot be written: File too large\n")
+    assert "line 100\n" in done.stdout and os.listdir(log.parent) == ["log.txt"]
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])

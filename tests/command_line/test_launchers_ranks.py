@@ -1,15 +1,21 @@
 """Runs on several devices: the real msrun, replacements of train.py, and --dry_run for GPU and Ascend machines."""
 import json
 import os
+import resource
 import shlex
 import signal
 import subprocess
 import sys
+import time
+from functools import partial
 
+import psutil
 import pytest
 
 from src.common.errors import MassError
+from src.common.processes import is_stopped
 from src.launcher.rank_table import read_rank_table
+from src.launcher.run_files import RankFiles
 from tests.helpers.launching import (
     arguments_seen,
     environment_seen,
@@ -19,6 +25,7 @@ from tests.helpers.launching import (
     start_launcher,
     wait_until,
 )
+from tests.helpers.scripts import run_script
 
 GOOD = ["-t", "t", "-c", "my config.json"]
 
@@ -234,6 +241,74 @@ def test_a_killed_rank_ends_the_run_and_is_named(ranks_place, victim):
         assert not rank_processes(ranks_place)
     finally:
         process.kill()
+
+
+def test_a_stopped_wrapper_does_not_let_the_run_stand(ranks_place):
+    """It would neither forward a signal nor record that its program has ended."""
+    process = start_launcher(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
+    folder = ranks_place[1] / "train_mass_cpu"
+    try:
+        wait_until(lambda: all("ready" in read(folder / f"ranks/rank_{rank}.log") for rank in range(2)))
+        wrappers = [int((folder / f"ranks/rank_{rank}.pid").read_text()) for rank in range(2)]
+        os.kill(wrappers[1], signal.SIGSTOP)
+        wait_until(lambda: not is_stopped(wrappers[1]))
+        os.kill(wrappers[0], signal.SIGSTOP)
+        (program,) = psutil.Process(wrappers[0]).children()
+        program.kill()
+        assert process.wait(60) == 137
+        assert not rank_processes(ranks_place)
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 1, 2])
+def test_a_run_is_stopped_at_once_just_after_its_start(ranks_place, seconds):
+    """msrun, the wrappers or the programs may not have started yet."""
+    process = start_launcher(ranks_place, "run_cpu.sh", *GOOD, "-n", "2", TEST_SECONDS="600")
+    try:
+        wait_until(lambda: read(ranks_place[1] / "train_mass_cpu/pid").strip())
+        time.sleep(seconds)
+        start = time.monotonic()
+        stopped = run_launcher(ranks_place, "stop_training.sh")
+        assert stopped.returncode == 0, stopped.stderr
+        assert process.wait(30) == 143 and time.monotonic() - start < 30
+        assert not rank_processes(ranks_place)
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("room", [8, 200, 8192])
+def test_a_full_disk_ends_the_run(ranks_place, room):
+    """The log of msrun cannot be begun, or the logs of the ranks become full."""
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (room, room))
+    started = time.monotonic()
+    done = run_script("scripts/run_cpu.sh", *GOOD, "-n", "2", root=ranks_place[0], cwd=ranks_place[1], code=1,
+                      preexec_fn=limit, environment={"TEST_LINES": "20000"})
+    log = ranks_place[1].resolve() / "train_mass_cpu" / ("log.txt" if room == 8192 else "ranks/msrun/msrun.log")
+    assert time.monotonic() - started < 50
+    assert f"{log}{' cannot be written' if room == 8192 else ''}: File too large\n" in done.stderr
+    assert done.stderr.startswith("run_cpu.sh: error: ") and not rank_processes(ranks_place)
+
+
+@pytest.mark.parametrize("kind", ["pid", "ending"])
+def test_a_rank_on_a_full_disk_ends_with_its_code(tmp_path, kind):
+    """Its end is recorded by renaming an empty file."""
+    files = RankFiles(str(tmp_path / "ranks"))
+    files.clear([0, 1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        if kind == "pid":
+            with pytest.raises(OSError, match="File too large"):
+                files.write_wrapper(1, 7)
+        else:
+            files.write_ending(1, 139)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert files.ending(0) is None
+    assert files.ending(1)[:2] == (1, 1 if kind == "pid" else 139)
+    files.clear([0, 1])
+    assert files.ending(1) is None
 
 
 def test_a_scheduler_that_loses_the_ranks_ends_the_run(ranks_place):
