@@ -8,6 +8,7 @@ from src.common.arguments import DECODING_ERRORS
 from src.common.errors import UsageError
 from src.common.interruption import importing_mindspore
 from src.common.output_checks import require_different_files
+from src.common.resumable_output import ENDING
 from src.common.standard_streams import stdout_is_closed
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
 from src.inference.evaluation.options import EvaluationOptions
@@ -129,6 +130,8 @@ def _check(args: Namespace) -> None:
 def _require_no_input_is_replaced(args: Namespace) -> None:
     """Raise a UsageError if an output would replace an input or another output."""
     outputs = {"--output": args.output, "--report": args.report}
+    if args.output and args.input and not (args.targets or args.score):
+        outputs["the unfinished form of --output"] = args.output + ENDING
     if args.output and not (args.score or (args.input and not args.targets)):
         beside = {"the readable text beside --output": readable_path(args.output),
                   "the scores beside --output": metrics_path(args.output)}
@@ -154,7 +157,7 @@ def _generate_text(args: Namespace, overrides: list[str]) -> None:
     files, text = _model_and_text(args, overrides)
 
     with importing_mindspore():
-        from src.inference.text_generator import generate_text
+        from src.inference.text_job import generate_text
 
     generate_text(files, text, options)
 

@@ -1,4 +1,6 @@
 """Predictions for a batch of sentences or a whole data set."""
+from contextlib import nullcontext
+
 import numpy as np
 
 from src.common.errors import MassError
@@ -37,15 +39,20 @@ def generate_batch(infer: TransformerForInfer, source_ids: np.ndarray, source_po
     return found
 
 
-def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False) -> list[list[Hypothesis]]:
+def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False,
+             shown: Progress | None = None) -> list[list[Hypothesis]]:
     """Return the n best hypotheses of each example, in the order of the records; none for examples of other ranks.
 
     An empty source, which is `</s>` alone, has the empty prediction, as an empty line of text has.
     The source must have one example in a row (dataset_config.pack_sentences off). Errors are those of generate_batch.
+
+    Args:
+        quiet: show no progress.
+        shown: the progress of a larger operation that this one is a part of, to be updated instead.
     """
     infer.refresh()
     predictions: list[list[Hypothesis]] = [[] for _ in range(len(source))]
-    with Progress("search", len(source), "sentences", quiet) as progress:
+    with nullcontext(shown) if shown else Progress("search", len(source), "sentences", quiet) as progress:
         for indices, batch in source.in_order():
             present = indices >= 0
             words = present & (np.count_nonzero(batch.source_ids, axis=1) > 1)

@@ -2,6 +2,7 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,17 @@ class EncodedLines(NamedTuple):
     ids: RaggedArray
 
 
+@dataclass
+class TextCounts:
+    """What was read since the last warning."""
+
+    lines: int = 0
+    truncated: int = 0
+    tokens: int = 0  # without </s>
+    unknown: int = 0  # tokens
+    first_truncated: str = ""  # file and line
+
+
 class TextInput:
     """Processes and encodes lines, and counts those that are too long.
 
@@ -44,8 +56,7 @@ class TextInput:
         self._token_ids = TokenIds(files.vocabulary)
         self._text, self._strict = text, strict
         self._limit = files.config.model_config.seq_length
-        self._lines = self._truncated = self._tokens = self._unknown = 0
-        self._first_truncated = ""
+        self.counts = TextCounts()
 
     def read(self, lines: Sequence[str], name: str, first_line: int = 1) -> EncodedLines:
         """Encode lines.
@@ -66,12 +77,12 @@ class TextInput:
                 raise MassError(f"{where}: {ids.lengths[long[0]]} tokens with </s>, but this model reads at most "
                                 f"{self._limit} (model_config.seq_length): shorten the line, or leave out --strict to "
                                 f"have it truncated")
-            self._first_truncated = self._first_truncated or where
+            self.counts.first_truncated = self.counts.first_truncated or where
             ids = ids.truncated(self._limit, EOS_INDEX)
-        self._lines += len(lines)
-        self._truncated += len(long)
-        self._tokens += int(ids.lengths.sum()) - len(lines)  # without </s>
-        self._unknown += int(np.count_nonzero(ids.values == UNK_INDEX))
+        self.counts.lines += len(lines)
+        self.counts.truncated += len(long)
+        self.counts.tokens += int(ids.lengths.sum()) - len(lines)
+        self.counts.unknown += int(np.count_nonzero(ids.values == UNK_INDEX))
         return EncodedLines(processed, ids)
 
     def count_tokens(self, line: str) -> int:
@@ -88,15 +99,16 @@ class TextInput:
         Args:
             consequence: a sentence on what it means that lines were truncated.
         """
-        if self._truncated:
-            print(f"warning: truncated {self._truncated:,} of {self._lines:,} lines to {self._limit} tokens "
-                  f"(model_config.seq_length); the first is {self._first_truncated} (--strict refuses such lines)"
+        counts = self.counts
+        if counts.truncated:
+            print(f"warning: truncated {counts.truncated:,} of {counts.lines:,} lines to {self._limit} tokens "
+                  f"(model_config.seq_length); the first is {counts.first_truncated} (--strict refuses such lines)"
                   f"{consequence and '. ' + consequence}", file=sys.stderr, flush=True)
-        if self._unknown > UNKNOWN_SHARE_TO_WARN * self._tokens:
-            print(f"warning: {self._unknown / self._tokens:.1%} of the tokens are <unk> to this model: is the text in "
-                  f"its language, and are --tokenizer and --codes those of its training?", file=sys.stderr, flush=True)
-        self._lines = self._truncated = self._tokens = self._unknown = 0
-        self._first_truncated = ""
+        if counts.unknown > UNKNOWN_SHARE_TO_WARN * counts.tokens:
+            print(f"warning: {counts.unknown / counts.tokens:.1%} of the tokens are <unk> to this model: is the text "
+                  f"in its language, and are --tokenizer and --codes those of its training?", file=sys.stderr,
+                  flush=True)
+        self.counts = TextCounts()
 
     def _ids(self, lines: ProcessedLines) -> RaggedArray:
         """Return the token ids of each line; a line without words is `</s>` alone."""

@@ -144,3 +144,72 @@ def test_errors_change_nothing(folder, arguments, code, parts):
     for part in ["eval.py: error: ", *parts]:
         assert part in done.stderr
     assert sorted(os.listdir(folder)) == before
+
+
+# -- long files ------------------------------------------------------------------------------------------------------
+
+LONG = 2500  # lines, more than two windows
+
+
+@pytest.fixture(scope="module")
+def long_text(folder):
+    """A file of several windows with empty lines, and the predictions of an undisturbed run for it."""
+    lines = [("" if number % 100 == 50 else f"{TEXT[number % len(TEXT)]} {number % 7}") for number in range(LONG)]
+    (folder / "long.txt").write_text("\n".join(lines) + "\n")
+    done = run_script(*LONG_JOB, "whole.txt", cwd=folder)
+    assert f"{LONG:,} predictions are in whole.txt; " in done.stderr and "25 for lines without words" in done.stderr
+    return (folder / "whole.txt").read_bytes()
+
+
+LONG_JOB = ("eval.py", "--ckpt", "my model", "--input", "long.txt", "--output")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_file_is_continued(folder, long_text, number):
+    """The second call repeats nothing that is finished, and the output is that of an undisturbed run."""
+    job = (*LONG_JOB, f"out{number}.txt")
+    process = start_script(*job, cwd=folder, stderr=subprocess.PIPE)
+    note = folder / f"out{number}.txt.part" / "job.json"
+    deadline = time.monotonic() + TIMEOUT
+    while not note.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == (128 + number if number != signal.SIGKILL else -number), messages
+    assert number == signal.SIGKILL or "the same command continues after them" in messages
+    assert not (folder / f"out{number}.txt").exists()
+    finished = json.loads(note.read_text())["lines"]
+    assert 0 < finished < LONG
+
+    done = run_script(*job, cwd=folder)
+    assert f"continuing after line {finished:,} of {LONG:,}" in done.stderr
+    assert "25 for lines without words" in done.stderr, "the counts of both calls together"
+    assert (folder / f"out{number}.txt").read_bytes() == long_text
+    assert not (folder / f"out{number}.txt.part").exists()
+
+
+def test_another_job_does_not_continue_an_unfinished_one(folder, long_text):
+    job = (*LONG_JOB, "changed.txt")
+    process = start_script(*job, cwd=folder, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + TIMEOUT
+    while not (folder / "changed.txt.part" / "job.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.communicate(timeout=TIMEOUT)
+    settings = ("--set", "model_config.beam_width=1")
+    done = run_script(*job, *settings, cwd=folder, code=2)
+    assert "lines of another job (different: model_config)" in done.stderr
+    run_script(*job, *settings, "--overwrite", cwd=folder)
+    assert len((folder / "changed.txt").read_text().splitlines()) == LONG
+
+
+def test_a_bad_line_at_the_end_of_a_long_file_is_found_first(folder, long_text):
+    text = (folder / "long.txt").read_bytes()
+    (folder / "bad.txt").write_bytes(text + b"\xff\n")
+    (folder / "wide.txt").write_bytes(text + b"the cat " * 60 + b"\n")
+    for name, flags, message in (("bad.txt", (), f"bad.txt, line {LONG + 1}: not UTF-8"),
+                                 ("wide.txt", ("--strict",), f"wide.txt, line {LONG + 1}: ")):
+        done = run_script("eval.py", "--ckpt", "my model", "--input", name, "--output", "none.txt", *flags, cwd=folder,
+                          code=1)
+        assert message in done.stderr and "search" not in done.stderr
+        assert not (folder / "none.txt").exists() and not (folder / "none.txt.part").exists()
