@@ -8,6 +8,7 @@ from mindspore import Parameter, Tensor, nn
 from config.config import ModelConfig
 from src.checkpoints.compatibility import NetworkUse, VocabularyUse, require_same_network, require_same_vocabulary
 from src.checkpoints.files import require_weights_name
+from src.checkpoints.model_zoo import refuse_model_zoo
 from src.checkpoints.resume import load_intact_weights
 from src.common.errors import MassError
 from src.utils.load_weights import Weights, load_weights
@@ -33,6 +34,7 @@ def load_into(network: nn.Cell, path: str, model: ModelConfig, vocabulary: Vocab
     """
     require_weights_name(path)
     weights = load_intact_weights(path)
+    refuse_model_zoo(path, weights.arrays)
     trained = VocabularyUse.of_weights(path, weights.metadata)
     if trained:
         require_same_vocabulary(trained, vocabulary, "prepare the data with the checkpoint's vocabulary")

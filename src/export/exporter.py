@@ -25,7 +25,7 @@ def export_model(files: ModelFiles, text: TextProcessing, options: ExportOptions
             written then.
     """
     target = FORMATS[options.format]
-    model = load_for_export(files, text, options.quantize)
+    model = load_for_export(files, text, target, options.quantize)
     target.require_expressible(model)
     sentences = read_text(options.sentences, "strict") if options.sentences else draw_sentences(files.vocabulary)
     with atomic_folder(options.output) as folder:
@@ -37,15 +37,21 @@ def export_model(files: ModelFiles, text: TextProcessing, options: ExportOptions
     return verification
 
 
-def load_for_export(files: ModelFiles, text: TextProcessing, quantize: str = "") -> ExportedModel:
+def load_for_export(files: ModelFiles, text: TextProcessing, target: ExportFormat,
+                    quantize: str = "") -> ExportedModel:
     """Load a network. Whatever compute_type it was trained with, it computes in float32, as exported models do."""
     config = files.config
     model_config = dataclasses.replace(config.model_config, compute_type="float32")
     files = dataclasses.replace(files, config=dataclasses.replace(config, model_config=model_config))
     network = load_model(files).network
-    positions = network.transformer.embedding.positions.encodings.asnumpy()
-    return ExportedModel(files, text, network, network_arrays(network), positions,
-                         SearchOptions.from_config(model_config), quantize)
+    # Copies: asnumpy returns the memory of the network, and whoever changes the weights of the export must not change
+    # the network that the export is compared with.
+    positions = network.transformer.embedding.positions.encodings.asnumpy().copy()
+    weights = {name: array.copy() for name, array in network_arrays(network).items()}
+    search = SearchOptions.from_config(model_config)
+    if not target.samples:
+        search = dataclasses.replace(search, sampling=None)
+    return ExportedModel(files, text, network, weights, positions, search, quantize)
 
 
 def _require_passed(verification: Verification | None, target: ExportFormat, options: ExportOptions) -> None:

@@ -11,6 +11,7 @@ from config.config import Config
 from config.loading import config_from_dict, save_config
 from src.checkpoints.files import CONFIG_FILE, LATEST
 from src.checkpoints.find import find_checkpoint, find_text_processing
+from src.checkpoints.model_zoo import refuse_model_zoo
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_folder, require_folder
 from src.common.named_files import file_named
@@ -23,7 +24,7 @@ from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.positional_embedding import sinusoids
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, PAD_INDEX, VOCABULARY_ENDING, Dictionary
-from src.utils.load_weights import read_metadata, save_weights, stored_vocabulary_path
+from src.utils.load_weights import READERS, load_weights, read_metadata, save_weights, stored_vocabulary_path
 
 _VOCABULARY_FILE = "vocabulary.dict.bin"
 _CLOSE = 1e-5  # of position encodings, which other programs compute with other rounding
@@ -58,6 +59,8 @@ def import_model(folder: str, output: str, like: str = "", vocabulary: str = "",
         raise UsageError(f"--output {output!r} exists: choose another name")
     if like and vocabulary:
         raise UsageError("--like and --vocab both name a vocabulary: choose one")
+    if os.path.isfile(folder):
+        _refuse_file(folder)
     model = read_pegasus(folder)
     origin = _origin_of_folder(like or folder) or _foreign_origin(model, like, vocabulary)
     _require_vocabulary(model, origin)
@@ -73,6 +76,14 @@ def import_model(folder: str, output: str, like: str = "", vocabulary: str = "",
         save_weights(os.path.join(scratch, LATEST), arrays,
                      {"step": origin.step, "vocabulary": description, "config": dataclasses.asdict(config)})
     return os.path.join(output, LATEST)
+
+
+def _refuse_file(path: str) -> None:
+    """Raise an error that says why a file is not imported."""
+    if path.endswith(tuple(READERS)):
+        refuse_model_zoo(path, load_weights(path).arrays)
+    raise UsageError(f"--input {path!r} is a file, but must be the folder of a Hugging Face model (weights of this "
+                     f"program need no import: eval.py --ckpt reads them)")
 
 
 def _origin_of_folder(path: str) -> Origin | None:

@@ -78,6 +78,8 @@ class ExportFormat(ABC):
     """The modules that writing imports besides those of requirements.txt."""
     runtime_packages: tuple[str, ...] = ()
     """The modules that the verification imports besides these."""
+    samples: bool = False
+    """Whether a model that samples can be exported as such; otherwise, beam search is exported."""
     quantizations: tuple[str, ...] = ()
     """Allowed values of --quantize."""
 

@@ -62,8 +62,8 @@ def runner_notes(model: ExportedModel) -> list[str]:
     notes = [f"`{_PROGRAM}.py` needs Python 3.10 or later, this runtime and numpy; it reads one sentence a line."]
     if model.text.tokenizer == "jieba":
         notes.append("The text is tokenized by jieba, which must be installed.")
-    if model.search.sampling:
-        notes.append(f"This model was configured to sample; `{_PROGRAM}.py` uses beam search with "
+    if model.files.config.model_config.decode_strategy == "sample":
+        notes.append(f"The model was configured to sample; `{_PROGRAM}.py` uses beam search with "
                      f"{model.search.beam_width} hypotheses instead.")
     return notes
 

@@ -3,11 +3,13 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from src.checkpoints.find import find_model
+from src.checkpoints.load import network_arrays
 from src.common.errors import MassError
-from src.export.exporter import export_model
+from src.export.exporter import export_model, load_for_export
 from src.export.options import ExportOptions
 from src.export.registry import FORMATS
 from src.inference.model import load_model
@@ -128,6 +130,27 @@ def test_unknown_words_are_copied(tmp_path, name):
     require_packages(name)
     files = make_export_model(tmp_path / "run", copy_unk="true", max_decode_length=20, no_repeat_ngram_size=0)
     assert not export(files, tmp_path / "exported", name).failed
+
+
+@pytest.mark.parametrize("name", ["ctranslate2", "onnx"])
+def test_a_model_that_samples_is_exported_with_beam_search(tmp_path, name):
+    require_packages(name)
+    files = make_model(tmp_path / "run", name, decode_strategy="sample", top_k=5, length_penalty_weight=0)
+    verification = export(files, tmp_path / "exported", name)
+    assert not verification.failed and verification.checks[-1].found.startswith("15 of 15 equal")
+    card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert "- Beam search with 3 hypotheses." in card and "was configured to sample" in card
+    assert "- Sampling" not in card
+
+
+def test_changing_the_exported_weights_leaves_the_network_alone(tmp_path):
+    files = make_export_model(tmp_path / "run")
+    model = load_for_export(files, text_of(files), FORMATS["onnx"])
+    before = model.weights["embedding.table"].copy()
+    model.weights["embedding.table"][:] = 0
+    model.positions[:] = 0
+    assert np.array_equal(network_arrays(model.network)["embedding.table"], before)
+    assert model.network.transformer.embedding.positions.encodings.asnumpy().any()
 
 
 @pytest.mark.parametrize("name", ["ctranslate2", "onnx"])

@@ -3,20 +3,23 @@ import json
 
 import numpy as np
 import pytest
-from mindspore import Tensor
+from mindspore import Parameter, Tensor, save_checkpoint
 from safetensors.numpy import save_file
 
+from src.checkpoints.compatibility import VocabularyUse
 from src.checkpoints.find import find_model
+from src.checkpoints.load import load_into
 from src.common.errors import MassError, UsageError
 from src.export.huggingface.names import SHARED, pegasus_name
 from src.export.importer import import_model
 from src.inference.model import load_model
+from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.positional_embedding import sinusoids
-from src.transformer.transformer import NO_DROPOUT_SEED
+from src.transformer.transformer import NO_DROPOUT_SEED, Transformer
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights
 from tests.helpers.exporting import PEGASUS_CONFIG, write_pegasus
-from tests.helpers.tiny_network import MODEL
+from tests.helpers.tiny_network import MODEL, named_arrays
 
 
 def test_special_tokens_come_first_in_the_vocabulary(tmp_path):
@@ -139,3 +142,49 @@ def test_missing_files_and_wrong_arguments_are_named(tmp_path):
     (tmp_path / "pegasus" / "model.safetensors").unlink()
     with pytest.raises(MassError, match="weights are read from safetensors only"):
         import_model(source, run)
+
+
+MODULES = {"self_attention": {"encoder": "attention", "decoder": "masked_attn"},
+           "cross_attention": {"decoder": "enc_dec_attn"}}
+
+
+def model_zoo_name(name):
+    """The name that the earlier implementation gives to one of our weights."""
+    parts = name.split(".")
+    if name == "embedding.table":
+        return "transformer.transformer.embedding_lookup.embedding_table"
+    side, *rest = parts
+    if rest[0] == "norm":
+        norm = "layer_norm" if side == "encoder" else "layer_preprocess"
+        return f"transformer.transformer.{side}.{norm}.layer_norm.{rest[1]}"
+    number, module, *rest = rest[1:]
+    kind = module.removesuffix("_norm")
+    theirs = MODULES[kind][side] if kind in MODULES else "feed_forward_net"
+    if module.endswith("_norm"):
+        inner = ["layer_norm", "layer_norm", *rest]
+    elif kind in MODULES:
+        inner = ["multi_head_self_attention", f"{rest[0].replace('output', 'out')}_layer", *rest[1:]]
+    else:
+        inner = rest
+    return ".".join(["transformer.transformer", side, "layers", number, theirs, *inner])
+
+
+def test_weights_of_the_earlier_implementation_are_refused_with_the_reason(tmp_path):
+    """Their shapes agree, but keys and values of self-attention are computed of states that are not normalized."""
+    network = Transformer(MODEL, MindSporeOperators())
+    path = str(tmp_path / "earlier.ckpt")
+    save_checkpoint([{"name": model_zoo_name(name), "data": Parameter(Tensor(array))}
+                     for name, array in named_arrays(network).items()], path)
+    assert len(load_weights(path).arrays) == len(named_arrays(network))
+    with pytest.raises(MassError, match="earlier implementation of MASS .* states that are not normalized"):
+        import_model(path, str(tmp_path / "run"))
+    with pytest.raises(MassError, match="earlier implementation of MASS .* states that are not normalized"):
+        load_into(network, path, MODEL, VocabularyUse("the vocabulary", "", MODEL.vocab_size, "0"))
+
+
+def test_a_file_is_no_model_to_import(tmp_path):
+    path = str(tmp_path / "own.ckpt")
+    save_checkpoint([{"name": "embedding.table", "data": Parameter(Tensor(np.ones((4, 2), np.float32)))}], path)
+    for name in (path, __file__):
+        with pytest.raises(UsageError, match="is a file, but must be the folder of a Hugging Face model"):
+            import_model(name, str(tmp_path / "run"))

@@ -33,6 +33,7 @@ class HuggingFace(ExportFormat):
 
     name, title = "huggingface", "Hugging Face transformers"
     packages, runtime_packages = ("tokenizers",), ("torch", "transformers")
+    samples = True
 
     def require_expressible(self, model: ExportedModel) -> None:
         """Raise a MassError if the BPE codes or the tokenizer have no form in tokenizer.json."""

@@ -64,7 +64,7 @@ def _word_at(tokens: Sequence[str], place: int) -> str:
         first -= 1
     while tokens[last].endswith("@@") and last + 1 < len(tokens):
         last += 1
-    return " ".join(tokens[first : last + 1]).replace("@@ ", "").removesuffix("@@")
+    return " ".join(tokens[first : last + 1]).removesuffix("@@").replace("@@ ", "")
 
 
 def run(model: MassModel) -> None:
