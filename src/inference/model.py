@@ -27,7 +27,8 @@ def load_model(files: ModelFiles) -> Model:
     require_compute_type(config)
     choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
                               config.model_config.compute_type)
-    print(f"model: {files.checkpoint}; operators: {choice.reason}", file=sys.stderr, flush=True)
+    print(f"model: {files.checkpoint}; operators: {choice.reason}; products in {choice.number_format}",
+          file=sys.stderr, flush=True)
     network = TransformerForTrain(config.model_config, choice.operators)
     load_into(network, files.checkpoint, config.model_config, files.vocabulary_use)
     network.set_train(False)
