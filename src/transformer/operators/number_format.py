@@ -54,8 +54,7 @@ def has_fast_bfloat16(kernel_library: str) -> bool:
     """
     forced = os.environ.get(FAST_BFLOAT16_VARIABLE, "")
     if forced not in ("", "0", "1"):
-        raise UsageError(f"the environment variable {FAST_BFLOAT16_VARIABLE} is {forced!r}: set it to 0 or 1, or "
-                         f"remove it")
+        raise UsageError(f"the environment variable MASS_FAST_BFLOAT16 is {forced!r}: set it to 0 or 1, or remove it")
     return forced == "1" if forced else bool(ctypes.CDLL(kernel_library).fast_bfloat16())
 
 
