@@ -283,7 +283,8 @@ def call_kernel(name: str, inputs: list[np.ndarray], outputs: list[np.ndarray]) 
     return getattr(library, name)(
         len(arrays), (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays]), None,
         (ctypes.POINTER(ctypes.c_int64) * len(arrays))(*[ctypes.cast(shape, ctypes.POINTER(ctypes.c_int64))
-                                                         for shape in shapes]), None, None, None)
+                                                         for shape in shapes]),
+        (ctypes.c_char_p * len(arrays))(*[array.dtype.name.encode() for array in arrays]), None, None)
 
 
 @pytest.mark.parametrize(("last", "message"), [
