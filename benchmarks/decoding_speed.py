@@ -1,28 +1,47 @@
-"""Compare the speed of this search with Hugging Face's `generate` and with a search without cache, on the CPU.
+"""Compare the speed of this search with CTranslate2, with Hugging Face's `generate` and with a search without cache.
 
     pip install -r benchmarks/requirements.txt
     python benchmarks/decoding_speed.py [--sizes small base] [--beams 4 1] [--batches 1 32] [--rounds 5]
 
-`generate` runs a BART of the same sizes; the search without cache decodes the whole prefix again at each step. All
-sources have the same length, and so have all predictions, so that each search does the same number of steps. Each has a
-process of its own, and they take turns. A Markdown table is printed to stdout, progress to stderr.
+CTranslate2 runs our network, converted from the same weights; `generate` runs a BART of the same sizes; the search
+without cache decodes the whole prefix again at each step. All sources have the same length, and so have all
+predictions, so that each search does the same number of steps. Each has a process of its own, and they take turns on
+two threads. Markdown tables are printed to stdout, progress to stderr.
 """
 import argparse
 import os
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 
-ENVIRONMENT = dict(os.environ)  # of the peer's process, without the variables that src/__init__.py adds
+ENVIRONMENT = dict(os.environ)  # of the peers' processes, without the variables that src/__init__.py adds
 # Replaces this folder, because transformers would take its kernels.py for the package of that name.
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from benchmarks.engines.processes import EngineProcess, Round  # noqa: E402
-from benchmarks.engines.search_report import NO_CACHE, OURS, PEER, Measured, table  # noqa: E402
-from benchmarks.engines.search_workload import Cell, Sources, random_sources, search_model  # noqa: E402
+from benchmarks.engines.search_report import (  # noqa: E402
+    CTRANSLATE2,
+    GENERATE,
+    NO_CACHE,
+    OURS,
+    Measured,
+    Search,
+    memory_line,
+    tables,
+)
+from benchmarks.engines.search_workload import (  # noqa: E402
+    Cell,
+    SearchSettings,
+    Sources,
+    random_sources,
+    search_model,
+)
 from benchmarks.engines.workload import SIZES  # noqa: E402
 from src.common.arguments import HelpFormatter  # noqa: E402
 from src.common.errors import MassError, UsageError, run  # noqa: E402
+
+_ENGINES = {OURS: "search", GENERATE: "pytorch search", CTRANSLATE2: "ctranslate2", NO_CACHE: "prefix search"}
 
 
 def main() -> None:
@@ -34,7 +53,14 @@ def main() -> None:
         results |= _measure_size(size, cells, arguments)
     print(f"\n{arguments.rounds} rounds, {os.cpu_count()} processors, sources of {arguments.source_len} tokens, "
           f"predictions of {arguments.prediction_len} tokens\n")
-    print(table(results))
+    print(tables(results))
+
+
+def _searches(arguments: argparse.Namespace) -> list[Search]:
+    searches = [Search(OURS, name) for name in arguments.formats]
+    searches += [Search(CTRANSLATE2, name) for name in arguments.ctranslate2_formats]
+    searches += [Search(GENERATE)] if arguments.generate else []
+    return searches + ([Search(NO_CACHE)] if arguments.no_cache_rounds else [])
 
 
 def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace) -> dict[Cell, Measured]:
@@ -43,55 +69,65 @@ def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace) -
     count = {cell: max(1, arguments.sentences // cell.batch) for cell in cells}
     work = {cell.name: random_sources(cell, 1 + arguments.rounds * count[cell], arguments.source_len,
                                       arguments.prediction_len, arguments.seed) for cell in cells}
-    names = [OURS, PEER] + [NO_CACHE] * (arguments.no_cache_rounds > 0)
     with ExitStack() as stack:
+        settings = SearchSettings(search_model(size))
+        if arguments.ctranslate2_formats:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="decoding_speed_"))
+            settings = _convert(settings._replace(folder=folder), arguments.seed)
         engines = {}
-        for name in names:
+        for search in _searches(arguments):
             start = time.perf_counter()
-            engines[name] = stack.enter_context(_start(name, size, work, arguments.seed))
-            engines[name].run(cells[0].name, range(1))
-            print(f"- {size}, {name}: {engines[name].description}; {engines[name].weights:,} weights; "
+            engine = _start(search, settings._replace(number_format=search.number_format), work, arguments.seed)
+            engines[search] = stack.enter_context(engine)
+            engine.run(cells[0].name, range(1))
+            print(f"- {size}, {search.name}: {engine.description}; {engine.weights:,} weights; "
                   f"{time.perf_counter() - start:.1f} s from start to first prediction", flush=True)
-        peak: dict[str, int] = {}
+        peak: dict[Search, int] = {}
         results = {}
         for cell in cells:
             results[cell] = _measure_cell(cell, engines, count[cell], arguments, peak)
-        print(f"- {size}, peak memory: {', '.join(f'{name} {peak[name] / 2**20:,.0f} MB' for name in names)}",
-              flush=True)
+        print(memory_line(size, peak), flush=True)
     return results
 
 
-def _start(name: str, size: str, work: dict[str, list[Sources]], seed: int) -> EngineProcess:
-    environment = ENVIRONMENT if name == PEER else {"OMP_WAIT_POLICY": "passive", **os.environ}
-    return EngineProcess(name, search_model(size), work, seed, environment)
+def _convert(settings: SearchSettings, seed: int) -> SearchSettings:
+    """Write the network for CTranslate2, and return the settings with the number of its weights."""
+    with EngineProcess("ctranslate2 converter", settings, {}, seed, dict(os.environ)) as converter:
+        return settings._replace(weights=converter.weights)
 
 
-def _measure_cell(cell: Cell, engines: dict[str, EngineProcess], count: int, arguments: argparse.Namespace,
-                  peak: dict[str, int]) -> Measured:
-    """Run the rounds in turn; the engine that begins changes from round to round."""
-    seconds: dict[str, list[float]] = {name: [] for name in engines}
+def _start(search: Search, settings: SearchSettings, work: dict[str, list[Sources]], seed: int) -> EngineProcess:
+    ours = search.program in (OURS, NO_CACHE)
+    environment = {"OMP_WAIT_POLICY": "passive", **os.environ} if ours else ENVIRONMENT
+    return EngineProcess(_ENGINES[search.program], settings, work, seed, environment)
+
+
+def _measure_cell(cell: Cell, engines: dict[Search, EngineProcess], count: int, arguments: argparse.Namespace,
+                  peak: dict[Search, int]) -> Measured:
+    """Run the rounds in turn; the search that begins changes from round to round."""
+    seconds: dict[Search, list[float]] = {search: [] for search in engines}
     for engine in engines.values():
         engine.run(cell.name, range(1))  # warm-up
     order = list(engines)
     for number in range(arguments.rounds):
-        for name in order:
-            if name == NO_CACHE and number >= arguments.no_cache_rounds:
+        for search in order:
+            if search.program == NO_CACHE and number >= arguments.no_cache_rounds:
                 continue
-            part = engines[name].run(cell.name, range(1 + number * count, 1 + (number + 1) * count))
-            _require_length(cell, name, part, arguments.prediction_len)
-            seconds[name].append(part.seconds)
-            peak[name] = part.peak_memory
+            part = engines[search].run(cell.name, range(1 + number * count, 1 + (number + 1) * count))
+            _require_length(cell, search, part, arguments.prediction_len)
+            seconds[search].append(part.seconds)
+            peak[search] = part.peak_memory
         order.append(order.pop(0))
         print(f"{cell.name}: round {number + 1} of {arguments.rounds}: "
-              f"{', '.join(f'{name} {times[-1]:.2f} s' for name, times in seconds.items() if times)}",
+              f"{', '.join(f'{search.name} {times[-1]:.2f} s' for search, times in seconds.items() if times)}",
               file=sys.stderr, flush=True)
     return Measured(seconds, count * cell.batch, count * arguments.prediction_len)
 
 
-def _require_length(cell: Cell, name: str, part: Round, length: int) -> None:
+def _require_length(cell: Cell, search: Search, part: Round, length: int) -> None:
     if any(result != length for result in part.results):
-        raise MassError(f"{cell.name}: the predictions of {name} have lengths {part.results}, not {length}: the "
-                        f"searches do not do the same work")
+        raise MassError(f"{cell.name}: the predictions of {search.name} have lengths {part.results}, not {length}: "
+                        f"the searches do not do the same work")
 
 
 def _arguments() -> argparse.Namespace:
@@ -101,6 +137,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--beams", nargs="+", type=int, default=[4, 1])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32])
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each search, in turn")
+    parser.add_argument("--formats", nargs="+", choices=("float32", "bfloat16", "int8"),
+                        default=["float32", "bfloat16", "int8"], help="number formats of this search")
+    parser.add_argument("--ctranslate2_formats", nargs="*", default=["float32", "int8"],
+                        help="number formats of CTranslate2, none to leave it out; it converts the others to one that "
+                             "the processor has")
+    parser.add_argument("--generate", action=argparse.BooleanOptionalAction, default=True,
+                        help="measure Hugging Face's generate")
     parser.add_argument("--no_cache_rounds", "--former_rounds", type=int, default=1,
                         help="rounds of the search without cache, which is slow; 0 leaves it out")
     parser.add_argument("--sentences", type=int, default=8, help="sentences in a round, if a batch has fewer")

@@ -31,8 +31,7 @@ class MindSporeEngine:
         self._rate = training.learn_rate.lr
         self._number = 0
         self.description = (f"MindSpore {mindspore.__version__}, Python {platform.python_version()}, "
-                            f"{training.operators} operators ({trainable.operators}), products in "
-                            f"{trainable.number_format}")
+                            f"{training.operators} operators ({trainable.operators})")
         self.weights = sum(parameter.size for parameter in weights)
 
     def step(self, batch: Batch) -> float:

@@ -1,4 +1,5 @@
 """This search, and the same search without cache, which decodes the whole prefix again at each step."""
+import dataclasses
 import platform
 import statistics
 
@@ -7,8 +8,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from benchmarks.engines.search_workload import Sources
-from config.config import ModelConfig
+from benchmarks.engines.search_workload import SearchSettings, Sources
+from src.checkpoints.load import network_arrays
 from src.inference.generation import generate_batch
 from src.transformer.beam_search import beam_search
 from src.transformer.decoding.interface import StepResult
@@ -22,11 +23,12 @@ from src.utils.dictionary import EOS_INDEX, PAD_INDEX
 class _Engine:
     """The network on the CPU with the C kernels, which both searches use."""
 
-    def __init__(self, model: ModelConfig, seed: int):
+    def __init__(self, settings: SearchSettings, seed: int):
         mindspore.set_context(mode=mindspore.GRAPH_MODE)
         mindspore.set_device("CPU")
         mindspore.set_seed(seed)
         choice = choose_operators("CPU", "on")
+        model = dataclasses.replace(settings.model, decode_compute_type=settings.number_format)
         self._transformer = Transformer(model, choice.operators).set_train(False)
         self.description = f"MindSpore {mindspore.__version__}, Python {platform.python_version()} ({choice.reason})"
         self.weights = sum(parameter.size for parameter in self._transformer.trainable_params())
@@ -38,8 +40,8 @@ class _Engine:
 class CachedSearch(_Engine):
     """The search as eval.py runs it."""
 
-    def __init__(self, model: ModelConfig, seed: int):
-        super().__init__(model, seed)
+    def __init__(self, settings: SearchSettings, seed: int):
+        super().__init__(settings, seed)
         self._infer: dict[tuple, TransformerForInfer] = {}
 
     def step(self, sources: Sources) -> float:
@@ -50,6 +52,14 @@ class CachedSearch(_Engine):
             self._infer.clear()  # keeps one only, because memory is measured
             self._infer[key] = TransformerForInfer(self._transformer, len(sources.ids), options)
         return _mean_length(generate_batch(self._infer[key], *_arrays(sources.ids)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the weights by name."""
+        return network_arrays(self._transformer)
+
+    def positions(self) -> np.ndarray:
+        """Return the encodings of all positions."""
+        return self._transformer.embedding.positions.encodings.asnumpy()
 
 
 class PrefixSearch(_Engine):

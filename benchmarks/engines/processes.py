@@ -15,7 +15,9 @@ from src.common.errors import MassError
 # Classes by name, called with (settings, seed). An engine's libraries are imported only in its process.
 ENGINES = {"mindspore": "mindspore_engine.MindSporeEngine", "pytorch": "pytorch_engine.PyTorchEngine",
            "search": "mindspore_search.CachedSearch", "prefix search": "mindspore_search.PrefixSearch",
-           "pytorch search": "pytorch_search.PyTorchSearch"}
+           "pytorch search": "pytorch_search.PyTorchSearch",
+           "ctranslate2": "ctranslate2_search.CTranslate2Search",
+           "ctranslate2 converter": "ctranslate2_search.Converter"}
 
 
 class Engine(Protocol):

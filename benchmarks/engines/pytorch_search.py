@@ -5,17 +5,16 @@ import transformers
 from transformers import BartForConditionalGeneration
 
 from benchmarks.engines.pytorch_engine import bart_config
-from benchmarks.engines.search_workload import Sources
-from config.config import ModelConfig
+from benchmarks.engines.search_workload import SearchSettings, Sources
 
 
 class PyTorchSearch:
     """Beam search with a cache and scaled_dot_product_attention, on the CPU with PyTorch's default threads."""
 
-    def __init__(self, model: ModelConfig, seed: int):
+    def __init__(self, settings: SearchSettings, seed: int):
         torch.manual_seed(seed)
         transformers.logging.set_verbosity_error()
-        self._network = BartForConditionalGeneration(bart_config(model)).eval()
+        self._network = BartForConditionalGeneration(bart_config(settings.model)).eval()
         self.description = (f"PyTorch {torch.__version__}, transformers {transformers.__version__}, "
                             f"{torch.get_num_threads()} threads")
         self.weights = sum(parameter.numel() for parameter in self._network.parameters())

@@ -1,47 +1,92 @@
-"""The table that decoding_speed.py prints."""
+"""The tables that decoding_speed.py prints."""
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.engines.search_workload import Cell
 
-OURS, PEER, NO_CACHE = "search", "pytorch search", "prefix search"  # names of engines
-_HEADER = ("size", "beam", "batch", "ours, sentences/s", "generate, sentences/s", "ratio", "ratio by rounds",
-           "no cache, sentences/s", "ours, ms/step", "generate, ms/step", "no cache, ms/step")
+OURS, GENERATE, CTRANSLATE2, NO_CACHE = "ours", "generate", "CTranslate2", "no cache"  # programs
+
+
+class Search(NamedTuple):
+    """A search that is measured: a program, and the number format of its matrix products."""
+
+    program: str
+    number_format: str = "float32"
+
+    @property
+    def name(self) -> str:
+        """The name in tables and messages."""
+        return self.program if self.program in (GENERATE, NO_CACHE) else f"{self.program} {self.number_format}"
 
 
 class Measured(NamedTuple):
     """The measurements of a cell."""
 
-    seconds: dict[str, list[float]]  # of each round, by engine
+    seconds: dict[Search, list[float]]  # of each round
     sentences: int  # in a round
     steps: int  # in a round
 
-    def speed(self, engine: str) -> float:
+    def speed(self, search: Search) -> float:
         """Return sentences per second, the median over the rounds."""
-        return self.sentences / statistics.median(self.seconds[engine])
+        return self.sentences / statistics.median(self.seconds[search])
 
-    def step(self, engine: str) -> float:
+    def step(self, search: Search) -> float:
         """Return milliseconds per step of the whole batch, including the encoder's share."""
-        return 1000 * statistics.median(self.seconds[engine]) / self.steps
+        return 1000 * statistics.median(self.seconds[search]) / self.steps
 
-    @property
-    def ratios(self) -> list[float]:
-        """This search's speed divided by the peer's, for each round."""
-        return [peer / ours for ours, peer in zip(self.seconds[OURS], self.seconds[PEER], strict=True)]
+    def best(self, program: str) -> Search | None:
+        """Return the fastest search of a program, None if it was not measured."""
+        return max((search for search in self.seconds if search.program == program), key=self.speed, default=None)
 
-    def cells(self) -> list[str]:
-        """Return the cells of a line of the table, after those of Cell."""
-        ratios = self.ratios
-        no_cache = NO_CACHE in self.seconds
-        return [f"{self.speed(OURS):.1f}", f"{self.speed(PEER):.1f}", f"{self.speed(OURS) / self.speed(PEER):.2f}",
-                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-                f"{self.speed(NO_CACHE):.1f}" if no_cache else "-", f"{self.step(OURS):.2f}", f"{self.step(PEER):.2f}",
-                f"{self.step(NO_CACHE):.1f}" if no_cache else "-"]
+    def ratios(self, ours: Search, peer: Search) -> list[float]:
+        """Return the speed of the first search divided by that of the second, for each round."""
+        return [other / own for own, other in zip(self.seconds[ours], self.seconds[peer], strict=True)]
 
 
-def table(results: Mapping[Cell, Measured]) -> str:
-    """Return a Markdown table with one line for each cell."""
-    lines = [_HEADER, ("---", *["---:"] * (len(_HEADER) - 1))]
-    lines += [(*map(str, cell), *measured.cells()) for cell, measured in results.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def tables(results: Mapping[Cell, Measured]) -> str:
+    """Return three Markdown tables with one line for each cell: sentences/s, milliseconds/step and ratios."""
+    searches = list(dict.fromkeys(search for measured in results.values() for search in measured.seconds))
+    names = [search.name for search in searches]
+    return "\n\n".join([
+        _table(["sentences/s", *names], results, lambda measured: _each(measured, searches, measured.speed, 1)),
+        _table(["ms/step", *names], results, lambda measured: _each(measured, searches, measured.step, 2)),
+        _table(["ratio", *_ratio_names(searches)], results, lambda measured: _ratio_cells(measured, searches))])
+
+
+def memory_line(size: str, peak: Mapping[Search, int]) -> str:
+    """Return a line on the peak memory of each search, in MB."""
+    return f"- {size}, peak memory: {', '.join(f'{one.name} {bytes_ / 2**20:,.0f} MB' for one, bytes_ in peak.items())}"
+
+
+def _table(names: Sequence[str], results: Mapping[Cell, Measured], cells) -> str:
+    header = ["size", "beam", "batch", *names[1:]]
+    lines = [f"{names[0]}:\n", _line(header), _line(["---", *["---:"] * (len(header) - 1)])]
+    return "\n".join(lines + [_line([*map(str, cell), *cells(measured)]) for cell, measured in results.items()])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _each(measured: Measured, searches: Sequence[Search], figure, digits: int) -> list[str]:
+    return [f"{figure(search):.{digits}f}" if search in measured.seconds else "-" for search in searches]
+
+
+def _peers(searches: Sequence[Search]) -> list[str]:
+    return [program for program in (GENERATE, CTRANSLATE2) if any(search.program == program for search in searches)]
+
+
+def _ratio_names(searches: Sequence[Search]) -> list[str]:
+    return [f"{search.name} / {peer}{', best' if peer == CTRANSLATE2 else ''}" for search in searches
+            if search.program == OURS for peer in _peers(searches)]
+
+
+def _ratio_cells(measured: Measured, searches: Sequence[Search]) -> list[str]:
+    """Return the median and the range over the rounds of the ratio of each of our searches to each peer."""
+    cells = []
+    for search in searches:
+        for peer in _peers(searches) if search.program == OURS else ():
+            ratios = measured.ratios(search, measured.best(peer))
+            cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    return cells

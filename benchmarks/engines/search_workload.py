@@ -17,6 +17,15 @@ class Sources(NamedTuple):
     prediction_length: int  # tokens of each prediction, including </s>
 
 
+class SearchSettings(NamedTuple):
+    """The settings of an engine."""
+
+    model: ModelConfig
+    number_format: str = "float32"  # of the matrix products
+    folder: str = ""  # of the converted network
+    weights: int = 0  # number of weights of the converted network
+
+
 class Cell(NamedTuple):
     """One measured combination, a line of the table."""
 

@@ -31,6 +31,8 @@ def add_flags(parser: ArgumentParser) -> None:
                                                        "checkpoint")
     model.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                        help="override one configuration key, for example model_config.beam_width=8; may be repeated")
+    model.add_argument("--compute_type", choices=("auto", "float32", "bfloat16", "int8"),
+                       help="short for --set model_config.decode_compute_type=..., the number format of the search")
     model.add_argument("--n_best", type=int, metavar="N", help="short for --set model_config.n_best=N")
 
     data = parser.add_argument_group("input (default: dataset_config.test_dataset)")
@@ -77,7 +79,9 @@ def run_evaluation(args: Namespace) -> None:
         MassError: the model or the data are missing or invalid.
     """
     _check(args)
-    overrides = args.overrides + ([f"model_config.n_best={args.n_best}"] if args.n_best is not None else [])
+    overrides = args.overrides + [f"model_config.{key}={value}" for key, value in
+                                  (("n_best", args.n_best), ("decode_compute_type", args.compute_type))
+                                  if value is not None]
     if args.interactive:
         _run_interactive(args, overrides)
     elif args.score:

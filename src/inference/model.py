@@ -5,6 +5,7 @@ from typing import NamedTuple
 from src.checkpoints.find import ModelFiles
 from src.checkpoints.load import load_into
 from src.runtime.device import require_compute_type, set_up_device
+from src.transformer.decoding.number_formats import choose_format
 from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 
@@ -17,9 +18,10 @@ class Model(NamedTuple):
 
 
 def load_model(files: ModelFiles) -> Model:
-    """Set up the device, load the network, and print to stderr which operators it runs on.
+    """Set up the device, load the network, and print to stderr which operators it runs on, and the format of the search.
 
     Raises:
+        UsageError: the number format is not possible on the device.
         MassError: the weights do not match the configuration or the vocabulary, or the device is not available.
     """
     config = files.config
@@ -27,8 +29,8 @@ def load_model(files: ModelFiles) -> Model:
     require_compute_type(config)
     choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
                               config.model_config.compute_type)
-    print(f"model: {files.checkpoint}; operators: {choice.reason}; products in {choice.number_format}",
-          file=sys.stderr, flush=True)
+    search = choose_format(config.model_config.decode_compute_type, choice.operators)
+    print(f"model: {files.checkpoint}; operators: {choice.reason}; search in {search}", file=sys.stderr, flush=True)
     network = TransformerForTrain(config.model_config, choice.operators)
     load_into(network, files.checkpoint, config.model_config, files.vocabulary_use)
     network.set_train(False)

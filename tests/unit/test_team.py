@@ -49,7 +49,7 @@ def test_every_item_of_every_loop_is_done_once_and_in_order(check, case, threads
 
 
 DIGEST_OF_SEARCH = """
-import src, hashlib, numpy as np
+import src, dataclasses, hashlib, numpy as np
 from config.config import Config
 from src.runtime.device import set_up_device
 from src.transformer.decoding.c_steps import CSteps
@@ -59,11 +59,12 @@ from src.transformer.transformer import Transformer
 from tests.helpers.tiny_network import MODEL, operators, scramble
 from tests.unit.test_c_steps import UNEVEN, decode_random, some_sources
 set_up_device(Config())
-network = Transformer(UNEVEN, operators("mindspore"))
+network = Transformer(dataclasses.replace(UNEVEN, vocab_size=1003), operators("mindspore"))
 scramble(network)
 digest = hashlib.sha256()
-for batch, width in ((1, 1), (1, 4), (7, 3)):
-    steps = CSteps(build_kernels().path, network, StepSizes(batch, width, 4, 6, attention=True))
+cases = [(*size, name) for size in ((1, 1), (1, 4), (7, 3)) for name in ("float32", "bfloat16", "int8")]
+for batch, width, name in cases:
+    steps = CSteps(build_kernels().path, network, StepSizes(batch, width, 4, 6, attention=True), name)
     for _, result in decode_random(steps, some_sources(batch, 9, seed=1), width, seed=2):
         for array in result:
             digest.update(array.tobytes())

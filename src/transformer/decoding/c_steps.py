@@ -8,6 +8,7 @@ from src.common.errors import MassError
 from src.common.native_library import check_struct_sizes
 from src.transformer.decoding import packed_weights
 from src.transformer.decoding.interface import NOT_FINITE, CachedSteps, StepResult, StepSizes
+from src.transformer.decoding.number_formats import step_formats
 from src.transformer.decoding.packed_weights import Floats, Ints, Longs, Network, PackedWeights, address, aligned_floats
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
@@ -35,14 +36,18 @@ class CSteps(CachedSteps):
         library: path of the compiled C code; see `build_kernels`.
         transformer: the network, whose weights are copied.
         sizes: see StepSizes.
+        number_format: of the decoder's matrix products, one of NUMBER_FORMATS; see `step_formats`.
 
     Raises:
         MassError: the library was compiled from other sources than this program expects.
     """
 
-    def __init__(self, library: str, transformer: Transformer, sizes: StepSizes):
-        self._library, self._sizes = _load(library), sizes
-        self._weights = PackedWeights(self._library, transformer)
+    def __init__(self, library: str, transformer: Transformer, sizes: StepSizes,
+                 number_format: str = "float32"):
+        self._library, self._sizes, self.number_format = load_library(library), sizes, number_format
+        vocabulary = transformer.embedding.table.shape[0]
+        early = bool(self._library.chooses_early(sizes.candidates, vocabulary))
+        self._weights = PackedWeights(self._library, transformer, step_formats(number_format, early, self._library))
         # The system provides memory when it is first written to, and most hypotheses are shorter than max_length.
         network = self._weights.network
         entries = network.decoder_layers * sizes.batch * sizes.max_length * sizes.width
@@ -111,13 +116,20 @@ def _at_least(array: np.ndarray, count: int) -> np.ndarray:
     return array if array.size >= count else aligned_floats(count)
 
 
-def _load(path: str) -> ctypes.CDLL:
+def load_library(path: str) -> ctypes.CDLL:
+    """Return the compiled C code with the signatures of its functions.
+
+    Raises:
+        MassError: it was compiled from other sources than this program expects.
+    """
     library = ctypes.CDLL(path)
     check_struct_sizes(library, packed_weights.__name__)
     check_struct_sizes(library, __name__)
     network, source, step = POINTER(Network), POINTER(_Source), POINTER(_Step)
-    for name, result, arguments in (("packed_size", c_int64, (c_int64, c_int64)),
-                                    ("pack_weight", None, (Floats, c_int64, c_int64, Floats)),
+    for name, result, arguments in (("packed_size", c_int64, (c_int64, c_int64, c_int64)),
+                                    ("pack_weight", None, (c_int64, Floats, c_int64, c_int64, *[Floats] * 3)),
+                                    ("fast_formats", c_int, ()), ("chooses_early", c_int, (c_int64, c_int64)),
+                                    ("packed_product", c_int, (POINTER(packed_weights.Dense), Floats, c_int64, Floats)),
                                     ("work_size", c_int64, (network, c_int64, c_int)),
                                     ("encode", c_int, (network, source, Floats)),
                                     ("decode_step", c_int, (network, source, step, Floats))):

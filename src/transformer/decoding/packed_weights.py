@@ -6,7 +6,8 @@ import numpy as np
 from mindspore import nn
 
 from src.transformer.decoder import DecoderLayer
-from src.transformer.dense import Dense
+from src.transformer.decoding.number_formats import NUMBER_FORMATS, StepFormats
+from src.transformer.dense import Dense as DenseCell
 from src.transformer.encoder import EncoderLayer
 from src.transformer.layer_norm import LayerNorm
 from src.transformer.multi_head_attention import MultiHeadAttention
@@ -21,20 +22,21 @@ class _Norm(Structure):
     _fields_ = [("gamma", Floats), ("beta", Floats)]
 
 
-class _Dense(Structure):
-    _fields_ = [("panels", Floats), ("bias", Floats), ("inputs", c_int64), ("outputs", c_int64)]
+class Dense(Structure):
+    _fields_ = [*((name, Floats) for name in ("panels", "bias", "scales", "totals")),
+                *((name, c_int64) for name in ("inputs", "outputs", "format"))]
 
 
 class _SelfAttention(Structure):
-    _fields_ = [("norm", _Norm), ("query_key_value", _Dense), ("output", _Dense)]
+    _fields_ = [("norm", _Norm), ("query_key_value", Dense), ("output", Dense)]
 
 
 class _CrossAttention(Structure):
-    _fields_ = [("norm", _Norm), ("query", _Dense), ("key_value", _Dense), ("output", _Dense)]
+    _fields_ = [("norm", _Norm), ("query", Dense), ("key_value", Dense), ("output", Dense)]
 
 
 class _FeedForward(Structure):
-    _fields_ = [("norm", _Norm), ("fc1", _Dense), ("fc2", _Dense)]
+    _fields_ = [("norm", _Norm), ("fc1", Dense), ("fc2", Dense)]
 
 
 class _EncoderLayer(Structure):
@@ -53,16 +55,56 @@ class Network(Structure):
                                                "decoder_layers", "gelu")),
                 ("epsilon", c_float), ("embedding_scale", c_float), ("table", Floats), ("position_table", Floats),
                 ("encoder", POINTER(_EncoderLayer)), ("decoder", POINTER(_DecoderLayer)),
-                ("encoder_norm", _Norm), ("decoder_norm", _Norm), ("logits", _Dense)]
+                ("encoder_norm", _Norm), ("decoder_norm", _Norm), ("logits", Dense)]
+
+
+class PackedMatrix:
+    """A weight [outputs, inputs] and a bias [outputs], packed for products with them.
+
+    Args:
+        library: the C code.
+        number_format: one of NUMBER_FORMATS.
+    """
+
+    def __init__(self, library: ctypes.CDLL, weight: np.ndarray, bias: np.ndarray | None, number_format: str):
+        self._library, self._format = library, NUMBER_FORMATS.index(number_format)
+        self._shape = outputs, inputs = weight.shape
+        size = library.packed_size(self._format, outputs, inputs)
+        self._arrays = tuple(map(aligned_floats, (size, outputs, outputs)))
+        self.set(weight, bias)
+
+    def set(self, weight: np.ndarray, bias: np.ndarray | None) -> None:
+        """Replace the numbers by others of the same shapes."""
+        weight = np.ascontiguousarray(weight, np.float32)
+        panels, scales, totals = map(address, self._arrays)
+        self._library.pack_weight(self._format, address(weight), *self._shape, panels, scales, totals)
+        self._bias = None if bias is None else np.ascontiguousarray(bias, np.float32)
+        outputs, inputs = self._shape
+        self.dense = Dense(panels, None if bias is None else address(self._bias), scales, totals, inputs, outputs,
+                            self._format)
+
+    def product(self, x: np.ndarray) -> np.ndarray:
+        """Return x weight^T + bias: [rows, inputs] -> [rows, outputs] float32."""
+        x = np.ascontiguousarray(x, np.float32)
+        result = np.empty((len(x), self._shape[0]), np.float32)
+        if self._library.packed_product(ctypes.byref(self.dense), address(x), len(x), address(result)):
+            raise MemoryError
+        return result
 
 
 class PackedWeights:
-    """A copy of the weights of a network for the C code; `refresh` copies them again."""
+    """A copy of the weights of a network for the C code; `refresh` copies them again.
 
-    def __init__(self, library: ctypes.CDLL, transformer: Transformer):
-        self._library, self._transformer = library, transformer
+    Args:
+        library: the C code.
+        transformer: the network.
+        formats: of the weights of matrix products.
+    """
+
+    def __init__(self, library: ctypes.CDLL, transformer: Transformer, formats: StepFormats):
+        self._library, self._transformer, self._formats = library, transformer, formats
         self._held: list[object] = []  # what the structures point to
-        self._packed: dict[str, np.ndarray] = {}  # used again, so that a refresh needs no more memory
+        self._packed: dict[str, PackedMatrix] = {}  # used again, so that a refresh needs no more memory
         self.network = Network()
         self.refresh()
 
@@ -79,7 +121,7 @@ class PackedWeights:
             transformer.decoder.norm.epsilon, embedding.scale, self._hold(table), self._hold(position_table),
             self._encoder_layers(transformer.encoder.layers), self._decoder_layers(transformer.decoder.layers),
             self._norm(transformer.encoder.norm), self._norm(transformer.decoder.norm),
-            self._pack("logits", table, None))
+            self._pack("logits", table, None, self._formats.logits))
 
     def _encoder_layers(self, cells: nn.CellList) -> ctypes.Array:
         layers = [_EncoderLayer(self._self_attention(f"encoder.{i}", cell), self._feed_forward(f"encoder.{i}", cell))
@@ -111,18 +153,19 @@ class PackedWeights:
     def _norm(self, norm: LayerNorm) -> _Norm:
         return _Norm(self._hold(norm.gamma.asnumpy()), self._hold(norm.beta.asnumpy()))
 
-    def _dense(self, name: str, *cells: Dense) -> _Dense:
+    def _dense(self, name: str, *cells: DenseCell) -> Dense:
         """Pack the projections of one input as one matrix."""
+        of_encoder = name.startswith("encoder.") or name.endswith(".cross_key_value")
         return self._pack(name, np.concatenate([cell.weight.asnumpy() for cell in cells]),
-                          np.concatenate([cell.bias.asnumpy() for cell in cells]))
+                          np.concatenate([cell.bias.asnumpy() for cell in cells]),
+                          self._formats.encoder if of_encoder else self._formats.decoder)
 
-    def _pack(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> _Dense:
-        outputs, inputs = weight.shape
+    def _pack(self, name: str, weight: np.ndarray, bias: np.ndarray | None, number_format: str) -> Dense:
         if name not in self._packed:
-            self._packed[name] = aligned_floats(self._library.packed_size(outputs, inputs))
-        weight = np.ascontiguousarray(weight, np.float32)
-        self._library.pack_weight(address(weight), outputs, inputs, address(self._packed[name]))
-        return _Dense(address(self._packed[name]), None if bias is None else self._hold(bias), inputs, outputs)
+            self._packed[name] = PackedMatrix(self._library, weight, bias, number_format)
+        else:
+            self._packed[name].set(weight, bias)
+        return self._packed[name].dense
 
     def _hold(self, array: np.ndarray) -> int:
         """Keep an array, as float32, for as long as this object, and return its address."""

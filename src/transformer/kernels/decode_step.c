@@ -1,9 +1,7 @@
 /* One step of the decoder: the newest token of each hypothesis goes through all layers, and the most probable next
    tokens come out. */
 #include "cached_attention.h"
-#include "top_k.h"
-
-#include <math.h>
+#include "candidates.h"
 
 /* Self-attention of the hypotheses of one sentence, for one head. Their new keys and values are written to the cache,
    [max_length, width, 2 * hidden] for a sentence, where nothing is ever moved: each hypothesis attends to the entries
@@ -43,17 +41,18 @@ static void cross_attend(const Network *n, const Step *step, const Source *sourc
 static void decoder_layer(Member me, const Network *n, i64 number, const Step *step, const Source *source, Work *w,
                           Scratch *s) {
   const DecoderLayer *layer = n->decoder + number;
+  const SelfAttention *self = &layer->self_attention;
+  const CrossAttention *cross = &layer->cross_attention;
   const i64 heads = step->count * n->heads;
   float *cache = step->cache + number * source->batch * step->max_length * step->width * 2 * n->hidden;
-  normalize(me, n, w->x, w->rows, &layer->self_attention.norm, w->normed);
-  packed_matmul(me, w->normed, w->rows, &layer->self_attention.query_key_value, STORE, w->projected);
+  packed_matmul(me, normalize(me, n, &self->norm, &self->query_key_value, w), w->rows, &self->query_key_value, STORE,
+                w->projected);
   for (Share some = {0}; take(me, heads, 1, &some);)
     for (i64 t = some.first; t < some.last; t++) self_attend(n, step, t / n->heads, t % n->heads, cache, w, s);
-  packed_matmul(me, w->context, w->rows, &layer->self_attention.output, ADD, w->x);
+  packed_matmul(me, inputs_of(me, w->context, &self->output, w), w->rows, &self->output, ADD, w->x);
 
   const float *keys_values = source->keys_values + number * source->tokens * 2 * n->hidden;
-  normalize(me, n, w->x, w->rows, &layer->cross_attention.norm, w->normed);
-  packed_matmul(me, w->normed, w->rows, &layer->cross_attention.query, STORE, w->projected);
+  packed_matmul(me, normalize(me, n, &cross->norm, &cross->query, w), w->rows, &cross->query, STORE, w->projected);
   if (step->attention && number == n->decoder_layers - 1) {
     for (Share some = {0}; take(me, step->count, 1, &some);) /* one thread adds up the heads of a sentence */
       for (i64 i = some.first; i < some.last; i++)
@@ -65,23 +64,9 @@ static void decoder_layer(Member me, const Network *n, i64 number, const Step *s
       for (i64 t = some.first; t < some.last; t++)
         cross_attend(n, step, source, t / n->heads, t % n->heads, keys_values, NULL, w, s);
   }
-  packed_matmul(me, w->context, w->rows, &layer->cross_attention.output, ADD, w->x);
+  packed_matmul(me, inputs_of(me, w->context, &cross->output, w), w->rows, &cross->output, ADD, w->x);
 
   add_feed_forward(me, n, &layer->feed_forward, w);
-}
-
-/* The candidates of each row, from its decoder state in w->x. */
-static void find_candidates(Member me, const Network *n, const Step *step, Work *w, int *failed) {
-  normalize(me, n, w->x, w->rows, &n->decoder_norm, w->normed);
-  packed_matmul(me, w->normed, w->rows, &n->logits, STORE, w->logits);
-  for (Share some = {0}; take(me, w->rows, 1, &some);)
-    for (i64 r = some.first; r < some.last; r++) {
-      const float *logits = w->logits + r * n->vocabulary;
-      const float log_sum = top_k(logits, n->vocabulary, step->candidates, step->log_probs + r * step->candidates,
-                                  step->ids + r * step->candidates);
-      step->eos_log_probs[r] = logits[step->eos] - log_sum;
-      if (!isfinite(log_sum)) __atomic_store_n(failed, NOT_FINITE, __ATOMIC_RELAXED);
-    }
 }
 
 typedef struct {
@@ -90,6 +75,7 @@ typedef struct {
   const Step *step;
   Work work;
   int failed;
+  Candidates candidates;
 } Decoding;
 
 static void decode_together(Member me, void *argument) {
@@ -101,7 +87,7 @@ static void decode_together(Member me, void *argument) {
   } else {
     embed(me, n, d->step->last_ids, NULL, d->step->position, &d->work);
     for (i64 i = 0; i < n->decoder_layers; i++) decoder_layer(me, n, i, d->step, d->source, &d->work, &s);
-    find_candidates(me, n, d->step, &d->work, &d->failed);
+    find_candidates(me, n, d->step, &d->work, &d->candidates, &d->failed);
   }
   free_scratch(&s);
 }
@@ -109,8 +95,10 @@ static void decode_together(Member me, void *argument) {
 /* For Python: run one step. The outputs are those of `step`, of which `attention` must be 0 before. Returns 0, or why
    it failed. */
 int decode_step(const Network *n, const Source *source, const Step *step, float *work) {
-  Decoding decoding = {n, source, step, make_work(n, step->count * step->width, work), 0};
+  Decoding decoding = {n, source, step, make_work(n, step->count * step->width, work), 0, {0}};
   if (!all_below(step->last_ids, decoding.work.rows, n->vocabulary, "token id")) return OUT_OF_RANGE;
+  if (!make_candidates(&decoding.candidates, n, step)) return OUT_OF_MEMORY;
   run_team(decode_together, &decoding);
+  free_candidates(&decoding.candidates);
   return decoding.failed;
 }

@@ -5,8 +5,9 @@
 static void encoder_layer(Member me, const Network *n, const EncoderLayer *layer, const Source *source, Work *w,
                           Scratch *s) {
   const i64 hidden = n->hidden;
-  normalize(me, n, w->x, w->rows, &layer->self_attention.norm, w->normed);
-  packed_matmul(me, w->normed, w->rows, &layer->self_attention.query_key_value, STORE, w->projected);
+  const Dense *query_key_value = &layer->self_attention.query_key_value, *output = &layer->self_attention.output;
+  packed_matmul(me, normalize(me, n, &layer->self_attention.norm, query_key_value, w), w->rows, query_key_value, STORE,
+                w->projected);
   for (Share some = {0}; take(me, source->batch * n->heads, 1, &some);)
     for (i64 t = some.first; t < some.last; t++) {
       const i64 sentence = t / n->heads;
@@ -14,7 +15,7 @@ static void encoder_layer(Member me, const Network *n, const EncoderLayer *layer
       for (i64 i = source->starts[sentence]; i < source->starts[sentence + 1]; i++)
         attend(n, t % n->heads, w->projected + i * 3 * hidden, s, count, w->context + i * hidden);
     }
-  packed_matmul(me, w->context, w->rows, &layer->self_attention.output, ADD, w->x);
+  packed_matmul(me, inputs_of(me, w->context, output, w), w->rows, output, ADD, w->x);
   add_feed_forward(me, n, &layer->feed_forward, w);
 }
 
@@ -35,9 +36,9 @@ static void encode_together(Member me, void *argument) {
   } else {
     embed(me, n, e->source->ids, e->source->positions, 0, w);
     for (i64 i = 0; i < n->encoder_layers; i++) encoder_layer(me, n, n->encoder + i, e->source, w, &s);
-    normalize(me, n, w->x, w->rows, &n->encoder_norm, w->normed);
+    const Inputs output = normalize(me, n, &n->encoder_norm, &n->decoder[0].cross_attention.key_value, w);
     for (i64 i = 0; i < n->decoder_layers; i++)
-      packed_matmul(me, w->normed, w->rows, &n->decoder[i].cross_attention.key_value, STORE,
+      packed_matmul(me, output, w->rows, &n->decoder[i].cross_attention.key_value, STORE,
                     e->source->keys_values + i * e->source->tokens * 2 * n->hidden);
   }
   free_scratch(&s);

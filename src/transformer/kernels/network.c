@@ -20,9 +20,12 @@ i64 struct_size(const char *name) {
   return -1;
 }
 
+static i64 longest_input(const Network *n) { return n->hidden > n->inner ? n->hidden : n->inner; }
+
 /* For Python: floats of `memory` for this many rows, with room for logits if `step`. */
 i64 work_size(const Network *n, i64 rows, int step) {
-  return rows * (6 * n->hidden + n->inner + (step ? n->vocabulary : 0));
+  const i64 converted = input_size(BFLOAT16, rows, longest_input(n)); /* INT8 needs less */
+  return rows * (6 * n->hidden + n->inner + (step ? n->vocabulary : 0)) + converted;
 }
 
 Work make_work(const Network *n, i64 rows, float *memory) {
@@ -31,7 +34,8 @@ Work make_work(const Network *n, i64 rows, float *memory) {
   w.projected = w.normed + rows * n->hidden;
   w.context = w.projected + 3 * rows * n->hidden;
   w.inner = w.context + rows * n->hidden;
-  w.logits = w.inner + rows * n->inner;
+  w.converted = w.inner + rows * n->inner;
+  w.logits = w.converted + input_size(BFLOAT16, rows, longest_input(n));
   return w;
 }
 
@@ -44,15 +48,27 @@ void embed(Member me, const Network *n, const int32_t *ids, const int32_t *posit
     }
 }
 
-void normalize(Member me, const Network *n, const float *x, i64 rows, const Norm *norm, float *out) {
+Inputs normalize(Member me, const Network *n, const Norm *norm, const Dense *next, Work *w) {
   const i64 hidden = n->hidden;
-  for (Share some = {0}; take(me, rows, 8, &some);)
-    for (i64 r = some.first; r < some.last; r++)
-      layer_norm_row(x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, out + r * hidden);
+  const Inputs inputs = place_inputs(next->format, w->normed, w->rows, hidden, w->converted);
+  for (Share some = {0}; take(me, w->rows, 8, &some);)
+    for (i64 r = some.first; r < some.last; r++) {
+      layer_norm_row(w->x + r * hidden, hidden, n->epsilon, norm->gamma, norm->beta, w->normed + r * hidden);
+      convert_row(next->format, &inputs, w->normed, r, hidden);
+    }
+  return inputs;
+}
+
+Inputs inputs_of(Member me, const float *x, const Dense *next, Work *w) {
+  const Inputs inputs = place_inputs(next->format, x, w->rows, next->in, w->converted);
+  if (next->format != FLOAT32)
+    for (Share some = {0}; take(me, w->rows, 8, &some);)
+      for (i64 r = some.first; r < some.last; r++) convert_row(next->format, &inputs, x, r, next->in);
+  return inputs;
 }
 
 void add_feed_forward(Member me, const Network *n, const FeedForward *layer, Work *w) {
-  normalize(me, n, w->x, w->rows, &layer->norm, w->normed);
-  packed_matmul(me, w->normed, w->rows, &layer->fc1, n->gelu ? STORE_GELU : STORE_RELU, w->inner);
-  packed_matmul(me, w->inner, w->rows, &layer->fc2, ADD, w->x);
+  const Inputs normed = normalize(me, n, &layer->norm, &layer->fc1, w);
+  packed_matmul(me, normed, w->rows, &layer->fc1, n->gelu ? STORE_GELU : STORE_RELU, w->inner);
+  packed_matmul(me, inputs_of(me, w->inner, &layer->fc2, w), w->rows, &layer->fc2, ADD, w->x);
 }

@@ -76,6 +76,7 @@ typedef struct {
   float *projected; /* [rows, 3 * hidden] at most: queries, keys and values */
   float *context;   /* [rows, hidden], the results of attention */
   float *inner;     /* [rows, inner] */
+  float *converted; /* the inputs of a product in the format of its weights */
   float *logits;    /* [rows, vocabulary], in a step only */
 } Work;
 
@@ -86,8 +87,11 @@ Work make_work(const Network *n, i64 rows, float *memory);
 /* x = table[ids] * embedding_scale + position_table[positions]; without positions, all rows have `position`. */
 void embed(Member me, const Network *n, const int32_t *ids, const int32_t *positions, i64 position, Work *w);
 
-/* Layer norm of x [rows, hidden] -> out. */
-void normalize(Member me, const Network *n, const float *x, i64 rows, const Norm *norm, float *out);
+/* Layer norm of w->x -> w->normed, and the same as inputs of `next`. */
+Inputs normalize(Member me, const Network *n, const Norm *norm, const Dense *next, Work *w);
+
+/* The rows of `x` as inputs of `next`. */
+Inputs inputs_of(Member me, const float *x, const Dense *next, Work *w);
 
 /* x += fc2(activation(fc1(norm(x)))) */
 void add_feed_forward(Member me, const Network *n, const FeedForward *layer, Work *w);

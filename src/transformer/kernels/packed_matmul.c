@@ -1,80 +1,84 @@
 #include "packed_matmul.h"
 
+#include "packed_tiles.h"
+
 #include <math.h>
 
-/* Chosen so that a tile of sums, two vectors wide, and two vectors of weights fit into the registers. */
-#ifdef __AVX512F__
-enum { LANES = 16, MOST_ROWS = 12 };
-#else
-enum { LANES = 8, MOST_ROWS = 4 };
-#endif
-enum { PANEL = 2 * LANES };
-enum { INPUTS_AT_ONCE = 1 << 18 }; /* floats of x that are multiplied with all panels in turn: they should stay in the cache */
-
-typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
+enum { INPUTS_AT_ONCE = 1 << 20 }; /* bytes of x that are multiplied with all panels in turn: they should stay in the cache */
 
 static i64 panels_of(i64 out) { return (out + PANEL - 1) / PANEL; }
 
+static i64 groups_of(NumberFormat format, i64 in) { return (in + group_of(format) - 1) / group_of(format); }
+
+i64 panel_outputs(void) { return PANEL; }
+
 /* For Python: the number of floats of a packed weight. */
-i64 packed_size(i64 out, i64 in) { return panels_of(out) * PANEL * in; }
+i64 packed_size(i64 format, i64 out, i64 in) { return panels_of(out) * PANEL * groups_of(format, in); }
 
-/* For Python: weight [out, in] -> panels [out / PANEL, in, PANEL], the last one padded with zeros. The sums of a panel
-   read its floats in order. */
-void pack_weight(const float *weight, i64 out, i64 in, float *panels) {
+/* The largest absolute value of a row of weights is 127 times its scale. */
+static float scale_of(const float *weight, i64 in) {
+  float largest = 0.0f;
+  for (i64 i = 0; i < in; i++) largest = fabsf(weight[i]) > largest ? fabsf(weight[i]) : largest;
+  for (i64 i = 0; i < in; i++)
+    if (!isfinite(weight[i])) return NAN;
+  return largest / 127.0f;
+}
+
+static group pack_group(NumberFormat format, const float *weights, i64 count, float scale) {
+  union { group bits; float value; bfloat16 halves[2]; uint8_t bytes[4]; } packed = {0};
+  if (format == FLOAT32) packed.value = weights[0];
+  for (i64 i = 0; format == BFLOAT16 && i < count; i++) packed.halves[i] = round_float(weights[i]);
+  for (i64 i = 0; format == INT8 && i < count; i++)
+    packed.bytes[i] = (uint8_t)(128 + (scale > 0.0f ? (int)rintf(weights[i] / scale) : 0));
+  return packed.bits;
+}
+
+/* For Python: weight [out, in] -> panels [out / PANEL, groups, PANEL], the last one padded with zeros, and, if the
+   format is INT8, scales and totals [out]. The sums of a panel read its groups in order. */
+void pack_weight(i64 format, const float *weight, i64 out, i64 in, void *panels, float *scales, float *totals) {
+  const i64 groups = groups_of(format, in), each = group_of(format);
 #pragma omp parallel for schedule(static)
-  for (i64 panel = 0; panel < panels_of(out); panel++)
-    for (i64 i = 0; i < in; i++)
-      for (i64 o = 0; o < PANEL; o++) {
-        const i64 row = panel * PANEL + o;
-        panels[(panel * in + i) * PANEL + o] = row < out ? weight[row * in + i] : 0.0f;
-      }
-}
-
-/* sums [rows, width * PANEL] = `rows` rows of x times `width` neighbouring panels */
-static inline __attribute__((always_inline)) void tile(const int rows, const int width, i64 in, const float *x,
-                                                       const float *panels, float *sums) {
-  lanes held[MOST_ROWS][8];
-#pragma GCC unroll 12
-  for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-    for (int v = 0; v < 2 * width; v++) held[r][v] = (lanes){0};
-  for (i64 i = 0; i < in; i++) {
-    lanes weights[8];
-#pragma GCC unroll 8
-    for (int v = 0; v < 2 * width; v++)
-      weights[v] = *(const lanes *)(panels + ((v / 2) * in + i) * PANEL + v % 2 * LANES);
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; r++) {
-      const float factor = x[r * in + i];
-#pragma GCC unroll 8
-      for (int v = 0; v < 2 * width; v++) held[r][v] += weights[v] * factor;
+  for (i64 row = 0; row < panels_of(out) * PANEL; row++) {
+    const float *own = weight + row * in, scale = format == INT8 && row < out ? scale_of(own, in) : 0.0f;
+    group *packed = (group *)panels + row / PANEL * groups * PANEL + row % PANEL;
+    int32_t total = 0;
+    for (i64 g = 0; g < groups; g++) {
+      packed[g * PANEL] = row < out ? pack_group(format, own + g * each, min_of(each, in - g * each), scale) : 0;
+      for (int i = 0; i < 4; i++) total += (int32_t)(((uint32_t)packed[g * PANEL] >> 8 * i) & 255) - 128;
     }
+    for (i64 i = in; format == INT8 && i < groups * each; i++) total += 128; /* those that are not there */
+    if (format == INT8 && row < out) scales[row] = scale, totals[row] = scale * (float)total;
   }
-#pragma GCC unroll 12
-  for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-    for (int v = 0; v < 2 * width; v++) *(lanes *)(sums + (r * 2 * width + v) * LANES) = held[r][v];
 }
 
-/* Compute one tile of as many rows as possible; returns their number. A tile of few rows takes several panels, so that
-   there are enough independent sums to keep the processor busy. */
-static int next_tile(i64 rows, int width, i64 in, const float *x, const float *panels, float *sums) {
-  if (width == 4) {
-    if (rows >= 2) return tile(2, 4, in, x, panels, sums), 2;
-    return tile(1, 4, in, x, panels, sums), 1;
+/* Sums of products of bytes [rows, count] -> those of the numbers that they stand for. */
+static void scale_sums(Inputs x, i64 first, int rows, const Dense *dense, i64 first_output, i64 columns, i64 count,
+                       float *sums) {
+  for (int r = 0; r < rows; r++) {
+    const group *whole = (const group *)(sums + r * columns);
+    const int32_t added = 128 * x.totals[first + r];
+    const float scale = x.scales[first + r], offset = x.offsets[first + r];
+    for (i64 c = 0; c < count; c++)
+      sums[r * columns + c] = (float)(whole[c] - added) * scale * dense->scales[first_output + c] +
+                              offset * dense->totals[first_output + c];
   }
-  if (width == 2) {
-    if (rows >= 4) return tile(4, 2, in, x, panels, sums), 4;
-    if (rows >= 2) return tile(2, 2, in, x, panels, sums), 2;
-    return tile(1, 2, in, x, panels, sums), 1;
-  }
-#ifdef __AVX512F__
-  if (rows >= 12) return tile(12, 1, in, x, panels, sums), 12;
-  if (rows >= 8) return tile(8, 1, in, x, panels, sums), 8;
-#endif
-  if (rows >= 4) return tile(4, 1, in, x, panels, sums), 4;
-  if (rows >= 2) return tile(2, 1, in, x, panels, sums), 2;
-  return tile(1, 1, in, x, panels, sums), 1;
+}
+
+/* One tile, of rows from `first` on and `width` panels from `panel` on -> sums [returned number of rows, width * PANEL],
+   those of `count` outputs. */
+static int next_tile(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, int width, i64 count, float *sums) {
+  const i64 groups = groups_of(dense->format, dense->in);
+  const char *values = (const char *)x.values + first * x.stride;
+  const group *panels = (const group *)dense->panels + panel * PANEL * groups;
+  if (dense->format == FLOAT32) return next_float32(rows, width, groups, values, x.stride, panels, sums);
+  if (dense->format == BFLOAT16) return next_bfloat16(rows, width, groups, values, x.stride, panels, sums);
+  const int done = next_int8(rows, width, groups, values, x.stride, panels, sums);
+  scale_sums(x, first, done, dense, panel * PANEL, width * PANEL, count, sums);
+  return done;
+}
+
+int packed_panel(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, float *out) {
+  return next_tile(x, first, rows - first, dense, panel, 1, min_of(PANEL, dense->out - panel * PANEL), out);
 }
 
 static void finish_row(const float *sums, i64 count, const float *bias, Finish finish, float *out) {
@@ -90,13 +94,13 @@ static void finish_row(const float *sums, i64 count, const float *bias, Finish f
     for (i64 c = 0; c < count; c++) out[c] = sum[c];
 }
 
-/* `rows` rows of x times `width` panels, the first of which is `panel`. */
-static void times_panels(const float *x, i64 rows, const Dense *dense, i64 panel, int width, Finish finish, float *out) {
+/* Rows `from` to `to` of x times `width` panels, the first of which is `panel`. */
+static void times_panels(Inputs x, i64 from, i64 to, const Dense *dense, i64 panel, int width, Finish finish,
+                         float *out) {
   float sums[MOST_ROWS * 2 * PANEL] __attribute__((aligned(64)));
   const i64 first = panel * PANEL, count = min_of(width * PANEL, dense->out - first);
-  for (i64 row = 0; row < rows;) {
-    const int done = next_tile(rows - row, width, dense->in, x + row * dense->in, dense->panels + first * dense->in,
-                               sums);
+  for (i64 row = from; row < to;) {
+    const int done = next_tile(x, row, to - row, dense, panel, width, count, sums);
     for (int r = 0; r < done; r++)
       finish_row(sums + r * width * PANEL, count, dense->bias ? dense->bias + first : NULL, finish,
                  out + (row + r) * dense->out + first);
@@ -104,16 +108,27 @@ static void times_panels(const float *x, i64 rows, const Dense *dense, i64 panel
   }
 }
 
-void packed_matmul(Member me, const float *x, i64 rows, const Dense *dense, Finish finish, float *out) {
+void packed_matmul(Member me, Inputs x, i64 rows, const Dense *dense, Finish finish, float *out) {
   const i64 panels = panels_of(dense->out);
-  const i64 parts = (rows * dense->in + INPUTS_AT_ONCE - 1) / INPUTS_AT_ONCE;
+  const i64 parts = (rows * x.stride + INPUTS_AT_ONCE - 1) / INPUTS_AT_ONCE;
   const i64 part = parts ? round_up((rows + parts - 1) / parts, MOST_ROWS) : 0;
   const int most = rows > 4 ? 1 : rows > 2 ? 2 : 4;
   for (Share some = {0}; take(me, parts * panels, most, &some);)
     for (i64 at = some.first; at < some.last;) {
-      const i64 first = min_of(at / panels * part, rows), count = min_of(part, rows - first);
+      const i64 first = min_of(at / panels * part, rows), last = min_of(first + part, rows);
       const int width = min_of(some.last, (at / panels + 1) * panels) - at >= most ? most : 1;
-      times_panels(x + first * dense->in, count, dense, at % panels, width, finish, out + first * dense->out);
+      times_panels(x, first, last, dense, at % panels, width, finish, out);
       at += width;
     }
+}
+
+/* For Python, which tests it: x [rows, in] -> out [rows, out]. Returns 0, or OUT_OF_MEMORY. */
+int packed_product(const Dense *dense, const float *x, i64 rows, float *out) {
+  float *memory = malloc(sizeof(float) * (size_t)(input_size(dense->format, rows, dense->in) + 1));
+  if (!memory) return OUT_OF_MEMORY;
+  const Inputs inputs = place_inputs(dense->format, x, rows, dense->in, memory);
+  for (i64 r = 0; r < rows; r++) convert_row(dense->format, &inputs, x, r, dense->in);
+  packed_matmul((Member){.threads = 1}, inputs, rows, dense, STORE, out);
+  free(memory);
+  return 0;
 }

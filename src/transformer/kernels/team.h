@@ -52,6 +52,9 @@ typedef struct {
    member may get no items. What the items of a loop wrote is visible in the loops after it. */
 int take(Member me, i64 count, i64 least, Share *some);
 
+/* The number of threads that run_team() uses at most; members are numbered from 0. */
+int team_size(void);
+
 /* Run `program` on all processors and return when it is complete. If another thread is in this function already,
    `program` runs on the calling thread alone. */
 void run_team(void (*program)(Member me, void *argument), void *argument);

@@ -24,13 +24,32 @@ static void insert(float value, int32_t id, i64 count, float *values, int32_t *i
   ids[place] = id;
 }
 
+void keep_largest(const float *logits, i64 size, int32_t first_id, i64 count, float *values, int32_t *ids) {
+  for (i64 i = 0; i < size; i++)
+    if (logits[i] > values[count - 1]) insert(logits[i], first_id + (int32_t)i, count, values, ids);
+}
+
+void merge_largest(const float *other_values, const int32_t *other_ids, i64 count, float *values, int32_t *ids) {
+  for (i64 i = 0; i < count && other_values[i] >= values[count - 1] && other_values[i] > -INFINITY; i++) {
+    i64 place = count;
+    for (; place > 0; place--)
+      if (values[place - 1] > other_values[i] ||
+          (values[place - 1] == other_values[i] && ids[place - 1] < other_ids[i]))
+        break;
+    if (place == count) continue;
+    const i64 moved = count - 1 - place;
+    memmove(values + place + 1, values + place, sizeof(float) * (size_t)moved);
+    memmove(ids + place + 1, ids + place, sizeof(int32_t) * (size_t)moved);
+    values[place] = other_values[i], ids[place] = other_ids[i];
+  }
+}
+
 static void select_top(const float *logits, i64 vocabulary, i64 count, float *values, int32_t *ids) {
   for (i64 i = 0; i < count; i++) values[i] = -INFINITY, ids[i] = 0;
   for (i64 first = 0; first < vocabulary; first += BLOCK) {
     const i64 last = min_of(first + BLOCK, vocabulary);
-    if (!(largest_of(logits + first, last - first) > values[count - 1])) continue;
-    for (i64 s = first; s < last; s++)
-      if (logits[s] > values[count - 1]) insert(logits[s], (int32_t)s, count, values, ids);
+    if (largest_of(logits + first, last - first) > values[count - 1])
+      keep_largest(logits + first, last - first, (int32_t)first, count, values, ids);
   }
 }
 

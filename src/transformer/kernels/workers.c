@@ -61,10 +61,12 @@ static void forget_workers(void) {
   pool.team = (Team){0};
 }
 
+int team_size(void) { return pool.threads ? pool.threads : (int)min_of(kernel_threads(), MOST_THREADS); }
+
 static void start_workers(void) {
   static int registered;
   if (!registered) registered = !pthread_atfork(NULL, NULL, forget_workers);
-  pool.threads = (int)min_of(kernel_threads(), MOST_THREADS);
+  pool.threads = team_size();
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the other threads of the process */

@@ -1,0 +1,58 @@
+"""The number formats of the cached steps in C: what model_config.decode_compute_type means."""
+import ctypes
+from typing import NamedTuple
+
+from src.common.errors import UsageError
+from src.transformer.operators.interface import Operators
+
+NUMBER_FORMATS = ("float32", "bfloat16", "int8")  # in the order of NumberFormat in kernels/number_formats.h
+
+
+class StepFormats(NamedTuple):
+    """The formats of the weights of matrix products, each one of NUMBER_FORMATS.
+
+    With bfloat16, the inputs of a product are rounded to it too, and sums are float32. With int8, the weights of each
+    output have a scale, and the inputs of each row a scale and an offset; sums are exact.
+    """
+
+    encoder: str  # with the keys and values that cross-attention takes from its output
+    decoder: str
+    logits: str  # int8: it finds the candidates, whose logits are then computed in float32
+
+
+def choose_format(decode_compute_type: str, operators: Operators) -> str:
+    """Return the number format of the steps of a network with these operators: one of NUMBER_FORMATS.
+
+    Raises:
+        UsageError: the network runs on MindSpore's operators, and so do its steps; they have no format of their own.
+    """
+    if decode_compute_type == "auto":
+        return "float32"
+    if not operators.kernel_library:
+        raise UsageError(f"model_config.decode_compute_type is {decode_compute_type}: only the C kernels of the CPU "
+                         f"have a number format for the search alone; set it to 'auto'")
+    return decode_compute_type
+
+
+def step_formats(number_format: str, chooses_early: bool, library: ctypes.CDLL) -> StepFormats:
+    """Return the formats of all weights.
+
+    The encoder runs once for a sentence and its errors reach all predictions, so its weights are never int8.
+
+    Args:
+        number_format: of the decoder, one of NUMBER_FORMATS.
+        chooses_early: whether the output layer finds the candidates without storing all logits.
+        library: the compiled kernels.
+    """
+    if number_format == "float32":
+        return StepFormats("float32", "float32", "float32")
+    encoder = number_format
+    if number_format == "int8":
+        encoder = "bfloat16" if "bfloat16" in fast_formats(library) else "float32"
+    return StepFormats(encoder, number_format, "int8" if chooses_early else number_format)
+
+
+def fast_formats(library: ctypes.CDLL) -> tuple[str, ...]:
+    """Return the formats that this processor has instructions for (AVX512-BF16; AVX512-VNNI or AVX-VNNI)."""
+    bits = library.fast_formats()
+    return tuple(name for number, name in enumerate(NUMBER_FORMATS) if bits >> number & 1)
