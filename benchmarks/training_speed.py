@@ -4,8 +4,9 @@
     python benchmarks/training_speed.py [--sizes small base] [--tasks pre-training fine-tuning] [--rounds 5] [--steps 3]
 
 Both train on the same sentences with the same fragments and masks in the same number of steps, with dropout 0.1, label
-smoothing 0.1, Adam (0.9, 0.98) and gradients clipped at 1.0. Each engine has its own process; they take turns. Tokens
-are whole words. The script prints a Markdown table, and its progress to stderr.
+smoothing 0.1, Adam (0.9, 0.98) and gradients clipped at 1.0. Our number format is that of `auto`; the peer trains in
+float32 and in bfloat16. Each engine has its own process; they take turns. Tokens are whole words. The script prints a
+Markdown table, and its progress to stderr.
 """
 import argparse
 import os
@@ -16,7 +17,7 @@ ENVIRONMENT = dict(os.environ)  # for the peer's process, without what src/__ini
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from benchmarks.engines import text as texts  # noqa: E402
-from benchmarks.engines.comparison import PEER_LAYOUTS, Plan, compare  # noqa: E402
+from benchmarks.engines.comparison import PEER_LAYOUTS, PEER_TYPES, Plan, compare  # noqa: E402
 from benchmarks.engines.speed_report import LEGEND, details, table  # noqa: E402
 from benchmarks.engines.workload import SIZES, TASKS, Training, plan_workload  # noqa: E402
 from config.config import LearnRateConfig  # noqa: E402
@@ -30,8 +31,8 @@ _PAIRS = tuple(os.path.join(_DATA, "gigaword", f"train.{side}.txt") for side in 
 
 def main() -> None:
     arguments = _arguments()
-    plan = Plan(arguments.rounds, arguments.steps, tuple(arguments.peer_batches), not arguments.no_compile_cache,
-                arguments.seed)
+    plan = Plan(arguments.rounds, arguments.steps, tuple(arguments.peer_batches), tuple(arguments.peer_types),
+                not arguments.no_compile_cache, arguments.seed)
     learn_rate = LearnRateConfig(optimizer="adam", lr=1e-4, clip_norm=1.0)
     _print_load()
     results = {}
@@ -41,8 +42,8 @@ def main() -> None:
         for name in arguments.sizes:
             size = SIZES[name]
             workload = plan_workload(texts.encode(text, size.vocabulary), size, plan.batches, plan.seed)
-            measured = compare(f"{name}, {task}", Training(size.model(), learn_rate, arguments.operators), workload,
-                               plan, ENVIRONMENT)
+            measured = compare(f"{name}, {task}", Training(size.model(arguments.compute_type), learn_rate,
+                                                              arguments.operators), workload, plan, ENVIRONMENT)
             if not results:
                 print(*(f"{engine}: {text}" for engine, text in measured.descriptions.items()), sep="\n", flush=True)
             results[name, task] = measured
@@ -69,6 +70,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peer_batches", nargs="+", choices=PEER_LAYOUTS, default=list(PEER_LAYOUTS),
                         help="batches of the peer; grouped: sentences of similar length, as with group_by_length; "
                              "mixed: the sentences of our batches")
+    parser.add_argument("--peer_types", nargs="+", choices=PEER_TYPES, default=list(PEER_TYPES),
+                        help="number formats of the peer; bfloat16 is PyTorch's autocast")
+    parser.add_argument("--compute_type", default="auto", choices=("auto", "float32", "bfloat16"),
+                        help="model_config.compute_type of our network")
     parser.add_argument("--no_compile_cache", action="store_true",
                         help="do not measure the first steps with MindSpore's compile cache")
     parser.add_argument("--text", help="folder of *.txt files, one sentence per line, for pre-training (default: "

@@ -145,9 +145,13 @@ class ModelConfig:
                                            "kernels: auto is that of compute_type. bfloat16 and int8 are faster, and "
                                            "change a few predictions in a hundred; see docs/inference.md",
                                    choices=("auto", "float32", "bfloat16", "int8"), resume=MAY_CHANGE)
-    compute_type: str = key("float32", "number format of the matrix products; weights, norms, softmax, loss and "
-                                       "optimizer stay in float32. A format that the device has no kernels for is an "
-                                       "error", choices=("float32", "float16", "bfloat16"))
+    compute_type: str = key("auto", "number format of the inputs of matrix products; weights, sums, norms, softmax, "
+                                    "loss and optimizer stay in float32. auto is bfloat16 on a CPU that has "
+                                    "instructions for it (AVX512-BF16, AMX-BF16) and the C kernels, float32 on other "
+                                    "CPUs, float16 on a GPU, bfloat16 on Ascend; the start of a run says which. "
+                                    "float32 gives the results of another machine to the last digits. A format that "
+                                    "the device has no kernels for is an error",
+                            choices=("auto", "float32", "float16", "bfloat16"))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from src.common.errors import MassError
 
 OURS = "packed"  # the layout of our batches
 PEER_LAYOUTS = ("grouped", "mixed")
+PEER_TYPES = ("float32", "bfloat16")  # bfloat16 is PyTorch's autocast
+PEER_RUNS = tuple(f"{layout} {compute_type}" for layout in PEER_LAYOUTS for compute_type in PEER_TYPES)
 
 
 class Plan(NamedTuple):
@@ -22,6 +24,7 @@ class Plan(NamedTuple):
     rounds: int
     steps: int  # of a round
     peer_layouts: tuple[str, ...]
+    peer_types: tuple[str, ...]
     measure_cache: bool  # repeat the first step while it fills a compile cache, and with the filled cache
     seed: int
 
@@ -39,25 +42,32 @@ class Measured(NamedTuple):
 
     tokens: float  # source and target tokens of a step, without padding
     padding: dict[str, float]  # as a share of all positions, by layout
-    speed: dict[str, list[float]]  # source and target tokens per second, of each round, by layout
-    losses: dict[str, tuple[float, float]]  # of the first step and of the last, by layout
+    speed: dict[str, list[float]]  # source and target tokens per second, of each round, of OURS and by PEER_RUNS
+    losses: dict[str, tuple[float, float]]  # of the first step and of the last, likewise
     memory: dict[str, int]  # peak memory in bytes, by engine
     first_step: list[float]  # ours, in seconds with compilation; while filling a compile cache; with it
     descriptions: dict[str, str]  # by engine
 
-    def median(self, layout: str) -> float:
+    def median(self, name: str) -> float:
         """Return the median of source and target tokens per second."""
-        return statistics.median(self.speed[layout])
+        return statistics.median(self.speed[name])
 
     @property
-    def better(self) -> str:
-        """The layout of batches with which the peer is faster."""
-        return max((layout for layout in PEER_LAYOUTS if layout in self.speed), key=self.median)
+    def best(self) -> str:
+        """The one of PEER_RUNS, a layout of batches and a number format, with which the peer is fastest."""
+        return max((name for name in PEER_RUNS if name in self.speed), key=self.median)
 
     @property
     def ratios(self) -> list[float]:
-        """Our speed divided by that of the peer with its better layout, of each round."""
-        return [ours / peer for ours, peer in zip(self.speed[OURS], self.speed[self.better], strict=True)]
+        """Our speed divided by that of the peer at its best, of each round."""
+        return [ours / peer for ours, peer in zip(self.speed[OURS], self.speed[self.best], strict=True)]
+
+
+class _Runner(NamedTuple):
+    """An engine, and the layout of the batches that it is given."""
+
+    engine: EngineProcess
+    layout: str
 
 
 def compare(name: str, training: Training, workload: Workload, plan: Plan,
@@ -77,12 +87,15 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
     batches = workload._asdict()
     peer_batches = {layout: batches[layout] for layout in plan.peer_layouts}
     with ExitStack() as stack:
-        ours, peer = (stack.enter_context(EngineProcess(*arguments)) for arguments in (
+        ours, *peers = (stack.enter_context(EngineProcess(*arguments)) for arguments in (
             ("mindspore", training, {OURS: workload.packed}, plan.seed, our_environment),
-            ("pytorch", training, peer_batches, plan.seed, environment)))
-        engines = {OURS: ours, **dict.fromkeys(plan.peer_layouts, peer)}
-        first = {layout: engine.run(layout, range(1)) for layout, engine in engines.items()}
-        rounds = _rounds(name, engines, plan)
+            *(("pytorch", training._replace(peer_type=compute_type), peer_batches, plan.seed, environment)
+              for compute_type in plan.peer_types)))
+        runners = {OURS: _Runner(ours, OURS),
+                   **{f"{layout} {compute_type}": _Runner(peer, layout) for layout in plan.peer_layouts
+                      for compute_type, peer in zip(plan.peer_types, peers, strict=True)}}
+        first = {key: runner.engine.run(runner.layout, range(1)) for key, runner in runners.items()}
+        rounds = _rounds(name, runners, plan)
     first_step = [first[OURS].seconds]
     if plan.measure_cache:
         with tempfile.TemporaryDirectory(prefix="training_speed_") as folder:
@@ -90,27 +103,29 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
             for _ in ("fills it", "has it"):
                 with EngineProcess("mindspore", cached, {OURS: workload.packed}, plan.seed, our_environment) as again:
                     first_step.append(_repeated(name, again.run(OURS, range(1)), first[OURS]))
+    layouts = (OURS, *plan.peer_layouts)
     tokens = {layout: [sum(batches[layout][number].tokens for number in plan.numbers(round_number))
-                       for round_number in range(plan.rounds)] for layout in engines}
+                       for round_number in range(plan.rounds)] for layout in layouts}
     _require_finite(name, rounds)
     return Measured(
         statistics.mean(batch.tokens for batch in workload.packed),
-        {layout: padding(batches[layout]) for layout in engines},
-        {layout: [count / part.seconds for count, part in zip(tokens[layout], rounds[layout], strict=True)]
-         for layout in engines},
-        {layout: (first[layout].results[0], rounds[layout][-1].results[-1]) for layout in engines},
-        {"ours": rounds[OURS][-1].peak_memory, "peer": max(rounds[layout][-1].peak_memory for layout in peer_batches)},
-        first_step, {"ours": ours.description, "peer": peer.description})
+        {layout: padding(batches[layout]) for layout in layouts},
+        {key: [count / part.seconds for count, part in zip(tokens[runner.layout], rounds[key], strict=True)]
+         for key, runner in runners.items()},
+        {key: (first[key].results[0], rounds[key][-1].results[-1]) for key in runners},
+        {"ours": rounds[OURS][-1].peak_memory,
+         "peer": max(parts[-1].peak_memory for key, parts in rounds.items() if key != OURS)},
+        first_step, {"ours": ours.description, "peer": peers[0].description})
 
 
-def _rounds(name: str, engines: Mapping[str, EngineProcess], plan: Plan) -> dict[str, list[Round]]:
-    """Run the rounds of each layout; the order of the layouts changes from round to round."""
-    rounds, order = {layout: [] for layout in engines}, list(engines)
+def _rounds(name: str, runners: Mapping[str, _Runner], plan: Plan) -> dict[str, list[Round]]:
+    """Run the rounds of each runner; their order changes from round to round."""
+    rounds, order = {key: [] for key in runners}, list(runners)
     for number in range(plan.rounds):
-        for layout in order:
-            rounds[layout].append(engines[layout].run(layout, plan.numbers(number)))
+        for key in order:
+            rounds[key].append(runners[key].engine.run(runners[key].layout, plan.numbers(number)))
         order.append(order.pop(0))
-        seconds = ", ".join(f"{layout} {parts[-1].seconds:.2f} s" for layout, parts in rounds.items())
+        seconds = ", ".join(f"{key} {parts[-1].seconds:.2f} s" for key, parts in rounds.items())
         print(f"{name}: round {number + 1} of {plan.rounds}, {plan.steps} steps each: {seconds}", file=sys.stderr,
               flush=True)
     return rounds
@@ -125,6 +140,6 @@ def _repeated(name: str, again: Round, first: Round) -> float:
 
 
 def _require_finite(name: str, rounds: Mapping[str, list[Round]]) -> None:
-    for layout, parts in rounds.items():
+    for key, parts in rounds.items():
         if not all(math.isfinite(loss) for part in parts for loss in part.results):
-            raise MassError(f"{name}: a loss is not finite with {layout} batches: the speed would mean nothing")
+            raise MassError(f"{name}: a loss of the run {key!r} is not finite: the speed would mean nothing")

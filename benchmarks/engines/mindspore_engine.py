@@ -31,7 +31,8 @@ class MindSporeEngine:
         self._rate = training.learn_rate.lr
         self._number = 0
         self.description = (f"MindSpore {mindspore.__version__}, Python {platform.python_version()}, "
-                            f"{training.operators} operators ({trainable.operators})")
+                            f"{training.operators} operators ({trainable.operators}), products in "
+                            f"{trainable.number_format}")
         self.weights = sum(parameter.size for parameter in weights)
 
     def step(self, batch: Batch) -> float:

@@ -15,7 +15,8 @@ BETAS = (0.9, 0.98)  # those of src/training/optimizer.py, whose import would lo
 class PyTorchEngine:
     """Runs full training steps on the CPU with PyTorch's default threads and scaled_dot_product_attention.
 
-    The optimizer is the fused form of Adam, the default of Hugging Face's Trainer.
+    The optimizer is the fused form of Adam, the default of Hugging Face's Trainer. In bfloat16, the forward pass and
+    the loss run in PyTorch's autocast, as they do with Trainer's option `bf16`.
     """
 
     def __init__(self, training: Training, seed: int):
@@ -24,6 +25,7 @@ class PyTorchEngine:
         self._network = BartForConditionalGeneration(bart_config(model))
         self._network.train()
         self._optimizer = torch.optim.Adam(self._network.parameters(), training.learn_rate.lr, betas=BETAS, fused=True)
+        self._autocast = training.peer_type == "bfloat16"
         self._clip_norm = training.learn_rate.clip_norm
         self._loss = torch.nn.CrossEntropyLoss(ignore_index=PAD_INDEX, label_smoothing=model.label_smoothing)
         self.description = (f"PyTorch {torch.__version__}, transformers {transformers.__version__}, "
@@ -36,9 +38,10 @@ class PyTorchEngine:
             torch.from_numpy(array.astype(np.int64))
             for array in (batch.source_ids, batch.source_mask, batch.decoder_input_ids, batch.labels))
         # The decoder needs no mask for padding: it is at the end, where the causal mask already excludes it.
-        output = self._network(input_ids=source_ids, attention_mask=source_mask, decoder_input_ids=decoder_input_ids,
-                               use_cache=False)
-        loss = self._loss(output.logits.flatten(0, 1), labels.flatten())
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
+            output = self._network(input_ids=source_ids, attention_mask=source_mask,
+                                   decoder_input_ids=decoder_input_ids, use_cache=False)
+            loss = self._loss(output.logits.flatten(0, 1), labels.flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._clip_norm)
         self._optimizer.step()

@@ -2,15 +2,16 @@
 import statistics
 from collections.abc import Mapping
 
-from benchmarks.engines.comparison import OURS, PEER_LAYOUTS, Measured
+from benchmarks.engines.comparison import OURS, PEER_RUNS, Measured
 
-_HEADER = ("size", "task", "ours, tokens/s", "peer grouped, tokens/s", "peer mixed, tokens/s", "ratio",
+_HEADER = ("size", "task", "ours, tokens/s", *(f"peer {name}" for name in PEER_RUNS), "ratio",
            "ratio by rounds", "ours, MB", "peer, MB", "first step, s", "filling a cache, s",
            "from the cache, s")
 
 LEGEND = """tokens/s: source and target tokens per second, without padding; medians over the rounds
-peer grouped: its batches hold sentences of similar length; peer mixed: those of our batches; one per row, padded
-ratio: our median divided by the better one of the peer; by rounds: the median of the rounds' ratios, lowest and highest
+peer: tokens/s; grouped: its batches hold sentences of similar length; mixed: those of our batches; one per row, padded;
+    bfloat16: with PyTorch's autocast
+ratio: our median divided by the best one of the peer; by rounds: the median of the rounds' ratios, lowest and highest
 MB: peak memory of each process, including compilation
 first step: ours, including compilation; then with MindSpore's compile cache, which train.py does not use"""
 
@@ -25,16 +26,16 @@ def table(results: Mapping[tuple[str, str], Measured]) -> str:
 def details(size: str, task: str, measured: Measured) -> str:
     """Return the details of a line of the table: tokens, padding, and losses, which show that both engines learn."""
     shares = ", ".join(f"{layout} {share:.1%}" for layout, share in measured.padding.items())
-    losses = ", ".join(f"{layout} {first:.2f} to {last:.2f}" for layout, (first, last) in measured.losses.items())
+    losses = ", ".join(f"{name} {first:.2f} to {last:.2f}" for name, (first, last) in measured.losses.items())
     return (f"- {size}, {task}: {measured.tokens:,.0f} tokens per step; padding {shares}; loss per target token "
             f"{losses}")
 
 
 def _cells(measured: Measured) -> list[str]:
     ratios = measured.ratios
-    peer = [f"{measured.median(layout):,.0f}" if layout in measured.speed else "-" for layout in PEER_LAYOUTS]
+    peer = [f"{measured.median(name):,.0f}" if name in measured.speed else "-" for name in PEER_RUNS]
     seconds = [f"{seconds:.1f}" for seconds in measured.first_step]
-    return [f"{measured.median(OURS):,.0f}", *peer, f"{measured.median(OURS) / measured.median(measured.better):.2f}",
+    return [f"{measured.median(OURS):,.0f}", *peer, f"{measured.median(OURS) / measured.median(measured.best):.2f}",
             f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
             *(f"{measured.memory[engine] / 2**20:,.0f}" for engine in ("ours", "peer")), *seconds,
             *["-"] * (3 - len(seconds))]

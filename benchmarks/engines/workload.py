@@ -26,12 +26,12 @@ class Size(NamedTuple):
     vocabulary: int
     positions: int  # in the longer side of a batch
 
-    def model(self) -> ModelConfig:
+    def model(self, compute_type: str = "auto") -> ModelConfig:
         """Return the configuration of the network, with dropout 0.1 everywhere."""
         return ModelConfig(vocab_size=self.vocabulary, hidden_size=self.hidden, num_hidden_layers=self.layers,
                            num_attention_heads=self.heads, intermediate_size=self.intermediate,
                            hidden_dropout_prob=0.1, attention_dropout_prob=0.1, label_smoothing=0.1,
-                           seq_length=LONGEST, max_position_embeddings=LONGEST)
+                           compute_type=compute_type, seq_length=LONGEST, max_position_embeddings=LONGEST)
 
 
 SIZES = {"small": Size(256, 3, 4, 1024, 10_000, 1792), "base": Size(512, 6, 8, 2048, 30_000, 1024)}
@@ -43,6 +43,7 @@ class Training(NamedTuple):
     model: ModelConfig
     learn_rate: LearnRateConfig  # lr is constant
     operators: str  # of our network: "c" (the C kernels) or "mindspore" (MindSpore's)
+    peer_type: str = "float32"  # number format of the peer: float32, or bfloat16 autocast; ours is in the model
     compile_cache: str = ""  # folder of MindSpore's compile cache; "": none
 
 

@@ -30,7 +30,8 @@ def load_model(files: ModelFiles) -> Model:
     choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
                               config.model_config.compute_type)
     search = choose_format(config.model_config.decode_compute_type, choice.operators)
-    print(f"model: {files.checkpoint}; operators: {choice.reason}; search in {search}", file=sys.stderr, flush=True)
+    print(f"model: {files.checkpoint}; operators: {choice.reason}; products in {choice.number_format}; "
+          f"search in {search}", file=sys.stderr, flush=True)
     network = TransformerForTrain(config.model_config, choice.operators)
     load_into(network, files.checkpoint, config.model_config, files.vocabulary_use)
     network.set_train(False)

@@ -12,6 +12,7 @@ from src.training.data import TrainingData
 from src.training.loop import TrainingLoop, TrainingResult, planned_steps
 from src.training.optimizer import Optimizer, make_optimizer, optimizer_state
 from src.training.train_step import TrainStep
+from src.transformer.operators.number_format import NumberFormat
 from src.transformer.operators.selection import choose_operators
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.loss_monitor import LossMonitor
@@ -25,6 +26,7 @@ class TrainableNetwork(NamedTuple):
     optimizer: Optimizer
     step: TrainStep
     operators: str  # which operators the network has, and why
+    number_format: NumberFormat  # of the matrix products
 
     @property
     def optimizer_state(self) -> list[Parameter]:
@@ -46,7 +48,7 @@ def assemble_network(config: Config, ranks: Ranks, steps_done: int = 0) -> Train
     network = TransformerForTrain(config.model_config, chosen.operators)
     optimizer = make_optimizer(rate, network.trainable_params())
     step = TrainStep(network, optimizer, rate.clip_norm, ranks, chosen.operators)
-    return TrainableNetwork(network, optimizer, step, chosen.reason)
+    return TrainableNetwork(network, optimizer, step, chosen.reason, chosen.number_format)
 
 
 def run_training(config: Config, trainable: TrainableNetwork, data: TrainingData, writer: CheckpointWriter | None,
@@ -65,7 +67,8 @@ def run_training(config: Config, trainable: TrainableNetwork, data: TrainingData
     steps = planned_steps(config, data.source.steps_per_epoch)
     reports = monitor(folder, config.training_config.log_steps, steps, resumed_step=state.step if state else 0,
                       unreported=state.unreported if state else None,
-                      planned=planned_rates(config.learn_rate_config, steps), main=ranks.main)
+                      planned=planned_rates(config.learn_rate_config, steps),
+                      compute_type=trainable.number_format.compute_type, main=ranks.main)
     try:
         return TrainingLoop(config, trainable.step, data, writer, reports, ranks, resumed).run()
     finally:

@@ -8,6 +8,7 @@ from src.dataset.batching.batch import Shape
 from src.training.assembly import TrainableNetwork
 from src.training.data import TrainingData
 from src.training.loop import planned_steps
+from src.transformer.operators.number_format import NumberFormat
 from src.utils.lr_scheduler import schedule_warnings
 
 
@@ -17,7 +18,7 @@ class StartSummary:
 
     task: str  # "pre-training" or "fine-tuning"
     device: str  # "CPU", "GPU 3"
-    precision: str  # of the matrix products: "float32"
+    number_format: NumberFormat  # of the matrix products
     operators: str  # which ones, and why
     world_size: int
     accumulate: int  # batches that each device accumulates for one step
@@ -53,7 +54,7 @@ def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingDat
     return StartSummary(
         task="pre-training" if data.records.info.kind == "sentences" else "fine-tuning",
         device=device if device == "CPU" else f"{device} {training.device_id}",
-        precision=config.model_config.compute_type, operators=trainable.operators, world_size=source.world_size,
+        number_format=trainable.number_format, operators=trainable.operators, world_size=source.world_size,
         accumulate=source.accumulate, model=config.model_config,
         sizes={weight.name: weight.size for weight in trainable.network.trainable_params()},
         weights_from=weights_from, vocabulary_path=data.records.vocabulary_path, train_paths=data.records.paths,
@@ -66,7 +67,8 @@ def summarize_run(config: Config, trainable: TrainableNetwork, data: TrainingDat
 def start_text(summary: StartSummary) -> str:
     """Return the summary as lines that begin with their subject."""
     lines = {
-        "task": f"{summary.task} on {_devices(summary)}, {summary.precision}",
+        "task": f"{summary.task} on {_devices(summary)}, {summary.number_format.compute_type}",
+        "products": f"in {summary.number_format}",
         "operators": summary.operators,
         "model": _model(summary.model),
         "size": _size(summary.sizes),

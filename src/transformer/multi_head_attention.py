@@ -24,8 +24,12 @@ class MultiHeadAttention(nn.Cell):
         self.key = Dense(hidden, hidden, operators, init_seed + 1)
         self.value = Dense(hidden, hidden, operators, init_seed + 2)
         self.output = Dense(hidden, hidden, operators, init_seed + 3)
-        self.attention = operators.attention(self.num_heads, model.attention_dropout_prob, causal)
+        self.attention = self.make_attention(operators, model.attention_dropout_prob, causal)
         self.dot_product_attention = DotProductAttention(mstype.float32)  # for attend_with_weights
+
+    def make_attention(self, operators: Operators, dropout: float, causal: bool) -> nn.Cell:
+        """Return the operator that computes the context."""
+        return operators.cross_attention(self.num_heads, dropout, causal)
 
     def construct(self, x: Tensor, key_value_states: Tensor, query_segments: Tensor, key_segments: Tensor,
                   dropout_seed: Tensor) -> ProductAndBias:
@@ -46,9 +50,9 @@ class MultiHeadAttention(nn.Cell):
         Returns:
             product [batch * query_len, hidden_size] and bias [hidden_size] of the output projection, still to be added.
         """
-        context = self.attention(self.query.product(x), self.key.product(key_value_states),
-                                 self.value.product(key_value_states), self.query.bias, self.key.bias, self.value.bias,
-                                 query_segments, key_segments, dropout_seed)
+        context = self.attention(x, key_value_states, self.query.weight, self.key.weight, self.value.weight,
+                                 self.query.bias, self.key.bias, self.value.bias, query_segments, key_segments,
+                                 dropout_seed)
         return self.output.product_and_bias(context)
 
     def keys_values(self, key_value_states: Tensor, batch: int) -> tuple[Tensor, Tensor]:

@@ -1,17 +1,24 @@
 """Attention of a sequence to itself, over the whole sequence or one step at a time."""
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 
 from src.transformer.dense import ProductAndBias
 from src.transformer.multi_head_attention import MultiHeadAttention
+from src.transformer.operators.interface import Operators
 
 
 class SelfAttention(MultiHeadAttention):
     """Multi-head attention whose keys and values are projections of the same sequence as the queries."""
 
+    def make_attention(self, operators: Operators, dropout: float, causal: bool) -> nn.Cell:
+        """See MultiHeadAttention."""
+        return operators.self_attention(self.num_heads, dropout, causal)
+
     def construct(self, x: Tensor, query_segments: Tensor, key_segments: Tensor,
                   dropout_seed: Tensor) -> ProductAndBias:
         """x [batch * length, hidden_size], segments [batch, length]; see MultiHeadAttention.attend."""
-        return self.attend(x, x, query_segments, key_segments, dropout_seed)
+        context = self.attention(x, self.query.weight, self.key.weight, self.value.weight, self.query.bias,
+                                 self.key.bias, self.value.bias, query_segments, key_segments, dropout_seed)
+        return self.output.product_and_bias(context)
 
     def step(self, x: Tensor, bias: Tensor, rows: Tensor, key_cache: Tensor, value_cache: Tensor) -> ProductAndBias:
         """Attend from the newest token of each hypothesis to the cached tokens before it.

@@ -41,14 +41,16 @@ class LossMonitor:
             the files.
         unreported: the property `unreported` at that step.
         planned: steps of the whole run and their learning rates, which the loss curve shows.
+        compute_type: the number format of the matrix products, which the entries of training steps name.
         main: False on all ranks but the main one; they report nothing.
     """
 
     def __init__(self, folder: str, log_steps: int, total_steps: int, *, resumed_step: int = 0,
                  unreported: Mapping[str, float] | None = None, planned: Sequence[tuple[int, float]] = (),
-                 main: bool = True):
+                 compute_type: str = "float32", main: bool = True):
         self._outputs = RunOutputs(folder, total_steps, resumed_step, planned) if main else NoOutputs()
         self._log_steps = log_steps
+        self._compute_type = compute_type
         self._total_steps = total_steps
         self._resumed_step = resumed_step
         self._sums = ReportSums(**(unreported or {}))
@@ -128,7 +130,7 @@ class LossMonitor:
     def _report(self, left: float) -> None:
         for step, sums, learning_rate, loss_scale in self._due:
             figures = self._last_figures = self._figures(sums, learning_rate, loss_scale)
-            self._write("train", step, figures._asdict())
+            self._write("train", step, {**figures._asdict(), "compute_type": self._compute_type})
             self._outputs.report(step, figures, left)
         self._due.clear()
         self._restart_rate()

@@ -20,7 +20,8 @@ MODEL = ModelConfig(random_seed=3, seq_length=8, vocab_size=31, hidden_size=16, 
                     num_attention_heads=2, intermediate_size=24, hidden_dropout_prob=0.3, attention_dropout_prob=0.3,
                     max_position_embeddings=12, label_smoothing=0.1)
 SHAPE = Shape(rows=4, source_len=8, target_len=4)  # half the sentence is the fragment
-IMPLEMENTATIONS = ("mindspore", "c")  # of the operators
+IMPLEMENTATIONS = ("mindspore", "c")  # of the operators, in float32
+ROUNDED = "c bfloat16"  # the C kernels with inputs of products rounded to bfloat16
 
 
 def operators(implementation: str) -> Operators:
@@ -28,7 +29,7 @@ def operators(implementation: str) -> Operators:
     if implementation == "mindspore":
         return MindSporeOperators()
     require_compiler()
-    return COperators(build_kernels().path)
+    return COperators(build_kernels().path, "bfloat16" if implementation == ROUNDED else "float32")
 
 
 def scramble(network: nn.Cell, seed: int = 0) -> None:

@@ -86,7 +86,7 @@ class Workbench:
     """A network and its training step, compiled once, for many short runs."""
 
     def __init__(self, train: str, valid: str = "", **changes: dict):
-        self._paths, self._changes = (train, valid), changes
+        self._paths, self._changes, self.valid = (train, valid), changes, valid
         self.records = load_records(train)
         config = with_vocabulary_of(training_config(train, valid, **changes), self.records)
         set_up_device(config)

@@ -14,9 +14,9 @@ from src.runtime.device import set_up_device
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.interface import Operators
 from tests.helpers.compiler import require_compiler
-from tests.helpers.gradients import WithGradients
+from tests.helpers.gradients import Widened, WithGradients
 from tests.helpers.scripts import run_python
-from tests.helpers.tiny_network import IMPLEMENTATIONS, operators
+from tests.helpers.tiny_network import IMPLEMENTATIONS, ROUNDED, operators
 
 SEED = np.array([5, -7], np.int32)
 
@@ -49,7 +49,7 @@ class Case:
         self.with_gradient = [place for place in self.floats if place not in constants]
 
     def cell(self, implementation: str) -> nn.Cell:
-        return WithGradients(self.make(operators(implementation))).set_train(False)
+        return WithGradients(Widened(self.make(operators(implementation)))).set_train(False)
 
     def run(self, cell: nn.Cell, inputs: list[np.ndarray] | None = None,
             output_gradient: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -57,7 +57,7 @@ class Case:
         inputs = inputs or self.inputs
         output_gradient = self.output_gradient if output_gradient is None else output_gradient
         result, gradients = cell(mutable(tuple(map(Tensor, inputs))), Tensor(output_gradient))
-        return result.asnumpy(), [gradients[place].asnumpy() for place in self.with_gradient]
+        return result.asnumpy(), [gradients[place].float().asnumpy() for place in self.with_gradient]
 
 
 def normal(generator: np.random.Generator, *shape: int) -> np.ndarray:
@@ -208,11 +208,12 @@ NOT_FINITE = ["matmul 3x19x70", "layer_norm 17x19", "residual 17x19", "relu 17x1
               "loss", "attention, causal", "attention, masked keys"]
 
 
+@pytest.mark.parametrize("implementation", ["c", ROUNDED])
 @pytest.mark.parametrize("name", NOT_FINITE)
-def test_numbers_that_are_not_finite_propagate(name):
+def test_numbers_that_are_not_finite_propagate(name, implementation):
     """The check for overflow reads the norm of the gradients alone, so NaN and infinity must reach every result."""
     case = CASES[name]
-    cell = case.cell("c")
+    cell = case.cell(implementation)
     result, gradients = case.run(cell)
     assert np.isfinite(result).all() and all(np.isfinite(gradient).all() for gradient in gradients)
     for place in case.floats:
@@ -282,7 +283,8 @@ def call_kernel(name: str, inputs: list[np.ndarray], outputs: list[np.ndarray]) 
     return getattr(library, name)(
         len(arrays), (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays]), None,
         (ctypes.POINTER(ctypes.c_int64) * len(arrays))(*[ctypes.cast(shape, ctypes.POINTER(ctypes.c_int64))
-                                                         for shape in shapes]), None, None, None)
+                                                         for shape in shapes]),
+        (ctypes.c_char_p * len(arrays))(*[array.dtype.name.encode() for array in arrays]), None, None)
 
 
 @pytest.mark.parametrize(("last", "message"), [

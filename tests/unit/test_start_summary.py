@@ -6,11 +6,12 @@ import pytest
 from config.config import ModelConfig
 from src.dataset.batching.batch import Shape
 from src.training.summary import StartSummary, sizes_by_part, start_text
+from src.transformer.operators.number_format import NumberFormat
 
 MODEL = ModelConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=24, vocab_size=1234)
 SUMMARY = StartSummary(
-    task="pre-training", device="CPU", precision="float32", operators="C kernels", world_size=1,
-    accumulate=1, model=MODEL,
+    task="pre-training", device="CPU", number_format=NumberFormat("float32", "auto: a reason"), operators="C kernels",
+    world_size=1, accumulate=1, model=MODEL,
     sizes={"embedding.table": 19744, "encoder.layers.0.query.weight": 256, "encoder.layers.1.query.weight": 256,
            "decoder.norm.gamma": 16}, weights_from="new, seed 100", vocabulary_path="vocab/all_en.dict.bin",
     train_paths=["records/news.tfrecord"], train_examples=271389, valid_paths=[], valid_examples=0,
@@ -27,6 +28,7 @@ def lines(**changes):
 def test_it_holds_everything_a_user_checks_at_the_start_of_a_run():
     found = lines()
     assert found["task"] == "pre-training on CPU, float32"
+    assert found["products"] == "in float32 (auto: a reason)"
     assert "2+2 layers, hidden 16, feed-forward 24, 4 heads" in found["model"]
     assert found["size"] == "20,272 weights (embedding 19,744, encoder 512, decoder 16), 0.1 MiB in float32"
     assert found["weights"] == "new, seed 100"

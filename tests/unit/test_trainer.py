@@ -13,6 +13,7 @@ from src.runtime.device import require_compute_type
 from src.utils.load_weights import load_weights
 from src.utils.loss_monitor import LossMonitor
 from src.utils.lr_scheduler import learning_rate
+from tests.helpers.compiler import require_compiler
 from tests.helpers.tiny_training import Workbench, events_of, losses_of, training_config, write_pairs
 
 PAIRS = 22  # in batches of 4: the epoch has 6 steps
@@ -23,6 +24,14 @@ STEPS = 12
 def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("records")
     return Workbench(write_pairs(folder, "train", PAIRS), write_pairs(folder, "valid", 6, seed=1))
+
+
+@pytest.fixture(scope="module")
+def rounded(bench):
+    """The same with the C kernels and matrix products in bfloat16."""
+    require_compiler()
+    return Workbench(bench.records.paths[0], bench.valid, model_config={"compute_type": "bfloat16"},
+                     training_config={"native_kernels": "on"})
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +169,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_explained(bench, tmp_path
 
 @pytest.mark.parametrize("log_steps", [1, 5])
 @pytest.mark.parametrize("stop", [4, 9])  # where a validation and a checkpoint are due; in the middle of an epoch
-def test_a_resumed_run_is_the_uninterrupted_one(bench, tmp_path, stop, log_steps):
+@pytest.mark.parametrize("kind", ["bench", "rounded"])
+def test_a_resumed_run_is_the_uninterrupted_one(request, kind, tmp_path, stop, log_steps):
+    bench = request.getfixturevalue(kind)
     training = {"log_steps": log_steps, "max_steps": STEPS + 2}
     whole = bench.run(tmp_path / "whole", training_config=training)
     first = bench.run(tmp_path / "parts", training_config=training, monitor=stops_at(stop))
@@ -203,6 +214,27 @@ def test_a_checkpoint_stores_its_place_in_the_run(plain):
     assert (state["step"], state["epoch"], state["step_in_epoch"]) == (8, 1, 2)
     assert state["validation"]["last_step"] == 8 and state["data"]["examples"] == PAIRS
     assert state["config"]["learn_rate_config"]["optimizer"] == "adam"
+
+
+# -- bfloat16 ----------------------------------------------------------------------------------------------------------
+
+
+def test_bfloat16_learns_the_same_up_to_rounding(rounded, plain, tmp_path):
+    result = rounded.run(tmp_path)
+    found, wanted = losses_of(tmp_path), losses_of(plain[1])
+    assert found == pytest.approx(wanted, rel=1e-2) and found != pytest.approx(wanted, rel=1e-6)
+    perplexities = [[event["ppl"] for event in of_kind(folder, "valid")] for folder in (tmp_path, plain[1])]
+    assert perplexities[0] == pytest.approx(perplexities[1], rel=1e-2)
+    assert {event["compute_type"] for event in of_kind(tmp_path, "train")} == {"bfloat16"}
+    assert {array.dtype for array in load_weights(result.checkpoint).arrays.values()} == {np.dtype(np.float32)}
+
+
+def test_overflow_in_bfloat16_skips_steps_as_in_float32(rounded, tmp_path):
+    """The exponents have the same range in both formats."""
+    rounded.run(tmp_path, loss_scale_config={"loss_scale_mode": "dynamic", "init_loss_scale": 2.0**100,
+                                             "loss_scale_factor": 2.0**20})
+    skipped = of_kind(tmp_path, "skip")
+    assert 0 < len(skipped) < STEPS and all(np.isfinite(losses_of(tmp_path)))
 
 
 # -- half precision --------------------------------------------------------------------------------------------------

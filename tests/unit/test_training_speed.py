@@ -69,15 +69,16 @@ def test_the_most_frequent_words_have_ids_and_the_rest_are_unknown(tmp_path):
     assert columns["target"][0].tolist() == [5, 2]
 
 
-def test_we_are_compared_with_the_better_of_the_peers_layouts():
+def test_we_are_compared_with_the_best_of_the_peers_layouts_and_formats():
     measured = Measured(tokens=10.0, padding={}, losses={}, memory={"ours": 2**20, "peer": 2**21}, descriptions={},
-                        speed={"packed": [30.0, 40.0, 60.0], "grouped": [20.0, 20.0, 20.0], "mixed": [40.0, 9.0, 9.0]},
+                        speed={"packed": [30.0, 40.0, 60.0], "grouped float32": [10.0, 10.0, 10.0],
+                               "grouped bfloat16": [20.0, 20.0, 20.0], "mixed float32": [40.0, 9.0, 9.0]},
                         first_step=[5.0])
-    assert measured.better == "grouped"
+    assert measured.best == "grouped bfloat16"
     assert measured.ratios == [1.5, 2.0, 3.0]
     row = table({("small", "pre-training"): measured}).splitlines()[-1]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        "small", "pre-training", "40", "20", "9", "2.00", "2.00 (1.50 to 3.00)", "1", "2", "5.0", "-", "-"]
+        "small", "pre-training", "40", "10", "20", "9", "-", "2.00", "2.00 (1.50 to 3.00)", "1", "2", "5.0", "-", "-"]
 
 
 def test_impossible_flags_are_usage_errors():

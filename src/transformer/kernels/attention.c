@@ -12,6 +12,7 @@
    Sequence s of a row of queries attends to sequence s of the row of keys and to nothing else, so scores are computed
    for pairs of such sequences only. No weights are stored: the backward pass computes them again from the log-sum-exp
    of the scores (as Dao et al., 2022, do). */
+#include "bfloat16.h"
 #include "column_sums.h"
 #include "dropout.h"
 #include "fast_exp.h"
@@ -35,6 +36,12 @@ typedef struct {
 typedef struct {
   i64 row, head, query_start, query_count, key_start, key_count;
 } Task;
+
+/* A matrix that is computed, of float32 or bfloat16 numbers. */
+typedef struct {
+  void *data;
+  int rounded; /* whether it is of bfloat16 */
+} Result;
 
 /* Buffers of one thread, large enough for the longest possible sequences. */
 typedef struct {
@@ -125,19 +132,23 @@ static void transpose(const float *from, i64 rows, i64 columns, i64 wide_rows, f
 
 /* Writes `count` rows of one head, [count, wide], times `scale` to their places in a matrix of all heads. */
 static void store_head(const Attention *a, const float *from, i64 wide, float scale, const Task *task, i64 len,
-                       i64 start, i64 count, float *to) {
+                       i64 start, i64 count, Result to) {
   const i64 hidden = a->heads * a->size;
   for (i64 i = 0; i < count; i++) {
-    float *row = to + (task->row * len + start + i) * hidden + task->head * a->size;
-    for (i64 c = 0; c < a->size; c++) row[c] = from[i * wide + c] * scale;
+    const i64 at = (task->row * len + start + i) * hidden + task->head * a->size;
+    if (to.rounded)
+      for (i64 c = 0; c < a->size; c++) ((bfloat16 *)to.data)[at + c] = round_float(from[i * wide + c] * scale);
+    else
+      for (i64 c = 0; c < a->size; c++) ((float *)to.data)[at + c] = from[i * wide + c] * scale;
   }
 }
 
 /* Sets one head of a row of `len` queries or keys to 0. */
-static void clear_head(const Attention *a, const Task *task, i64 len, float *to) {
-  const i64 hidden = a->heads * a->size;
+static void clear_head(const Attention *a, const Task *task, i64 len, Result to) {
+  const i64 hidden = a->heads * a->size, bytes = to.rounded ? sizeof(bfloat16) : sizeof(float);
   for (i64 i = 0; i < len; i++)
-    memset(to + (task->row * len + i) * hidden + task->head * a->size, 0, sizeof(float) * (size_t)a->size);
+    memset((char *)to.data + ((task->row * len + i) * hidden + task->head * a->size) * bytes, 0,
+           (size_t)(a->size * bytes));
 }
 
 /* Computes the scores [query_count, wide], where wide, which is returned, is key_count rounded up to WIDTH. */
@@ -173,7 +184,7 @@ static void weight_factors(const Attention *a, const Task *task, i64 i, i64 wide
 }
 
 /* Computes the context and the log-sum-exp of the scores for the queries of one task. */
-static void attend_forward(const Attention *a, const Task *task, Buffers *s, float *context, float *log_sums) {
+static void attend_forward(const Attention *a, const Task *task, Buffers *s, Result context, float *log_sums) {
   const i64 wide = compute_scores(a, task, s);
   log_sums += (task->row * a->heads + task->head) * a->query_len + task->query_start;
   for (i64 i = 0; i < task->query_count; i++) {
@@ -198,11 +209,12 @@ static void attend_forward(const Attention *a, const Task *task, Buffers *s, flo
   store_head(a, s->result, s->wide_size, 1.0f, task, a->query_len, task->query_start, task->query_count, context);
 }
 
-/* The inputs of make_attention -> context [batch * query_len, hidden], log-sum-exp of the scores
+/* The inputs of make_attention -> context [batch * query_len, hidden] float32 or bfloat16, log-sum-exp of the scores
    [batch, heads, query_len]. The context is 0 where a query has no key to attend to. */
 KERNEL(attention_forward) {
   const Attention a = make_attention(params, shapes, 0);
-  float *context = OUT(float, 12), *log_sums = OUT(float, 13);
+  const Result context = {params[12], is_bfloat16(dtypes[12])};
+  float *log_sums = OUT(float, 13);
   int failed = 0;
 #pragma omp parallel reduction(| : failed)
   {
@@ -223,7 +235,7 @@ KERNEL(attention_forward) {
 
 /* Computes the gradients of the queries, keys and values of one task. */
 static void attend_backward(const Attention *a, const Task *task, Buffers *s, const float *dcontext,
-                            const float *log_sums, float *dqueries, float *dkeys, float *dvalues) {
+                            const float *log_sums, Result dqueries, Result dkeys, Result dvalues) {
   const i64 wide = compute_scores(a, task, s), size = s->wide_size, hidden = a->heads * a->size;
   for (i64 i = 0; i < task->query_count; i++) {
     const i64 row = task->row * a->query_len + task->query_start + i;
@@ -257,12 +269,13 @@ static void attend_backward(const Attention *a, const Task *task, Buffers *s, co
 }
 
 /* dcontext [batch * query_len, hidden], the inputs of make_attention, log-sum-exp of the scores
-   [batch, heads, query_len] -> dqueries [batch * query_len, hidden], dkeys, dvalues [batch * key_len, hidden],
-   dquery_bias, dkey_bias, dvalue_bias [hidden] */
+   [batch, heads, query_len] -> dqueries [batch * query_len, hidden], dkeys, dvalues [batch * key_len, hidden], all
+   float32 or all bfloat16, dquery_bias, dkey_bias, dvalue_bias [hidden] */
 KERNEL(attention_backward) {
   const float *dcontext = IN(float, 0), *log_sums = IN(float, 13);
   const Attention a = make_attention(params, shapes, 1);
-  float *dqueries = OUT(float, 14), *dkeys = OUT(float, 15), *dvalues = OUT(float, 16);
+  const int rounded = is_bfloat16(dtypes[14]);
+  const Result dqueries = {params[14], rounded}, dkeys = {params[15], rounded}, dvalues = {params[16], rounded};
   const i64 hidden = a.heads * a.size;
   int failed = 0;
 #pragma omp parallel reduction(| : failed)
@@ -282,8 +295,8 @@ KERNEL(attention_backward) {
     free_buffers(&s);
   }
   if (failed) return OUT_OF_MEMORY;
-  column_sums(dqueries, a.batch * a.query_len, hidden, OUT(float, 17));
-  column_sums(dkeys, a.batch * a.key_len, hidden, OUT(float, 18));
-  column_sums(dvalues, a.batch * a.key_len, hidden, OUT(float, 19));
+  column_sums(dqueries.data, rounded, a.batch * a.query_len, hidden, OUT(float, 17));
+  column_sums(dkeys.data, rounded, a.batch * a.key_len, hidden, OUT(float, 18));
+  column_sums(dvalues.data, rounded, a.batch * a.key_len, hidden, OUT(float, 19));
   return 0;
 }

@@ -15,7 +15,11 @@
    The logits of all rows are never stored ("Cut Your Losses in Large-Vocabulary Language Models", Wijmans et al.,
    2024). The rows are taken in chunks, and a chunk's logits become its dz in place while they are in the cache. Because
    the result is one sum, ds and dE are known but for one factor as soon as the logits are: in training the forward pass
-   computes them, without a second product for the logits, and the backward pass multiplies them by the factor. */
+   computes them, without a second product for the logits, and the backward pass multiplies them by the factor.
+
+   If the states are bfloat16, so are the factors of all products: the table is rounded first, and dz where it is
+   computed. Everything else is float32. */
+#include "bfloat16_matmul.h"
 #include "fast_exp.h"
 #include "kernel.h"
 #include "matmul.h"
@@ -29,7 +33,10 @@ enum {
 
 typedef struct {
   i64 rows, hidden, vocabulary;
-  const float *states, *table; /* [rows, hidden], [vocabulary, hidden] */
+  int rounded;              /* whether the factors of products are bfloat16 */
+  const char *states;       /* [rows, hidden], float32 or, if rounded, bfloat16 */
+  const float *table;       /* [vocabulary, hidden] */
+  bfloat16 *rounded_table;  /* the same; used only if rounded */
   const int32_t *labels;       /* [rows] */
   float target_weight, other_weight;
   float *total, *losses, *nll; /* [1], [rows], [rows] */
@@ -40,11 +47,39 @@ typedef struct {
    power of 2: the numbers of a column would share few places of the cache. */
 typedef struct {
   i64 rows, columns;
-  float *logits, *states, *dstates; /* [rows, columns], [rows, hidden], [rows, hidden] */
+  float *logits, *dstates; /* [rows, columns], [rows, hidden] */
+  char *states;            /* [rows, hidden] of the type of the states */
+  bfloat16 *dlogits;       /* [rows, columns]; used only if rounded, else dz takes the place of the logits */
 } Chunk;
 
-/* Write the loss and the negative log-likelihood of row r, whose logits z become dz if there are gradients. */
-static void row_loss(const CrossEntropy *ce, i64 r, float *z) {
+/* A factor of a product, of the type of all factors. `columns` numbers lie between the beginnings of its rows. */
+typedef struct {
+  const void *data;
+  i64 columns;
+  char transposed; /* 'T' if the transpose is the factor, else 'N' */
+} Either;
+
+static int multiply(const CrossEntropy *ce, i64 m, i64 n, i64 k, Either a, Either b, float beta, float *c,
+                    i64 columns) {
+  if (ce->rounded)
+    return parallel_bfloat16_matmul(m, n, k, (RoundedFactor){a.data, a.columns, a.transposed},
+                                    (RoundedFactor){b.data, b.columns, b.transposed}, beta, c, columns);
+  return parallel_matmul(m, n, k, (Factor){a.data, a.columns, a.transposed}, (Factor){b.data, b.columns, b.transposed},
+                         beta, c, columns);
+}
+
+static Either table_factor(const CrossEntropy *ce, char transposed) {
+  return (Either){ce->rounded ? (const void *)ce->rounded_table : ce->table, ce->hidden, transposed};
+}
+
+/* Bytes of a row of states. */
+static size_t states_size(const CrossEntropy *ce) {
+  return (ce->rounded ? sizeof(bfloat16) : sizeof(float)) * (size_t)ce->hidden;
+}
+
+/* Write the loss and the negative log-likelihood of row r. If there are gradients, dz takes the place of its logits z
+   or, rounded, is written to `dz`. */
+static void row_loss(const CrossEntropy *ce, i64 r, float *z, bfloat16 *dz) {
   const i64 vocabulary = ce->vocabulary, label = ce->labels[r];
   const float target = z[label], other_weight = ce->other_weight;
   float largest = z[0], sum = 0.0f, exponentials = 0.0f;
@@ -57,8 +92,14 @@ static void row_loss(const CrossEntropy *ce, i64 r, float *z) {
 #pragma omp simd reduction(+ : exponentials)
     for (i64 t = 0; t < vocabulary; t++) exponentials += z[t] = fast_exp(z[t] - largest);
     const float factor = 1.0f / exponentials;
-    for (i64 t = 0; t < vocabulary; t++) z[t] = z[t] * factor - other_weight;
-    z[label] -= ce->target_weight;
+    const float at_label = z[label] * factor - other_weight - ce->target_weight;
+    if (ce->rounded) {
+      for (i64 t = 0; t < vocabulary; t++) dz[t] = round_float(z[t] * factor - other_weight);
+      dz[label] = round_float(at_label);
+    } else {
+      for (i64 t = 0; t < vocabulary; t++) z[t] = z[t] * factor - other_weight;
+      z[label] = at_label;
+    }
   } else {
 #pragma omp simd reduction(+ : exponentials)
     for (i64 t = 0; t < vocabulary; t++) exponentials += fast_exp(z[t] - largest);
@@ -71,40 +112,47 @@ static void row_loss(const CrossEntropy *ce, i64 r, float *z) {
 /* Add the gradients of a chunk, whose logits hold dz: dstates of these rows, and their share of dtable. */
 static int chunk_gradients(const CrossEntropy *ce, const Chunk *chunk, const i64 *numbers, int first) {
   const i64 rows = chunk->rows, hidden = ce->hidden, vocabulary = ce->vocabulary;
-  const Factor dlogits = {chunk->logits, chunk->columns, 'N'}, transposed = {chunk->logits, chunk->columns, 'T'};
-  const Factor table = {ce->table, hidden, 'N'}, states = {chunk->states, hidden, 'N'};
-  const int failed = parallel_matmul(rows, hidden, vocabulary, dlogits, table, 0.0f, chunk->dstates, hidden);
+  const void *dz = ce->rounded ? (const void *)chunk->dlogits : chunk->logits;
+  const Either dlogits = {dz, chunk->columns, 'N'}, transposed = {dz, chunk->columns, 'T'};
+  const Either table = table_factor(ce, 'N'), states = {chunk->states, hidden, 'N'};
+  const int failed = multiply(ce, rows, hidden, vocabulary, dlogits, table, 0.0f, chunk->dstates, hidden);
   if (failed) return failed;
   for (i64 i = 0; i < rows; i++)
     memcpy(ce->dstates + numbers[i] * hidden, chunk->dstates + i * hidden, sizeof(float) * (size_t)hidden);
-  return parallel_matmul(vocabulary, hidden, rows, transposed, states, first ? 0.0f : 1.0f, ce->dtable, hidden);
+  return multiply(ce, vocabulary, hidden, rows, transposed, states, first ? 0.0f : 1.0f, ce->dtable, hidden);
 }
 
 /* Compute the rows numbers[0 .. chunk->rows - 1]; `first` says that dtable holds nothing yet. */
 static int compute_chunk(const CrossEntropy *ce, const Chunk *chunk, const i64 *numbers, int first) {
   const i64 rows = chunk->rows, hidden = ce->hidden;
-  const Factor states = {chunk->states, hidden, 'N'}, table = {ce->table, hidden, 'T'};
+  const size_t size = states_size(ce);
+  const Either states = {chunk->states, hidden, 'N'}, table = table_factor(ce, 'T');
   for (i64 i = 0; i < rows; i++)
-    memcpy(chunk->states + i * hidden, ce->states + numbers[i] * hidden, sizeof(float) * (size_t)hidden);
-  const int failed = parallel_matmul(rows, ce->vocabulary, hidden, states, table, 0.0f, chunk->logits, chunk->columns);
+    memcpy(chunk->states + (size_t)i * size, ce->states + (size_t)numbers[i] * size, size);
+  const int failed = multiply(ce, rows, ce->vocabulary, hidden, states, table, 0.0f, chunk->logits, chunk->columns);
   if (failed) return failed;
 #pragma omp parallel for schedule(static)
-  for (i64 i = 0; i < rows; i++) row_loss(ce, numbers[i], chunk->logits + i * chunk->columns);
+  for (i64 i = 0; i < rows; i++)
+    row_loss(ce, numbers[i], chunk->logits + i * chunk->columns, chunk->dlogits + i * chunk->columns);
   return ce->dstates ? chunk_gradients(ce, chunk, numbers, first) : 0;
 }
 
 /* Compute the rows numbers[0 .. count - 1] in chunks. */
 static int compute_rows(const CrossEntropy *ce, const i64 *numbers, i64 count) {
   const i64 rows = min_of(count, CHUNK), columns = round_up(ce->vocabulary, LINE) | LINE;
-  float *memory = malloc(sizeof(float) * (size_t)(rows * (columns + 2 * ce->hidden) + 1));
-  if (!memory) return OUT_OF_MEMORY;
-  Chunk chunk = {0, columns, memory, memory + rows * columns, memory + rows * (columns + ce->hidden)};
-  int failed = 0;
+  const size_t numbers_16 = (size_t)(ce->rounded ? rows * columns : 0);
+  float *memory = malloc(sizeof(float) * (size_t)(rows * (columns + ce->hidden) + 1));
+  char *states = malloc((size_t)rows * states_size(ce) + 1);
+  bfloat16 *dlogits = malloc(sizeof(bfloat16) * (numbers_16 + 1));
+  Chunk chunk = {0, columns, memory, memory + rows * columns, states, dlogits};
+  int failed = memory && states && dlogits ? 0 : OUT_OF_MEMORY;
   for (i64 first = 0; first < count && !failed; first += CHUNK) {
     chunk.rows = min_of(CHUNK, count - first);
     failed = compute_chunk(ce, &chunk, numbers + first, first == 0);
   }
   free(memory);
+  free(states);
+  free(dlogits);
   return failed;
 }
 
@@ -120,6 +168,7 @@ static int compute(const CrossEntropy *ce) {
     else if (ce->dstates) memset(ce->dstates + r * ce->hidden, 0, row_size);
   }
   if (ce->dtable && count == 0) memset(ce->dtable, 0, row_size * (size_t)ce->vocabulary);
+  if (ce->rounded) parallel_round(ce->table, ce->vocabulary * ce->hidden, ce->rounded_table);
   const int failed = compute_rows(ce, numbers, count);
   free(numbers);
   double total = 0.0;
@@ -128,24 +177,26 @@ static int compute(const CrossEntropy *ce) {
   return failed;
 }
 
-static CrossEntropy cross_entropy(void **params, int64_t **shapes) {
+/* Reads the inputs and outputs; the last of the outputs is the rounded table if the states are rounded. */
+static CrossEntropy cross_entropy(int count, void **params, int64_t **shapes, const char **dtypes) {
   return (CrossEntropy){.rows = shapes[0][0], .hidden = shapes[0][1], .vocabulary = shapes[1][0],
-                        .states = IN(float, 0), .table = IN(float, 1), .labels = IN(int32_t, 2),
+                        .rounded = is_bfloat16(dtypes[0]), .states = IN(char, 0), .table = IN(float, 1),
+                        .rounded_table = OUT(bfloat16, count - 1), .labels = IN(int32_t, 2),
                         .target_weight = IN(float, 3)[0], .other_weight = IN(float, 3)[1],
                         .total = OUT(float, 4), .losses = OUT(float, 5), .nll = OUT(float, 6)};
 }
 
 /* states [rows, hidden], table [vocabulary, hidden], labels [rows], target_weight and other_weight [2] ->
-   the sum of the losses [1], the losses [rows], nll [rows] */
+   the sum of the losses [1], the losses [rows], nll [rows]; if the states are bfloat16, also the rounded table */
 KERNEL(cross_entropy_forward) {
-  const CrossEntropy ce = cross_entropy(params, shapes);
+  const CrossEntropy ce = cross_entropy(count, params, shapes, dtypes);
   return compute(&ce);
 }
 
 /* As cross_entropy_forward, and the gradients of the sum of the losses: ..., dstates [rows, hidden],
-   dtable [vocabulary, hidden] */
+   dtable [vocabulary, hidden], both float32; if the states are bfloat16, also the rounded table */
 KERNEL(cross_entropy_gradients) {
-  CrossEntropy ce = cross_entropy(params, shapes);
+  CrossEntropy ce = cross_entropy(count, params, shapes, dtypes);
   ce.dstates = OUT(float, 7), ce.dtable = OUT(float, 8);
   return compute(&ce);
 }
@@ -154,10 +205,10 @@ KERNEL(cross_entropy_gradients) {
 KERNEL(cross_entropy_backward) {
   const float gradient = IN(float, 0)[0], *dstates = IN(float, 1), *dtable = IN(float, 2);
   float *scaled_states = OUT(float, 3), *scaled_table = OUT(float, 4);
-  const i64 states_size = shapes[1][0] * shapes[1][1], table_size = shapes[2][0] * shapes[2][1];
+  const i64 states_numbers = shapes[1][0] * shapes[1][1], table_numbers = shapes[2][0] * shapes[2][1];
 #pragma omp parallel for schedule(static)
-  for (i64 i = 0; i < states_size; i++) scaled_states[i] = gradient * dstates[i];
+  for (i64 i = 0; i < states_numbers; i++) scaled_states[i] = gradient * dstates[i];
 #pragma omp parallel for schedule(static)
-  for (i64 i = 0; i < table_size; i++) scaled_table[i] = gradient * dtable[i];
+  for (i64 i = 0; i < table_numbers; i++) scaled_table[i] = gradient * dtable[i];
   return 0;
 }

@@ -6,23 +6,36 @@
    with mean and variance of each row. With g = dy * gamma, the gradients are
 
      dx = factor * (g - mean(g) - n * mean(g * n)), dgamma = sum over rows of dy * n, dbeta = sum over rows of dy */
+#include "bfloat16.h"
 #include "column_sums.h"
 #include "kernel.h"
 #include "layer_norm.h"
 
-/* x [rows, columns], gamma, beta [columns], epsilon [1] -> y [rows, columns], mean and factor of each row [rows, 2] */
+/* x [rows, columns], gamma, beta [columns], epsilon [1] -> y [rows, columns] float32 or bfloat16, mean and factor of
+   each row [rows, 2] */
 KERNEL(layer_norm_forward) {
   const float *x = IN(float, 0), *gamma = IN(float, 1), *beta = IN(float, 2);
   const float epsilon = IN(float, 3)[0];
-  float *y = OUT(float, 4), *statistics = OUT(float, 5);
+  float *statistics = OUT(float, 5);
   const i64 rows = shapes[0][0], columns = shapes[0][1];
-#pragma omp parallel for schedule(static)
-  for (i64 r = 0; r < rows; r++) {
-    const RowStatistics row = layer_norm_row(x + r * columns, columns, epsilon, gamma, beta, y + r * columns);
-    statistics[2 * r] = row.mean;
-    statistics[2 * r + 1] = row.factor;
+  const int rounded = is_bfloat16(dtypes[4]);
+  int failed = 0;
+#pragma omp parallel reduction(| : failed)
+  {
+    float *scratch = malloc(sizeof(float) * (size_t)columns);
+    failed = !scratch;
+#pragma omp for schedule(static)
+    for (i64 r = 0; r < rows; r++) {
+      if (failed) continue;
+      float *y = row_for(params[4], rounded, r * columns, scratch);
+      const RowStatistics row = layer_norm_row(x + r * columns, columns, epsilon, gamma, beta, y);
+      put_row(params[4], rounded, r * columns, y, columns);
+      statistics[2 * r] = row.mean;
+      statistics[2 * r + 1] = row.factor;
+    }
+    free(scratch);
   }
-  return 0;
+  return failed ? OUT_OF_MEMORY : 0;
 }
 
 /* dy, x [rows, columns], mean and factor of each row [rows, 2], gamma [columns] ->

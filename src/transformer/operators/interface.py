@@ -7,8 +7,11 @@ from mindspore import nn
 class Operators(Protocol):
     """A factory of operators for one network. Each method returns a cell; its docstring gives the cell's signature.
 
-    All matrices are float32 and flat, [rows, columns]. A `product` is the result of a matrix multiplication to which
-    the bias of the dense layer has not been added yet: the operator adds the bias in the same pass over memory.
+    All matrices are flat, [rows, columns], and float32. An implementation may compute its products in another type; the
+    results that only products read, those of layer_norm, activation and the attentions, are then of that type.
+
+    A `product` is the result of a matrix multiplication to which the bias of the dense layer has not been added yet:
+    the operator adds the bias in the same pass over memory.
     `dropout_seed` is an int32 tensor [2] that changes with every training step. Cells drop nothing out in evaluation
     (`set_train(False)`).
 
@@ -63,6 +66,22 @@ class Operators(Protocol):
         numbered from 1 in query_segments [batch, query_len]; 0 is padding. A query of segment s attends to the keys
         whose key_segments [batch, key_len] is s; if `causal`, only to those up to its own place in the segment. Masked
         keys of segment s have -s, padding has 0. The context of padding is undefined.
+        """
+
+    def self_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
+        """Return the cell of attention whose queries, keys and values are projections of one sequence.
+
+        (x, query_weight, key_weight, value_weight, query_bias, ...) -> the result of `attention` with queries =
+        x query_weight^T, and so on; from query_bias on the arguments are those of `attention`.
+
+        x [batch * length, hidden], the weights [hidden, hidden] -> the context [batch * length, hidden].
+        """
+
+    def cross_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
+        """Return the cell of attention whose keys and values are projections of another sequence than the queries.
+
+        (x, key_value_states, query_weight, key_weight, value_weight, query_bias, ...) -> the context; otherwise as
+        `self_attention`. key_value_states is [batch * key_len, hidden].
         """
 
     def embedding(self, scale: float, dropout: float) -> nn.Cell:

@@ -41,6 +41,12 @@ class MindSporeOperators(Operators):
     def attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
         return _Attention(num_heads, dropout, causal, self._compute_type)
 
+    def self_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
+        return ComposedSelfAttention(self.matmul(), self.attention(num_heads, dropout, causal))
+
+    def cross_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
+        return ComposedCrossAttention(self.matmul(), self.attention(num_heads, dropout, causal))
+
     def embedding(self, scale: float, dropout: float) -> nn.Cell:
         return _Embedding(scale, dropout)
 
@@ -111,6 +117,35 @@ class _Attention(nn.Cell):
                    for x, b in ((queries, query_bias), (keys, key_bias), (values, value_bias))]
         weights = self.dot_product_attention.weights(q, k, segment_bias(query_segments, key_segments, self.causal))
         return self.dot_product_attention.context(self.dropout(weights), v)
+
+
+class ComposedCrossAttention(nn.Cell):
+    """See Operators.cross_attention: three products, then the attention."""
+
+    def __init__(self, matmul: nn.Cell, attention: nn.Cell):
+        super().__init__()
+        self.matmul, self.attention = matmul, attention
+
+    def construct(self, x: Tensor, key_value_states: Tensor, query_weight: Tensor, key_weight: Tensor,
+                  value_weight: Tensor, query_bias: Tensor, key_bias: Tensor, value_bias: Tensor,
+                  query_segments: Tensor, key_segments: Tensor, dropout_seed: Tensor) -> Tensor:
+        return self.attention(self.matmul(x, query_weight), self.matmul(key_value_states, key_weight),
+                              self.matmul(key_value_states, value_weight), query_bias, key_bias, value_bias,
+                              query_segments, key_segments, dropout_seed)
+
+
+class ComposedSelfAttention(nn.Cell):
+    """See Operators.self_attention."""
+
+    def __init__(self, matmul: nn.Cell, attention: nn.Cell):
+        super().__init__()
+        self.of_states = ComposedCrossAttention(matmul, attention)
+
+    def construct(self, x: Tensor, query_weight: Tensor, key_weight: Tensor, value_weight: Tensor, query_bias: Tensor,
+                  key_bias: Tensor, value_bias: Tensor, query_segments: Tensor, key_segments: Tensor,
+                  dropout_seed: Tensor) -> Tensor:
+        return self.of_states(x, x, query_weight, key_weight, value_weight, query_bias, key_bias, value_bias,
+                              query_segments, key_segments, dropout_seed)
 
 
 class _Embedding(nn.Cell):

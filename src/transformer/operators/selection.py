@@ -1,17 +1,26 @@
-"""The choice between the implementations of the operators."""
+"""The choice between the implementations of the operators, and of their number format."""
 from typing import NamedTuple
 
 from src.common.errors import MassError, UsageError
-from src.transformer.kernels.build import build_kernels
+from src.transformer.kernels.build import Kernels, build_kernels
 from src.transformer.operators.c_operators import COperators
 from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
+from src.transformer.operators.number_format import NumberFormat, choose_number_format
+
+_KERNEL_FORMATS = ("auto", "float32", "bfloat16")
 
 
 class Choice(NamedTuple):
-    """The chosen operators, and a description of the choice for the user, with its reason."""
+    """The chosen operators, a description of the choice for the user, with its reason, and the number format."""
 
     operators: Operators
+    reason: str
+    number_format: NumberFormat
+
+
+class _Implementation(NamedTuple):
+    kernels: Kernels | None  # None: MindSpore's operators
     reason: str
 
 
@@ -23,25 +32,33 @@ def choose_operators(device_target: str, native_kernels: str, compute_type: str 
         compute_type: of model_config.
 
     Raises:
-        UsageError: native_kernels is "on" for another device than the CPU or another type than float32.
+        UsageError: native_kernels is "on" for another device than the CPU or with the type float16.
         MassError: native_kernels is "on" and the kernels cannot be compiled. With "auto", MindSpore's operators are
             chosen in this case.
     """
-    fallback = MindSporeOperators(compute_type)
+    kernels, reason = _choose_implementation(device_target, native_kernels, compute_type)
+    library = kernels.path if kernels else ""
+    number_format = choose_number_format(compute_type, device_target, library)
+    operators = (COperators(library, number_format.compute_type) if kernels
+                 else MindSporeOperators(number_format.compute_type))
+    return Choice(operators, reason, number_format)
+
+
+def _choose_implementation(device_target: str, native_kernels: str, compute_type: str) -> _Implementation:
     if native_kernels == "off":
-        return Choice(fallback, "MindSpore's operators (native_kernels is off)")
-    if device_target != "CPU" or compute_type != "float32":
+        return _Implementation(None, "MindSpore's operators (native_kernels is off)")
+    if device_target != "CPU" or compute_type not in _KERNEL_FORMATS:
         if native_kernels == "on":
-            raise UsageError(f"training_config.native_kernels is 'on': the kernels are for float32 on the CPU, not for "
-                             f"{compute_type} on {device_target}; set it to 'auto'")
-        return Choice(fallback, "MindSpore's operators")
+            raise UsageError(f"training_config.native_kernels is 'on': the kernels are for float32 and bfloat16 on the "
+                             f"CPU, not for {compute_type} on {device_target}; set it to 'auto'")
+        return _Implementation(None, "MindSpore's operators")
     try:
         kernels = build_kernels()
     except (MassError, OSError) as error:
         if native_kernels == "on":
             raise MassError(f"training_config.native_kernels is 'on': {error}; install a C compiler, or set it to "
                             f"'auto' to train with MindSpore's own, slower operators") from error
-        return Choice(fallback, f"MindSpore's operators, which are slower ({error})")
+        return _Implementation(None, f"MindSpore's operators, which are slower ({error})")
     threads = f"{kernels.threads} thread{'s' if kernels.threads > 1 else ''}"
-    return Choice(COperators(kernels.path),
-                  f"C kernels, {threads}, {kernels.path}{f' ({kernels.note})' if kernels.note else ''}")
+    note = f" ({kernels.note})" if kernels.note else ""
+    return _Implementation(kernels, f"C kernels, {threads}, {kernels.path}{note}")
