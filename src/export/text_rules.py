@@ -10,7 +10,7 @@ changed. Look-behind cannot count so far. An `Engine` states these rules in its 
 """
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, reduce
 from importlib import import_module
 from typing import NamedTuple
@@ -144,12 +144,25 @@ def _nltk_detokenization_rules(engine: Engine, before: str) -> list[Rule]:
     ]
 
 
+def character_ranges(matches: Callable[[str], bool]) -> str:
+    """Return the characters that match, as ranges for a character class."""
+    ranges, start = "", None
+    for number in range(sys.maxunicode + 2):
+        found = number <= sys.maxunicode and not 0xd800 <= number < 0xe000 and matches(chr(number))
+        if found and start is None:
+            start = number
+        elif not found and start is not None:
+            ranges += re.escape(chr(start)) + (f"-{re.escape(chr(number - 1))}" if number - 1 > start else "")
+            start = None
+    return ranges
+
+
 @cache
 def _characters(package: str, expression: str) -> str:
     """Return the characters that an expression matches in a package, as ranges for a character class."""
     everything = "".join(map(chr, (number for number in range(sys.maxunicode + 1) if not 0xd800 <= number < 0xe000)))
-    runs = [match[0] for match in import_module(package).finditer(f"{expression}+", everything)]
-    return "".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else run for run in runs)
+    found = set("".join(import_module(package).findall(f"{expression}+", everything)))
+    return character_ranges(found.__contains__)
 
 
 def _around(characters: str) -> str:

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from src.export.huggingface.tokenizer import PieceTable, make_tokenizer
 from src.export.text_rules import ONIGURUMA, PYTHON, UNKNOWN, apply_rules, detokenization_rules, text_rules
 from src.text.detokenization import detokenize
 from src.text.text_processing import TextProcessing
-from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
+from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS, Dictionary
 
 NLTK = TextProcessing("nltk")
 thorough = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -50,6 +51,22 @@ def test_rules_tokenize_as_nltk_does(line):
 @example([",", "''", "''", "''", "''", '"', '"', "'", "''"])
 def test_rules_undo_tokenization_as_nltk_does(each):
     assert apply_rules(DETOKENIZATION, " ".join(each)) == detokenize("nltk", each)
+
+
+@thorough
+@given(st.text("Σσ猫aA'.:·é\u0301\u00adʰªİıßⅧǅ -1", max_size=8))
+@example("猫Σ ΟΔΟΣ Σ A'Σ. AΣ'b ʰΣ")
+def test_lower_case_is_that_of_python(line):
+    tokenizer = lower_case_tokenizer()
+    (words,) = TextProcessing("nltk", lower_case=True).encode([line]).words
+    assert " ".join(tokenizer.normalizer.normalize_str(line).split()) == words
+
+
+@cache
+def lower_case_tokenizer():
+    pytest.importorskip("tokenizers", reason="requirements-export.txt is not installed")
+    text, vocabulary = TextProcessing("nltk", lower_case=True), Dictionary([("a", 1)])
+    return make_tokenizer(text, vocabulary, PieceTable(text, vocabulary))
 
 
 def test_hashes_that_stand_for_digits_keep_their_spaces():

@@ -14,11 +14,12 @@ are copies of the row that we map them to, and which the model never predicts.
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from src.common.errors import MassError
 from src.common.json_files import write_json
-from src.export.text_rules import ONIGURUMA, detokenization_rules, text_rules
+from src.export.text_rules import ONIGURUMA, character_ranges, detokenization_rules, text_rules
 from src.text.text_processing import TextProcessing
 from src.utils.bpe.codes import END, BpeCodes
 from src.utils.bpe.encoders import SEPARATOR
@@ -99,7 +100,7 @@ def make_tokenizer(text: TextProcessing, vocabulary: Dictionary, pieces: PieceTa
     tokenizer = Tokenizer(model)
     steps = [normalizers.Replace(Regex(pattern), content) for pattern, content in text_rules(text, ONIGURUMA)]
     if text.lower_case:
-        steps += [normalizers.Replace(Regex(r"(?<=\p{L})Σ(?!\p{L})"), "ς"), normalizers.Lowercase()]
+        steps += [normalizers.Replace(Regex(_final_sigma()), "ς"), normalizers.Lowercase()]
     if text.digits_to_hash:
         steps.append(normalizers.Replace(Regex("[0-9]"), "#"))
     tokenizer.normalizer = normalizers.Sequence(steps)
@@ -116,3 +117,12 @@ def make_tokenizer(text: TextProcessing, vocabulary: Dictionary, pieces: PieceTa
     tokenizer.add_special_tokens([AddedToken(SPECIAL_TOKENS[number], special=True, normalized=False)
                                   for number in SPECIAL_IDS.values()])
     return tokenizer
+
+
+@cache
+def _final_sigma() -> str:
+    """What Python's `lower` makes ς of: Σ after a letter with cases and before none, whatever marks stand between."""
+    cased = character_ranges(lambda one: (one + "Σ").lower().endswith("ς"))
+    ignored = character_ranges(lambda one: ("A" + one + "Σ").lower().endswith("ς")
+                               and not (one + "Σ").lower().endswith("ς"))
+    return rf"[{cased}][{ignored}]*\KΣ(?![{ignored}]*[{cased}])"
