@@ -264,9 +264,9 @@ class Config:
         if rate.lr_scheduler == "isr" and rate.warmup_steps == 0:
             raise UsageError("learn_rate_config.warmup_steps is 0: with lr_scheduler isr it must be at least 1 (the "
                              "rate is lr * sqrt(warmup_steps / step))")
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.checkpoint_options.ckpt_prefix):
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", self.checkpoint_options.ckpt_prefix):
             raise UsageError(f"checkpoint_options.ckpt_prefix is {self.checkpoint_options.ckpt_prefix!r}: allowed are "
-                             f"letters, digits and . _ -")
+                             f"letters, digits and . _ -, at most 100 of them")
         if rate.min_lr > rate.lr:
             raise UsageError(f"learn_rate_config.min_lr is {rate.min_lr}: it must not exceed lr ({rate.lr})")
         if data.max_tokens and data.max_tokens < model.seq_length:

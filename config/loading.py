@@ -30,7 +30,8 @@ def load_config(path: str, overrides: Iterable[str] = ()) -> Config:
     """
     require_file(path, "configuration file")
     try:
-        nodes = read_json(path, _MAX_BYTES, pairs_hook=lambda pairs: _refuse_duplicates(path, pairs), finite=False)
+        nodes = read_json(path, _MAX_BYTES, pairs_hook=lambda pairs: _refuse_duplicates(path, pairs), finite=False,
+                          paths=True)
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
     except ValueError as error:

@@ -55,7 +55,7 @@ class TrainingState:
             MassError: the text is damaged, or was written by another version. The caller adds the name of the file.
         """
         try:
-            content = parse_json(text, finite=False)
+            content = parse_json(text, finite=False, paths=True)
             intact = content.pop("sha256") == _digest(content)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise MassError("it is damaged (not a training state)") from error

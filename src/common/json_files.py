@@ -21,13 +21,15 @@ CHECKSUM = "checksum"
 Pairs = list[tuple[str, Any]]
 
 
-def parse_json(text: str | bytes, pairs_hook: Callable[[Pairs], Any] | None = None, finite: bool = True) -> Any:
+def parse_json(text: str | bytes, pairs_hook: Callable[[Pairs], Any] | None = None, finite: bool = True,
+               paths: bool = False) -> Any:
     """Parse JSON.
 
     Args:
         text: bytes must be UTF-8; a byte-order mark is skipped.
         pairs_hook: as `object_pairs_hook` of the standard library.
         finite: refuse NaN and infinite numbers, which are no JSON although Python reads and writes them.
+        paths: texts may be paths that are not UTF-8, in which Python has lone surrogates (PEP 383).
 
     Raises:
         ValueError: it is malformed; a json.JSONDecodeError if the syntax is wrong.
@@ -38,7 +40,7 @@ def parse_json(text: str | bytes, pairs_hook: Callable[[Pairs], Any] | None = No
         content = json.loads(text, object_pairs_hook=pairs_hook, parse_int=_whole_number)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    _check(content, finite)
+    _check(content, finite, "surrogateescape" if paths else "strict")
     return content
 
 
@@ -96,7 +98,7 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _check(content: Any, finite: bool) -> None:
+def _check(content: Any, finite: bool, errors: str) -> None:
     """Raise a ValueError if a parsed object is nested too deeply, or holds a value that is refused."""
     level, depth = [content], 0
     while level:
@@ -110,7 +112,7 @@ def _check(content: Any, finite: bool) -> None:
             elif isinstance(value, list | tuple):
                 deeper.extend(value)
             elif isinstance(value, str):
-                value.isascii() or value.encode()  # a lone surrogate cannot be printed or written
+                value.isascii() or value.encode(errors=errors)  # a lone surrogate cannot be printed or written
             elif finite and isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"it has the number {value}")
         level, depth = deeper, depth + 1

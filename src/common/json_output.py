@@ -1,13 +1,20 @@
 """Writing JSON, in which infinity and "not a number" have no form."""
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def json_text(content: Any, indent: int | None = None) -> str:
-    """Return content as JSON; numbers that are not finite become null, and characters are not escaped."""
-    return json.dumps(finite(content), ensure_ascii=False, allow_nan=False, indent=indent)
+    """Return content as JSON; numbers that are not finite become null.
+
+    Characters are not escaped, except for the lone surrogates that Python has in paths that are not UTF-8.
+    """
+    text = json.dumps(finite(content), ensure_ascii=False, allow_nan=False, indent=indent)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def finite(content: Any) -> Any:

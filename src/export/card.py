@@ -21,7 +21,7 @@ def write_card(model: ExportedModel, target: ExportFormat, output: str, folder: 
         folder: where the card is written.
         verification: None if the export was not verified.
     """
-    with open(os.path.join(folder, CARD_FILE), "w", encoding="utf-8") as stream:
+    with open(os.path.join(folder, CARD_FILE), "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write("\n".join(_card_lines(model, target, output, verification)) + "\n")
 
 
@@ -103,7 +103,7 @@ def _scores(folder: str) -> Iterator[str]:
 def _read_scores(path: str) -> dict[str, dict[str, float]]:
     """Return the scores in a metrics.json by metric and name; none if there is no such file or it is damaged."""
     try:
-        content: Any = read_json(path)
+        content: Any = read_json(path, paths=True)
     except (OSError, ValueError):
         return {}
     return {metric: values for metric, values in content.items()

@@ -57,7 +57,7 @@ def read_export_file(folder: str) -> dict[str, Any] | None:
     if not os.path.isfile(path):
         return None
     try:
-        content = read_json(path)
+        content = read_json(path, paths=True)
         if (content["format"], content["version"]) != (_FORMAT, _VERSION):
             raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
         if not ({"config", "vocabulary", "step"} <= content.keys() and content["vocabulary"].keys() >= VOCABULARY_KEYS):

@@ -18,7 +18,12 @@ class ExportOptions:
     overwrite: bool = False
 
     def check(self) -> None:
-        """Raise a UsageError if the output exists and must not be replaced."""
+        """Raise a UsageError if the output exists and must not be replaced, or other runtimes cannot open it."""
+        try:
+            os.path.abspath(self.output).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"--output {self.output!r}: other runtimes read paths that are UTF-8 only; choose another "
+                             f"folder") from error
         if os.path.exists(self.output) and not os.path.isdir(self.output):
             raise UsageError(f"--output {self.output!r} is a file; give a folder")
         if os.path.isdir(self.output) and os.listdir(self.output):

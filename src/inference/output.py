@@ -109,7 +109,7 @@ def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
 def _read_metrics(path: str) -> dict[str, Any] | None:
     """Return the content of a metrics.json, or None if eval.py did not write it or wrote it in another version."""
     try:
-        content = read_json(path)
+        content = read_json(path, paths=True)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) and content.keys() >= set(SUBJECT) else None

@@ -78,8 +78,8 @@ def _run(plan: Plan, pid_file: PidFile, device: str, shown: bool) -> int:
 def _append(log: str, message: str) -> str:
     """Append a message to the log; return a line that says why, if that is not possible."""
     try:
-        with open(log, "a", encoding="utf-8") as stream:
-            stream.write(message)
+        with open(log, "ab") as stream:
+            stream.write(message.encode(errors="surrogateescape"))  # paths need not be UTF-8
     except OSError as error:
         return f"{log} cannot be written: {error.strerror}\n"
     return ""

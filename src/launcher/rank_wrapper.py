@@ -52,7 +52,8 @@ def run_rank(ranks_folder: str, program: Sequence[str]) -> int:
 def _start(rank: str, program: Sequence[str], path: str) -> subprocess.Popen:
     with errors_name(path), open(path, "ab") as log:
         now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-        log.write(f"== {now} rank {rank} of {os.environ['RANK_SIZE']}: {' '.join(program)}\n".encode())
+        header = f"== {now} rank {rank} of {os.environ['RANK_SIZE']}: {' '.join(program)}\n"
+        log.write(header.encode(errors="surrogateescape"))  # paths need not be UTF-8
         log.flush()
         return start([sys.executable, *program], log, end_with=signal.SIGKILL, new_session=False)
 

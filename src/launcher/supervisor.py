@@ -73,7 +73,7 @@ def _start(command: Command) -> subprocess.Popen:
     os.makedirs(os.path.dirname(command.log), exist_ok=True)
     with errors_name(command.log), open(command.log, "ab") as output:
         now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-        output.write(f"== {now} in {os.getcwd()}: {command.as_shell()}\n".encode())
+        output.write(f"== {now} in {os.getcwd()}: {command.as_shell()}\n".encode(errors="surrogateescape"))
         output.flush()
         return start(command.arguments, output, command.environment)
 

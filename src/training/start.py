@@ -47,7 +47,8 @@ def choose_resume_point(resume: str | None, folder: str, config: Config, ranks: 
             require_no_run(folder)
     if resume is None:
         return None
-    text = ranks.broadcast(f"{found.files.stem}\n{found.state.to_json()}".encode() if found else b"").decode()
+    text = f"{found.files.stem}\n{found.state.to_json()}" if found else ""
+    text = ranks.broadcast(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
     if not text:
         return None
     stem, _, state = text.partition("\n")

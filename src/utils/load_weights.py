@@ -187,7 +187,7 @@ def _load_ckpt(path: str) -> Weights:
 
 
 def _parse_metadata(text: str) -> dict[str, Any]:
-    metadata = parse_json(text, finite=False)
+    metadata = parse_json(text, finite=False, paths=True)
     if not isinstance(metadata, dict):
         raise ValueError("its metadata is not an object")
     vocabulary = metadata.get("vocabulary")

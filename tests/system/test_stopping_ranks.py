@@ -1,4 +1,4 @@
-"""stop_training.sh during the start of a run with two ranks: MindSpore is imported, ranks connect, graphs are compiled."""
+"""stop_training.sh while a run with two ranks starts: MindSpore is imported, ranks connect, graphs are compiled."""
 import json
 import time
 

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from src.common.errors import MassError
+from src.common.errors import MassError, UsageError
 from src.common.ragged import RaggedArray
 from src.dataset.records.mindrecord import MindRecordWriter, read_mindrecord
 from src.dataset.records.record_set import load_records
@@ -94,3 +94,20 @@ def test_renamed_files(tmp_path, sentences):
         os.rename(tmp_path / f"x.mindrecord{ending}", tmp_path / f"y.mindrecord{ending}")
     with pytest.raises(MassError, match="give both files their old names"):
         load_records(str(tmp_path / "y.mindrecord"))
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("a'b", "MindSpore refuses ' in its name: rename the text file, or use --format tfrecord"),
+    ("a:b?", "MindSpore refuses :? in its name"),
+    (" a", "MindSpore refuses spaces at the ends in its name"),
+    ("a\udcff", "MindSpore refuses paths that are not UTF-8: rename the file or the folder"),
+    ("f\udcff/a", "MindSpore refuses paths that are not UTF-8"),
+])
+def test_names_that_mindspore_refuses(tmp_path, sentences, name, message):
+    """They are refused before anything is written, and before MindSpore reads a file of another origin."""
+    path = str(tmp_path / "out" / f"{name}.mindrecord")
+    for use in (lambda: write_records(path, sentences, "pretrain", RATIO), lambda: next(read_mindrecord(path, (), 1))):
+        with pytest.raises(UsageError) as caught:
+            use()
+        assert message in str(caught.value)
+        assert not (tmp_path / "out").exists()

@@ -15,11 +15,26 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from urllib.parse import quote
 
-from src.common.errors import MassError
+from src.common.errors import MassError, UsageError
 from src.common.interruption import importing_mindspore
 from src.common.ragged import RaggedArray
 
+_REFUSED = set('\\/:*?"<>|`&;\'')  # as mindspore.mindrecord.core.shardutils.check_filename
 FULL_BELOW = 1 << 20  # bytes; MindSpore asks for room in steps, so a little may be left on a full disk
+
+
+def require_mindrecord_path(path: str) -> None:
+    """Raise a UsageError for a path that MindSpore does not accept for a MindRecord file."""
+    path = os.path.abspath(path)
+    name = os.path.basename(path)
+    if refused := "".join(sorted(_REFUSED & set(name))) or (name != name.strip(" ") and "spaces at the ends"):
+        raise UsageError(f"{name!r} cannot be a MindRecord file, as MindSpore refuses {refused} in its name: rename "
+                         f"the text file, or use --format tfrecord")
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{path!r} cannot be a MindRecord file, as MindSpore refuses paths that are not UTF-8: "
+                         f"rename the file or the folder, or use --format tfrecord") from error
 
 
 class MindRecordWriter:
@@ -79,6 +94,7 @@ def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Itera
     Raises:
         MassError: MindSpore cannot read the file or its index, or the file has other columns; the message names it.
     """
+    require_mindrecord_path(path)
     with importing_mindspore():
         _check_stored_name(path)
     from mindspore.mindrecord import FileReader

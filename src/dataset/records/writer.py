@@ -23,7 +23,7 @@ from src.dataset.records.files import (
 )
 from src.dataset.records.index import IndexWriter, remove_index
 from src.dataset.records.info import COLUMNS, RecordInfo
-from src.dataset.records.mindrecord import MindRecordWriter
+from src.dataset.records.mindrecord import MindRecordWriter, require_mindrecord_path
 from src.dataset.records.statistics import RecordStatistics
 from src.dataset.records.tfrecord import TFRecordWriter
 from src.utils.dictionary import Dictionary
@@ -57,6 +57,8 @@ def write_data_sets(plans: Sequence[DataSetPlan], processes: int = 1, quiet: boo
         if data_set_of(plan.path) != plan.path:
             raise UsageError(f"a data set named {os.path.basename(plan.path)!r} would be taken for one of several "
                              f"shards: rename the text file, or give a --suffix")
+        if record_format(plan.path) == "mindrecord":
+            require_mindrecord_path(plan.path)
     if not plans:
         return
     total = sum(os.path.getsize(path) for plan in plans for path in plan.loader.inputs)

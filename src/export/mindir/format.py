@@ -1,6 +1,7 @@
 """The format: the encoder and a step of the decoder, which a program in the folder searches with."""
 import os
 from collections.abc import Sequence
+from contextlib import chdir
 
 import numpy as np
 
@@ -33,8 +34,9 @@ class MindIr(ExportFormat):
         ids = Tensor(np.ones((shapes.batch, shapes.width), np.int32))
         rows = Tensor(np.arange(shapes.batch * shapes.width, dtype=np.int32))
         inputs = (ids, Tensor(np.zeros(1, np.int32)), rows, cache, cache, *encoder(source_ids))
-        export(encoder, source_ids, file_name=os.path.join(folder, "encoder"), file_format="MINDIR")
-        export(decoder, *inputs, file_name=os.path.join(folder, "decoder"), file_format="MINDIR")
+        with chdir(folder):  # MindSpore refuses paths with spaces and other characters
+            export(encoder, source_ids, file_name="encoder", file_format="MINDIR")
+            export(decoder, *inputs, file_name="decoder", file_format="MINDIR")
         for name in ("encoder", "decoder"):  # MindSpore writes files that only their owner can read
             os.chmod(os.path.join(folder, f"{name}.mindir"), 0o644)
         write_runner(model, self.name, folder, batch_size=shapes.batch, source_length=shapes.source,

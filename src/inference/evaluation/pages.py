@@ -38,7 +38,7 @@ Block = Heading | Paragraph | Table | Picture
 def write_page(path: str, title: str, blocks: Sequence[Block]) -> None:
     """Write an `.html` file with embedded pictures, or an `.md` file beside pictures `<name>-1.png`, ...."""
     if path.endswith(".html"):
-        _write(path, _html_page(title, blocks).encode("utf-8"))
+        _write(path, _html_page(title, blocks))
         return
     parts, pictures = [f"# {_markdown_text(title)}"], 0
     for block in blocks:
@@ -49,12 +49,12 @@ def write_page(path: str, title: str, blocks: Sequence[Block]) -> None:
             parts.append(f"![{_markdown_text(block.title)}](<{os.path.basename(picture)}>)")
         else:
             parts.append(_markdown(block))
-    _write(path, ("\n\n".join(parts) + "\n").encode("utf-8"))
+    _write(path, "\n\n".join(parts) + "\n")
 
 
-def _write(path: str, content: bytes) -> None:
+def _write(path: str, content: str | bytes) -> None:
     with atomic_output(path) as temporary, open(temporary, "wb") as stream:
-        stream.write(content)
+        stream.write(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
 
 
 def _html_page(title: str, blocks: Sequence[Block]) -> str:
