@@ -18,7 +18,7 @@ class Model(NamedTuple):
 
 
 def load_model(files: ModelFiles) -> Model:
-    """Set up the device, load the network, and print to stderr which operators it runs on, and the format of the search.
+    """Set up the device, load the network, and print to stderr which operators it runs on and the search's format.
 
     Raises:
         UsageError: the number format is not possible on the device.
