@@ -46,7 +46,7 @@ def assemble_network(config: Config, ranks: Ranks, steps_done: int = 0) -> Train
     seed_dropout(config.model_config.random_seed, ranks.rank, steps_done)
     chosen = choose_operators(training.device_target, training.native_kernels, config.model_config.compute_type)
     network = TransformerForTrain(config.model_config, chosen.operators)
-    optimizer = make_optimizer(rate, network.trainable_params())
+    optimizer = make_optimizer(rate, network.trainable_params(), chosen.operators)
     step = TrainStep(network, optimizer, rate.clip_norm, ranks, chosen.operators)
     return TrainableNetwork(network, optimizer, step, chosen.reason, chosen.number_format)
 

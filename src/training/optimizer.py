@@ -9,6 +9,7 @@ from mindspore import dtype as mstype
 
 from config.config import LearnRateConfig
 from config.registry import registry
+from src.transformer.operators.interface import Operators
 
 BETA1, BETA2 = 0.9, 0.98
 
@@ -26,7 +27,7 @@ class Optimizer(nn.Cell):
     factor. `learning_rate` is a Parameter that is set before each step.
     """
 
-    def __init__(self, parameters: list[Parameter], learning_rate: float):
+    def __init__(self, parameters: list[Parameter], learning_rate: float, operators: Operators):
         super().__init__(auto_prefix=False)
         self.parameters = ParameterTuple(parameters)
         self.learning_rate = _scalar("learning_rate", learning_rate)
@@ -35,8 +36,8 @@ class Optimizer(nn.Cell):
 class Momentum(Optimizer):
     """v = 0.9 v + gradient; weight -= learning rate * v (Polyak, 1964; Sutskever et al., 2013)."""
 
-    def __init__(self, parameters: list[Parameter], learning_rate: float):
-        super().__init__(parameters, learning_rate)
+    def __init__(self, parameters: list[Parameter], learning_rate: float, operators: Operators):
+        super().__init__(parameters, learning_rate, operators)
         self.moments = self.parameters.clone("moments", "zeros")
         self.apply_momentum = ops.ApplyMomentum()
 
@@ -50,8 +51,8 @@ class Momentum(Optimizer):
 class _WithMoments(Optimizer):
     """Keeps running means of the gradient and of its square, and the powers beta^step for their bias correction."""
 
-    def __init__(self, parameters: list[Parameter], learning_rate: float):
-        super().__init__(parameters, learning_rate)
+    def __init__(self, parameters: list[Parameter], learning_rate: float, operators: Operators):
+        super().__init__(parameters, learning_rate, operators)
         self.means = self.parameters.clone("moment1", "zeros")
         self.variances = self.parameters.clone("moment2", "zeros")
         self.beta1_power = _scalar("beta1_power", 1.0)
@@ -68,16 +69,13 @@ class _WithMoments(Optimizer):
 class Adam(_WithMoments):
     """Adam (Kingma and Ba, 2015) in the form at the end of section 2, where epsilon (1e-8) is not bias-corrected."""
 
-    def __init__(self, parameters: list[Parameter], learning_rate: float):
-        super().__init__(parameters, learning_rate)
-        self.adam = ops.Adam()
+    def __init__(self, parameters: list[Parameter], learning_rate: float, operators: Operators):
+        super().__init__(parameters, learning_rate, operators)
+        self.adam = operators.adam(self.parameters, self.means, self.variances, (BETA1, BETA2, 1e-8))
 
     def construct(self, gradients: tuple[Tensor, ...], factor: Tensor) -> Tensor:
         beta1_power, beta2_power = self.next_powers()
-        for i in range(len(self.parameters)):
-            self.adam(self.parameters[i], self.means[i], self.variances[i], beta1_power, beta2_power,
-                      self.learning_rate, BETA1, BETA2, 1e-8, ops.mul(gradients[i], factor))
-        return factor
+        return self.adam(gradients, beta1_power, beta2_power, self.learning_rate, factor)
 
 
 class Lamb(_WithMoments):
@@ -86,9 +84,9 @@ class Lamb(_WithMoments):
     Weight decay is 0.01, except on norms and biases.
     """
 
-    def __init__(self, parameters: list[Parameter], learning_rate: float, weight_decay: float = 0.01,
-                 epsilon: float = 1e-6):
-        super().__init__(parameters, learning_rate)
+    def __init__(self, parameters: list[Parameter], learning_rate: float, operators: Operators,
+                 weight_decay: float = 0.01, epsilon: float = 1e-6):
+        super().__init__(parameters, learning_rate, operators)
         self.decays = tuple([weight_decay if parameter.ndim > 1 else 0.0 for parameter in parameters])
         self.epsilon = epsilon
 
@@ -117,9 +115,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = registry(LearnRateConfig, "optimizer", 
 })
 
 
-def make_optimizer(config: LearnRateConfig, parameters: list[Parameter]) -> Optimizer:
-    """Return the optimizer that the configuration names, for these parameters."""
-    return OPTIMIZERS[config.optimizer](parameters, config.lr)
+def make_optimizer(config: LearnRateConfig, parameters: list[Parameter], operators: Operators) -> Optimizer:
+    """Return the optimizer that the configuration names, for these parameters, made of these operators."""
+    return OPTIMIZERS[config.optimizer](parameters, config.lr, operators)
 
 
 def _running_mean(mean: Parameter, value: Tensor, beta: float) -> Tensor:

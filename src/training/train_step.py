@@ -72,10 +72,7 @@ class GradientNorm(nn.Cell):
         self.sum_of_squares = operators.sum_of_squares()
 
     def construct(self) -> Tensor:
-        square = Tensor([0.0], mstype.float32)
-        for buffer in self.buffers:
-            square = ops.add(square, self.sum_of_squares(buffer))
-        return ops.concat((self.sums, ops.sqrt(square)))
+        return ops.concat((self.sums, ops.sqrt(self.sum_of_squares(*self.buffers))))
 
 
 class ApplyGradients(nn.Cell):

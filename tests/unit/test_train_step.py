@@ -15,7 +15,7 @@ from src.training.optimizer import make_optimizer
 from src.training.train_step import TrainStep, derive_dropout_seed, read_sums
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.transformer_for_train import TransformerForTrain
-from tests.helpers.tiny_network import MODEL, fine_tuning_batch, named_arrays, scramble
+from tests.helpers.tiny_network import IMPLEMENTATIONS, MODEL, fine_tuning_batch, named_arrays, operators, scramble
 
 RATE = 0.125
 SEED = derive_dropout_seed(1, 2, 3, 4)
@@ -58,19 +58,21 @@ def values(network: nn.Cell) -> list[np.ndarray]:
 
 
 @functools.cache
-def compiled_step(optimizer: str, clip_norm: float) -> tuple[TrainStep, list[tuple[Parameter, np.ndarray]]]:
+def compiled_step(optimizer: str, clip_norm: float,
+                  implementation: str) -> tuple[TrainStep, list[tuple[Parameter, np.ndarray]]]:
     """Return a training step, and the initial values of its weights and its optimizer state."""
     set_up_device(Config())
     network = GivenGradients()
-    cell = make_optimizer(LearnRateConfig(optimizer=optimizer), network.trainable_params())
+    of_step = operators(implementation)
+    cell = make_optimizer(LearnRateConfig(optimizer=optimizer), network.trainable_params(), of_step)
     state = {id(parameter): parameter for parameter in (*network.get_parameters(), *cell.get_parameters())}
-    step = TrainStep(network, cell, clip_norm, Ranks(), MindSporeOperators())
+    step = TrainStep(network, cell, clip_norm, Ranks(), of_step)
     return step, [(entry, entry.asnumpy().copy()) for entry in state.values()]
 
 
-def new_step(optimizer: str, clip_norm: float = 0.0) -> TrainStep:
+def new_step(optimizer: str, clip_norm: float = 0.0, implementation: str = "mindspore") -> TrainStep:
     """Return a training step with its initial values; it is compiled only once for all tests."""
-    step, start = compiled_step(optimizer, clip_norm)
+    step, start = compiled_step(optimizer, clip_norm, implementation)
     for parameter, value in start:
         parameter.set_data(Tensor(value))
     step.clear()
@@ -104,7 +106,7 @@ def network_step():
     network = TransformerForTrain(dataclasses.replace(MODEL, num_hidden_layers=1), MindSporeOperators())
     scramble(network)
     network.set_train(False)
-    optimizer = make_optimizer(LearnRateConfig(optimizer="momentum"), network.trainable_params())
+    optimizer = make_optimizer(LearnRateConfig(optimizer="momentum"), network.trainable_params(), MindSporeOperators())
     return TrainStep(network, optimizer, 0.0, Ranks(), MindSporeOperators())
 
 
@@ -172,8 +174,10 @@ def test_accumulate_returns_loss_and_likelihood():
     assert loss == pytest.approx(expected, rel=1e-5) and nll == pytest.approx(2.0 * expected, rel=1e-5)
 
 
-def test_the_norm_is_that_of_the_accumulated_gradients():
-    step, first, second = new_step("momentum"), given_gradients(2), given_gradients(3)
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_the_norm_is_that_of_the_accumulated_gradients(implementation):
+    step = new_step("adam", implementation=implementation)
+    first, second = given_gradients(2), given_gradients(3)
     accumulate(step, first, 8.0)
     assert norm(step) == pytest.approx(8.0 * norm_of(first), rel=1e-6)
     accumulate(step, second, 8.0)
@@ -275,9 +279,9 @@ FORMULAS = {"adam": adam, "lamb": lamb, "momentum": momentum}
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-6])  # beside the small one the epsilons count
-@pytest.mark.parametrize("optimizer", FORMULAS)
-def test_optimizer_is_its_formula(optimizer, size):
-    step = new_step(optimizer)
+@pytest.mark.parametrize(("optimizer", "implementation"), [*((name, "mindspore") for name in FORMULAS), ("adam", "c")])
+def test_optimizer_is_its_formula(optimizer, implementation, size):
+    step = new_step(optimizer, implementation=implementation)
     expected = values(step.network)
     formulas = [FORMULAS[optimizer]() for _ in expected]
     for seed in (10, 11, 12):

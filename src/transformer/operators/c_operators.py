@@ -2,7 +2,7 @@
 import ctypes
 from itertools import count
 
-from mindspore import Tensor, nn, ops
+from mindspore import ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from src.transformer.operators.c_attention import (
@@ -13,6 +13,7 @@ from src.transformer.operators.c_attention import (
 )
 from src.transformer.operators.c_cross_entropy import CrossEntropy
 from src.transformer.operators.c_products import MatMul, ProductKernels, RoundedMatMul
+from src.transformer.operators.c_update import Adam, SumOfSquares
 from src.transformer.operators.interface import Operators
 from src.transformer.operators.kernel_cells import DropoutKernelCell, KernelCell, like
 from src.transformer.operators.mindspore_operators import (
@@ -52,7 +53,11 @@ class COperators(Operators):
         return MatMul(self.kernel_library)
 
     def sum_of_squares(self) -> nn.Cell:
-        return _SumOfSquares(self.kernel_library)
+        return SumOfSquares(self.kernel_library)
+
+    def adam(self, weights: ParameterTuple, means: ParameterTuple, variances: ParameterTuple,
+             constants: tuple[float, float, float]) -> nn.Cell:
+        return Adam(self.kernel_library, weights, means, variances, constants)
 
     def layer_norm(self, epsilon: float) -> nn.Cell:
         return _LayerNorm(self.kernel_library, epsilon, self._type)
@@ -95,15 +100,6 @@ class COperators(Operators):
 
     def _attention_kernels(self, num_heads: int, dropout: float, causal: bool) -> AttentionKernels:
         return AttentionKernels(self.kernel_library, num_heads, dropout, causal, next(self._sites), self._type)
-
-
-class _SumOfSquares(KernelCell):
-    def __init__(self, library: str):
-        super().__init__(library)
-        self.forward = self.kernel("sum_of_squares", lambda *s: [1], lambda *t: t[0])
-
-    def construct(self, x: Tensor) -> Tensor:
-        return self.forward(x)
 
 
 class _LayerNorm(KernelCell):

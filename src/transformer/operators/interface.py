@@ -1,7 +1,7 @@
 """The interface of the operators that the network is made of."""
 from typing import Protocol
 
-from mindspore import nn
+from mindspore import ParameterTuple, nn
 
 
 class Operators(Protocol):
@@ -33,7 +33,19 @@ class Operators(Protocol):
         """
 
     def sum_of_squares(self) -> nn.Cell:
-        """Return the cell (x) -> the sum of the squares of x, a tensor of any shape -> [1]."""
+        """Return the cell (tensor, ...) -> the sum of the squares of all tensors, which have any shapes -> [1]."""
+
+    def adam(self, weights: ParameterTuple, means: ParameterTuple, variances: ParameterTuple,
+             constants: tuple[float, float, float]) -> nn.Cell:
+        """Return the cell that updates weights by Adam; see src/training/optimizer.py for the formula.
+
+        (gradients, beta1_power, beta2_power, rate, factor) -> factor. `gradients` is a tuple with a tensor for each
+        weight, which is multiplied by `factor`; the powers are beta^step.
+
+        Args:
+            means, variances: of the gradients, of the shapes of the weights; they are updated, too.
+            constants: beta1, beta2 and epsilon.
+        """
 
     def layer_norm(self, epsilon: float) -> nn.Cell:
         """Return the cell (x, gamma, beta) -> (x - mean) / sqrt(variance + epsilon) * gamma + beta.

@@ -1,5 +1,5 @@
 """The operators composed of MindSpore's own operators, for every device."""
-from mindspore import Tensor, nn, ops
+from mindspore import ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from src.transformer.create_attn_mask import segment_bias
@@ -28,6 +28,10 @@ class MindSporeOperators(Operators):
 
     def sum_of_squares(self) -> nn.Cell:
         return _SumOfSquares()
+
+    def adam(self, weights: ParameterTuple, means: ParameterTuple, variances: ParameterTuple,
+             constants: tuple[float, float, float]) -> nn.Cell:
+        return _Adam(weights, means, variances, constants)
 
     def layer_norm(self, epsilon: float) -> nn.Cell:
         return _LayerNorm(epsilon)
@@ -66,10 +70,30 @@ class _MatMul(nn.Cell):
 
 
 class _SumOfSquares(nn.Cell):
-    """The sum is a product of vectors, which is faster than a reduction."""
+    """Each sum is a product of vectors, which is faster than a reduction."""
 
-    def construct(self, x: Tensor) -> Tensor:
-        return ops.reshape(ops.matmul(ops.reshape(x, (1, -1)), ops.reshape(x, (-1, 1))), (1,))
+    def construct(self, *tensors: Tensor) -> Tensor:
+        total = Tensor([0.0], mstype.float32)
+        for x in tensors:
+            square = ops.reshape(ops.matmul(ops.reshape(x, (1, -1)), ops.reshape(x, (-1, 1))), (1,))
+            total = ops.add(total, square)
+        return total
+
+
+class _Adam(nn.Cell):
+    def __init__(self, weights: ParameterTuple, means: ParameterTuple, variances: ParameterTuple,
+                 constants: tuple[float, float, float]):
+        super().__init__(auto_prefix=False)
+        self.weights, self.means, self.variances, self.constants = weights, means, variances, constants
+        self.adam = ops.Adam()
+
+    def construct(self, gradients: tuple[Tensor, ...], beta1_power: Tensor, beta2_power: Tensor, rate: Tensor,
+                  factor: Tensor) -> Tensor:
+        beta1, beta2, epsilon = self.constants
+        for i in range(len(self.weights)):
+            self.adam(self.weights[i], self.means[i], self.variances[i], beta1_power, beta2_power, rate, beta1, beta2,
+                      epsilon, ops.mul(gradients[i], factor))
+        return factor
 
 
 class _LayerNorm(nn.Cell):
