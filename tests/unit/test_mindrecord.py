@@ -5,10 +5,13 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from src.common.errors import MassError, UsageError
 from src.common.ragged import RaggedArray
 from src.dataset.records.mindrecord import MindRecordWriter, read_mindrecord
+from src.dataset.records.mindrecord_header import check_header
 from src.dataset.records.record_set import load_records
 from tests.helpers.records import NOISE, RATIO, pair_loader, sentence_loader, sequences_of, write_records
 
@@ -111,3 +114,44 @@ def test_names_that_mindspore_refuses(tmp_path, sentences, name, message):
             use()
         assert message in str(caught.value)
         assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def header(tmp_path_factory) -> tuple[str, bytes]:
+    """A file with one column, and its content up to the end of the header."""
+    path = str(tmp_path_factory.mktemp("header") / "x.mindrecord")
+    writer = MindRecordWriter([path], ("tokens",))
+    writer.write({"tokens": RaggedArray.from_sequences([[5, 2], [6, 2]])})
+    writer.close()
+    check_header(path, ("tokens",))
+    with open(path, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        stream.seek(0)
+        return path, stream.read(8 + length)
+
+
+@given(place=st.integers(8, 500), bit=st.integers(0, 7))
+def test_a_header_that_is_damaged_is_not_given_to_mindspore(header, place, bit):
+    """MindSpore ends the process if a key or a type differs. Where a digit has become another, it raises an error."""
+    path, content = header
+    damaged = bytearray(content)
+    damaged[place] ^= 1 << bit
+    with open(path, "r+b") as stream:
+        stream.write(damaged)
+    try:
+        check_header(path, ("tokens",))
+    except ValueError:
+        return
+    assert chr(content[place]).isdigit() and chr(damaged[place]).isdigit() or content[place] in b" \n"
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    (b'"x.mindrecord"', b'"../../x.rec"'), (b'"BLOB_DATA"', b'"BLOB_RAWS"'), (b'"tokens"', b'"source"'),
+    (b'"page_id":0', b'"page_id":-'), (b'"shape":[-1]', b'"shape":[99]'), (b'"end_row_id":2', b'"end_row_id":[]'),
+])
+def test_a_forged_header(header, old, new):
+    path, content = header
+    with open(path, "r+b") as stream:
+        stream.write(content.replace(old, new).ljust(len(content)))
+    with pytest.raises(ValueError):
+        check_header(path, ("tokens",))

@@ -17,7 +17,9 @@ from urllib.parse import quote
 
 from src.common.errors import MassError, UsageError
 from src.common.interruption import importing_mindspore
+from src.common.json_files import describe_error
 from src.common.ragged import RaggedArray
+from src.dataset.records.mindrecord_header import check_header
 
 _REFUSED = set('\\/:*?"<>|`&;\'')  # as mindspore.mindrecord.core.shardutils.check_filename
 FULL_BELOW = 1 << 20  # bytes; MindSpore asks for room in steps, so a little may be left on a full disk
@@ -97,6 +99,10 @@ def read_mindrecord(path: str, columns: Sequence[str], block_size: int) -> Itera
     require_mindrecord_path(path)
     with importing_mindspore():
         _check_stored_name(path)
+    try:
+        check_header(path, tuple(columns))
+    except (OSError, ValueError) as error:
+        raise MassError(f"{path}: damaged or not a MindRecord file ({describe_error(error)}); make it again") from error
     from mindspore.mindrecord import FileReader
 
     reader = None
@@ -118,7 +124,7 @@ def _check_stored_name(path: str) -> None:
     try:
         with closing(sqlite3.connect(f"file:{quote(os.path.abspath(path))}.db?mode=ro&immutable=1", uri=True)) as index:
             names = index.execute("SELECT NAME FROM SHARD_NAME LIMIT 2").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:  # a message of SQLite may not be UTF-8
         raise MassError(f"{path}.db: damaged or not an index of a MindRecord file ({error}); make it again") from error
     if names != [(os.path.basename(path),)]:
         stored = ascii(names[0][0])[:100] if names else "no file"
