@@ -1,7 +1,7 @@
 """Compare the speed of this search with CTranslate2, with Hugging Face's `generate` and with a search without cache.
 
     pip install -r benchmarks/requirements.txt
-    python benchmarks/decoding_speed.py [--sizes small base] [--beams 4 1] [--batches 1 32] [--rounds 5]
+    python benchmarks/decoding_speed.py [--sizes small base] [--beams 4 1] [--batches 1 32] [--rounds 5] [--loaded 1]
 
 CTranslate2 runs our network, converted from the same weights; `generate` runs a BART of the same sizes; the search
 without cache decodes the whole prefix again at each step. All sources have the same length, and so have all
@@ -19,6 +19,7 @@ ENVIRONMENT = dict(os.environ)  # of the peers' processes, without the variables
 # Replaces this folder, because transformers would take its kernels.py for the package of that name.
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+from benchmarks.engines.neighbours import Neighbours  # noqa: E402
 from benchmarks.engines.processes import EngineProcess, Round  # noqa: E402
 from benchmarks.engines.search_report import (  # noqa: E402
     CTRANSLATE2,
@@ -48,12 +49,15 @@ def main() -> None:
     arguments = _arguments()
     print(f"load before the start: {os.getloadavg()[0]:.1f} (above 0.5, the ratios are not reliable)", flush=True)
     results: dict[Cell, Measured] = {}
+    neighbours = Neighbours(arguments.loaded)
     for size in arguments.sizes:
         cells = [Cell(size, beam, batch) for beam in arguments.beams for batch in arguments.batches]
-        results |= _measure_size(size, cells, arguments)
+        results |= _measure_size(size, cells, arguments, neighbours)
     print(f"\n{arguments.rounds} rounds, {os.cpu_count()} processors, sources of {arguments.source_len} tokens, "
           f"predictions of {arguments.prediction_len} tokens\n")
     print(tables(results))
+    if arguments.loaded:
+        print(f"\n{neighbours.table()}")
 
 
 def _searches(arguments: argparse.Namespace) -> list[Search]:
@@ -63,7 +67,8 @@ def _searches(arguments: argparse.Namespace) -> list[Search]:
     return searches + ([Search(NO_CACHE)] if arguments.no_cache_rounds else [])
 
 
-def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace) -> dict[Cell, Measured]:
+def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace,
+                  neighbours: Neighbours) -> dict[Cell, Measured]:
     """Measure all cells of a size, in the same processes."""
     # After the warm-up, a round of small batches consists of several, so that it does not end at once.
     count = {cell: max(1, arguments.sentences // cell.batch) for cell in cells}
@@ -85,7 +90,7 @@ def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace) -
         peak: dict[Search, int] = {}
         results = {}
         for cell in cells:
-            results[cell] = _measure_cell(cell, engines, count[cell], arguments, peak)
+            results[cell] = _measure_cell(cell, engines, count[cell], arguments, peak, neighbours)
         print(memory_line(size, peak), flush=True)
     return results
 
@@ -103,7 +108,7 @@ def _start(search: Search, settings: SearchSettings, work: dict[str, list[Source
 
 
 def _measure_cell(cell: Cell, engines: dict[Search, EngineProcess], count: int, arguments: argparse.Namespace,
-                  peak: dict[Search, int]) -> Measured:
+                  peak: dict[Search, int], neighbours: Neighbours) -> Measured:
     """Run the rounds in turn; the search that begins changes from round to round."""
     seconds: dict[Search, list[float]] = {search: [] for search in engines}
     for engine in engines.values():
@@ -113,10 +118,12 @@ def _measure_cell(cell: Cell, engines: dict[Search, EngineProcess], count: int, 
         for search in order:
             if search.program == NO_CACHE and number >= arguments.no_cache_rounds:
                 continue
-            part = engines[search].run(cell.name, range(1 + number * count, 1 + (number + 1) * count))
+            numbers = range(1 + number * count, 1 + (number + 1) * count)
+            part = engines[search].run(cell.name, numbers)
             _require_length(cell, search, part, arguments.prediction_len)
             seconds[search].append(part.seconds)
             peak[search] = part.peak_memory
+            neighbours.repeat(cell.name, search.name, engines[search], cell.name, numbers, part)
         order.append(order.pop(0))
         print(f"{cell.name}: round {number + 1} of {arguments.rounds}: "
               f"{', '.join(f'{search.name} {times[-1]:.2f} s' for search, times in seconds.items() if times)}",
@@ -150,10 +157,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--source_len", type=int, default=32, help="tokens of each source")
     parser.add_argument("--prediction_len", "--answer_len", type=int, default=20,
                         help="tokens of each prediction, including </s>")
+    parser.add_argument("--loaded", type=int, default=0, metavar="PROCESSES",
+                        help="run each round once more beside this number of busy processes")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.sentences, arguments.prediction_len, *arguments.beams, *arguments.batches) < 1:
         raise UsageError("--rounds, --sentences, --prediction_len, --beams and --batches must be at least 1")
+    if arguments.loaded < 0:
+        raise UsageError("--loaded must be at least 0")
     return arguments
 
 

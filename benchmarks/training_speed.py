@@ -18,6 +18,7 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from benchmarks.engines import text as texts  # noqa: E402
 from benchmarks.engines.comparison import PEER_LAYOUTS, PEER_TYPES, Plan, compare  # noqa: E402
+from benchmarks.engines.neighbours import Neighbours  # noqa: E402
 from benchmarks.engines.speed_report import LEGEND, details, table  # noqa: E402
 from benchmarks.engines.workload import SIZES, TASKS, Training, plan_workload  # noqa: E402
 from config.config import LearnRateConfig  # noqa: E402
@@ -35,6 +36,7 @@ def main() -> None:
                 not arguments.no_compile_cache, arguments.seed)
     learn_rate = LearnRateConfig(optimizer="adam", lr=1e-4, clip_norm=1.0)
     _print_load()
+    neighbours = Neighbours(arguments.loaded)
     results = {}
     for task in arguments.tasks:
         text = _text(task, arguments)
@@ -43,12 +45,15 @@ def main() -> None:
             size = SIZES[name]
             workload = plan_workload(texts.encode(text, size.vocabulary), size, plan.batches, plan.seed)
             measured = compare(f"{name}, {task}", Training(size.model(arguments.compute_type), learn_rate,
-                                                              arguments.operators), workload, plan, ENVIRONMENT)
+                                                              arguments.operators), workload, plan, ENVIRONMENT,
+                               neighbours)
             if not results:
                 print(*(f"{engine}: {text}" for engine, text in measured.descriptions.items()), sep="\n", flush=True)
             results[name, task] = measured
             print(details(name, task, measured), flush=True)
     print(f"{plan.rounds} rounds of {plan.steps} steps, {os.cpu_count()} processors\n\n{table(results)}\n\n{LEGEND}")
+    if arguments.loaded:
+        print(f"\n{neighbours.table()}")
 
 
 def _print_load() -> None:
@@ -74,6 +79,8 @@ def _arguments() -> argparse.Namespace:
                         help="number formats of the peer; bfloat16 is PyTorch's autocast")
     parser.add_argument("--compute_type", default="auto", choices=("auto", "float32", "bfloat16"),
                         help="model_config.compute_type of our network")
+    parser.add_argument("--loaded", type=int, default=0, metavar="PROCESSES",
+                        help="run each round once more beside this number of busy processes")
     parser.add_argument("--no_compile_cache", action="store_true",
                         help="do not measure the first steps with MindSpore's compile cache")
     parser.add_argument("--text", help="folder of *.txt files, one sentence per line, for pre-training (default: "
@@ -85,6 +92,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.steps) < 1:
         raise UsageError("--rounds and --steps must be at least 1")
+    if arguments.loaded < 0:
+        raise UsageError("--loaded must be at least 0")
     if bool(arguments.source) != bool(arguments.target):
         raise UsageError("give --source and --target together, or neither")
     return arguments

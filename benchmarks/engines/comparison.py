@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from benchmarks.engines.neighbours import Neighbours
 from benchmarks.engines.processes import EngineProcess, Round
 from benchmarks.engines.workload import Training, Workload, padding
 from src.common.errors import MassError
@@ -71,13 +72,14 @@ class _Runner(NamedTuple):
 
 
 def compare(name: str, training: Training, workload: Workload, plan: Plan,
-            environment: Mapping[str, str]) -> Measured:
+            environment: Mapping[str, str], neighbours: Neighbours) -> Measured:
     """Run both engines, one at a time, in rounds.
 
     Args:
         name: what is measured, for progress and errors.
         environment: the environment variables of the peer's process; our process has those of this process, which
             include the ones that src/__init__.py sets.
+        neighbours: repeats each round beside other processes.
 
     Raises:
         MassError: a loss is not finite, a process has ended, or the compile cache changes the result.
@@ -95,7 +97,7 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
                    **{f"{layout} {compute_type}": _Runner(peer, layout) for layout in plan.peer_layouts
                       for compute_type, peer in zip(plan.peer_types, peers, strict=True)}}
         first = {key: runner.engine.run(runner.layout, range(1)) for key, runner in runners.items()}
-        rounds = _rounds(name, runners, plan)
+        rounds = _rounds(name, runners, plan, neighbours)
     first_step = [first[OURS].seconds]
     if plan.measure_cache:
         with tempfile.TemporaryDirectory(prefix="training_speed_") as folder:
@@ -118,12 +120,15 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
         first_step, {"ours": ours.description, "peer": peers[0].description})
 
 
-def _rounds(name: str, runners: Mapping[str, _Runner], plan: Plan) -> dict[str, list[Round]]:
+def _rounds(name: str, runners: Mapping[str, _Runner], plan: Plan,
+            neighbours: Neighbours) -> dict[str, list[Round]]:
     """Run the rounds of each runner; their order changes from round to round."""
     rounds, order = {key: [] for key in runners}, list(runners)
     for number in range(plan.rounds):
         for key in order:
-            rounds[key].append(runners[key].engine.run(runners[key].layout, plan.numbers(number)))
+            engine, layout = runners[key]
+            rounds[key].append(engine.run(layout, plan.numbers(number)))
+            neighbours.repeat(name, key, engine, layout, plan.numbers(number), rounds[key][-1])
         order.append(order.pop(0))
         seconds = ", ".join(f"{key} {parts[-1].seconds:.2f} s" for key, parts in rounds.items())
         print(f"{name}: round {number + 1} of {plan.rounds}, {plan.steps} steps each: {seconds}", file=sys.stderr,

@@ -1,12 +1,10 @@
 """The threads of the search (src/transformer/kernels/team.h): complete loops in order, whatever the system runs."""
-import contextlib
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.engines.neighbours import busy_neighbours
 from src.common.native_library import find_compiler
 from tests.helpers.compiler import require_compiler
 from tests.helpers.paths import ROOT
@@ -14,18 +12,6 @@ from tests.helpers.scripts import run_python
 
 KERNELS = ROOT / "src" / "transformer" / "kernels"
 LIMIT = 120.0  # seconds for what takes two on an idle machine; a deadlock takes forever
-
-
-@contextlib.contextmanager
-def busy_neighbours(count: int) -> Iterator[None]:
-    """Run processes that never sleep."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,17 @@
 #include <unistd.h>
 
 enum {
-  SPINS = 1 << 11, /* polls before a thread sleeps, below 0.1 ms: to sleep and wake takes longer than most waits */
-  PARTS = 8        /* a thread takes one of so many parts for each thread of the items that are left */
+  SPINS = 1 << 11,     /* polls before a thread sleeps, below 0.1 ms: to sleep and wake takes longer than most waits */
+  BUSY_SPINS = 1 << 6, /* the same while the processor counts as shared */
+  PARTS = 8            /* a thread takes one of so many parts for each thread of the items that are left */
 };
 
 /* In nanoseconds. The system runs a thread for some milliseconds before it gives the processor to another one. */
 enum {
   GAP = 1000000,          /* if some items took longer, the thread may have been interrupted */
-  BUSY = 100 * 1000000,   /* the processor counts as shared for so long after an interruption */
-  QUANTUM = 300000,       /* a thread that shares the processor gives way after so long ... */
-  NAP = 50000             /* ... for so long */
+  BUSY = 1000000000,      /* the processor counts as shared for so long after an interruption */
+  QUANTUM = 100000,       /* a thread that shares the processor gives way after so long ... */
+  NAP = 1000              /* ... for as short a time as the system measures, 0.05 ms or more */
 };
 
 void futex_wait(int *word, int value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
@@ -106,10 +107,11 @@ static int take_next(Member me, i64 count, i64 least, Share *some) {
 /* Wait for the items that others hold. Member 0 sleeps here; another one leaves, and then sleeps. */
 static void wait_for_others(Member me) {
   Progress *progress = me.progress;
+  const int most = progress->looked < progress->busy_until ? BUSY_SPINS : SPINS;
   for (int spins = 0;; spins++) {
     progress->events = __atomic_load_n(&me.team->events, __ATOMIC_SEQ_CST);
     if (loop_of(__atomic_load_n(&me.team->ticket, __ATOMIC_SEQ_CST)) != progress->loop) return;
-    if (spins < SPINS) {
+    if (spins < most) {
 #if defined(__x86_64__) || defined(__i386__)
       __builtin_ia32_pause();
 #endif
