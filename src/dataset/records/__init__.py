@@ -6,6 +6,7 @@ index        the examples as flat arrays that can be mapped into memory
 tfrecord     writes and reads TFRecord files
 varints      the variable-length integers of TFRecord files
 mindrecord   writes and reads MindRecord files
+             (mindrecord_header: checks the header of such a file, before MindSpore reads it)
 encoding     turns parts of a text into records, in worker processes
 statistics   counts what becomes of the text, for the description
 writer       writes data sets: records, index, vocabulary and description
