@@ -104,6 +104,11 @@ class ResumableOutput:
             write_json(self._in(JOB_FILE), {"format": _FORMAT, **note._asdict()}, checksum=True)
         self._set(note)
 
+    def lines_on_disk(self) -> int:
+        """Return the number of finished lines that the note on disk tells of; a signal may have come before `count`."""
+        note = self._read_note()
+        return note.lines if note and note.job == self._job else 0
+
     def finish(self) -> None:
         """Give the output its final name."""
         self._require_in_place()

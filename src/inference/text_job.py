@@ -99,8 +99,8 @@ def _append_all(windows: _Windows, output: ResumableOutput) -> None:
                 output.append(lines, {"counts": asdict(windows.reader.counts),
                                       "empty": [empty.no_words, empty.no_prediction]})
     except BaseException:
-        if output.count:
-            print(f"{output.count:,} of {windows.total:,} lines are finished ({output.folder}): the same command "
+        if finished := output.lines_on_disk():
+            print(f"{finished:,} of {windows.total:,} lines are finished ({output.folder}): the same command "
                   f"continues after them", file=sys.stderr, flush=True)
         raise
 
