@@ -15,7 +15,6 @@ class Model(NamedTuple):
 
     files: ModelFiles
     network: TransformerForTrain
-    computation: str  # the operators and the number formats, on which the last digits of scores depend
 
 
 def load_model(files: ModelFiles) -> Model:
@@ -36,5 +35,4 @@ def load_model(files: ModelFiles) -> Model:
     network = TransformerForTrain(config.model_config, choice.operators)
     load_into(network, files.checkpoint, config.model_config, files.vocabulary_use)
     network.set_train(False)
-    operators = type(choice.operators).__name__
-    return Model(files, network, f"{operators}, {choice.number_format.compute_type}, search in {search}")
+    return Model(files, network)

@@ -17,6 +17,7 @@ from src.transformer.decoding.number_formats import NUMBER_FORMATS, choose_forma
 from src.transformer.decoding.packed_weights import PackedMatrix
 from src.transformer.decoding.selection import make_steps
 from src.transformer.kernels.build import build_kernels
+from src.transformer.operators.c_operators import COperators
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 from tests.helpers.compiler import require_compiler
@@ -160,7 +161,7 @@ def test_the_logits_of_candidates_are_exact_where_the_states_are(library, networ
         np.testing.assert_allclose(result.log_probs, expected.log_probs, atol=2e-3)
 
 
-def test_encoders_are_not_int8(library, portable):
+def test_projections_of_attention_are_not_int8(library, portable):
     assert step_formats("float32", True, library) == ("float32",) * 3
     assert step_formats("bfloat16", True, portable) == ("bfloat16", "bfloat16", "int8")
     assert step_formats("bfloat16", False, portable) == ("bfloat16",) * 3
@@ -176,6 +177,8 @@ def test_the_configuration_chooses_the_format():
         model = dataclasses.replace(NETWORK, decode_compute_type=wanted)
         steps = make_steps(Transformer(model, operators("c")), sizes)
         assert isinstance(steps, CSteps) and steps.number_format == expected
+    rounded = Transformer(NETWORK, COperators(build_kernels().path, "bfloat16"))
+    assert make_steps(rounded, sizes).number_format == "bfloat16"  # as it was trained
     assert isinstance(make_steps(Transformer(NETWORK, operators("mindspore")), sizes), GraphSteps)
     with pytest.raises(UsageError, match="decode_compute_type is int8: only the C kernels"):
         choose_format("int8", operators("mindspore"))

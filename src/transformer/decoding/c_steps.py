@@ -13,14 +13,16 @@ from src.transformer.decoding.packed_weights import Floats, Ints, Longs, Network
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 
+_COLUMNS = 16  # the keys of a sentence have room for a multiple of it: WIDTH of kernels/small_matmul.h
 _FAILURES = {1: "there is not enough memory", 2: "a token id or position is out of range (see above)",
              4: NOT_FINITE}
 
 
 # The structures Source and Step of network.h; `check_struct_sizes` compares their sizes with those in C.
 class _Source(Structure):
-    _fields_ = [("batch", c_int64), ("tokens", c_int64), ("longest", c_int64), ("starts", Longs), ("ids", Ints),
-                ("positions", Ints), ("mask", Ints), ("keys_values", Floats)]
+    _fields_ = [("batch", c_int64), ("tokens", c_int64), ("longest", c_int64),
+                *((name, Longs) for name in ("starts", "unmasked", "places")),
+                *((name, Ints) for name in ("ids", "positions", "mask")), ("keys_values", Floats)]
 
 
 class _Step(Structure):
@@ -36,7 +38,7 @@ class CSteps(CachedSteps):
         library: path of the compiled C code; see `build_kernels`.
         transformer: the network, whose weights are copied.
         sizes: see StepSizes.
-        number_format: of the decoder's matrix products, one of NUMBER_FORMATS; see `step_formats`.
+        number_format: of the matrix products, one of NUMBER_FORMATS; see `step_formats`.
 
     Raises:
         MassError: the library was compiled from other sources than this program expects.
@@ -69,11 +71,14 @@ class CSteps(CachedSteps):
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         ids, positions, mask = (np.ascontiguousarray(array[present], np.int32)
                                 for array in (source_ids, source_positions, source_mask))
+        unmasked = np.count_nonzero(source_mask * present, axis=1).astype(np.int64)
+        places = np.concatenate([[0], np.cumsum(-(-unmasked // _COLUMNS) * _COLUMNS)]).astype(np.int64)
         network = self._weights.network
-        self._keys_values = _at_least(self._keys_values, network.decoder_layers * len(ids) * 2 * network.hidden)
-        self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), address(starts), address(ids),
-                               address(positions), address(mask), address(self._keys_values))
-        self._held = (starts, ids, positions, mask)  # what the structure points to
+        self._held = (starts, unmasked, places, ids, positions, mask)  # what the structure points to
+        self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), *map(address, self._held), None)
+        self._keys_values = _at_least(self._keys_values, self._library.keys_values_size(
+            ctypes.byref(network), ctypes.byref(self._source)))
+        self._source.keys_values = address(self._keys_values)
         self._present, self._lengths = present, lengths
         self._work = _at_least(self._work, self._work_size(len(ids), False))
         self._check(self._library.encode(ctypes.byref(network), ctypes.byref(self._source), address(self._work)))
@@ -130,6 +135,7 @@ def load_library(path: str) -> ctypes.CDLL:
                                     ("pack_weight", None, (c_int64, Floats, c_int64, c_int64, *[Floats] * 3)),
                                     ("fast_formats", c_int, ()), ("chooses_early", c_int, (c_int64, c_int64)),
                                     ("packed_product", c_int, (POINTER(packed_weights.Dense), Floats, c_int64, Floats)),
+                                    ("keys_values_size", c_int64, (network, source)),
                                     ("work_size", c_int64, (network, c_int64, c_int)),
                                     ("encode", c_int, (network, source, Floats)),
                                     ("decode_step", c_int, (network, source, step, Floats))):

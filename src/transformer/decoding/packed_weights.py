@@ -155,10 +155,10 @@ class PackedWeights:
 
     def _dense(self, name: str, *cells: DenseCell) -> Dense:
         """Pack the projections of one input as one matrix."""
-        of_encoder = name.startswith("encoder.") or name.endswith(".cross_key_value")
+        formats, feed_forward = self._formats, name.endswith((".fc1", ".fc2"))
         return self._pack(name, np.concatenate([cell.weight.asnumpy() for cell in cells]),
                           np.concatenate([cell.bias.asnumpy() for cell in cells]),
-                          self._formats.encoder if of_encoder else self._formats.decoder)
+                          formats.feed_forward if feed_forward else formats.attention)
 
     def _pack(self, name: str, weight: np.ndarray, bias: np.ndarray | None, number_format: str) -> Dense:
         if name not in self._packed:

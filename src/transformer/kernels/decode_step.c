@@ -22,19 +22,13 @@ static void self_attend(const Network *n, const Step *step, i64 index, i64 head,
   }
 }
 
-/* Cross-attention of the hypotheses of one sentence, for one head, to the layer's `keys_values` of the source. Where
-   `attention` [width, longest] is given, the weights, divided by the number of heads, are added to it. */
+/* Cross-attention of the hypotheses of one sentence, for one head, to the layer's `keys_values` of the source. */
 static void cross_attend(const Network *n, const Step *step, const Source *source, i64 index, i64 head,
-                         const float *keys_values, float *attention, Work *w, Scratch *s) {
-  const i64 sentence = step->sentences[index];
-  const i64 count = enter_unmasked(source, sentence, keys_values, 2 * n->hidden, s);
-  for (i64 k = 0; k < step->width; k++) {
-    const i64 row = index * step->width + k;
-    attend(n, head, w->projected + row * n->hidden, s, count, w->context + row * n->hidden);
-    for (i64 i = source->starts[sentence], j = 0; attention && j < count; i++)
-      if (source->mask[i])
-        attention[k * source->longest + i - source->starts[sentence]] += s->weights[j++] / (float)n->heads;
-  }
+                         float *keys_values, float *attention, Work *w, Scratch *s) {
+  const i64 sentence = step->sentences[index], first = index * step->width * n->hidden;
+  const KeysValues from = place_keys(n, source, sentence, head, keys_values);
+  attend_together(n, source, sentence, head, &from, w->projected + first, n->hidden, step->width, s,
+                  w->context + first, attention);
 }
 
 /* x += self_attention(norm(x)), then x += cross_attention(norm(x)), then x += feed_forward(norm(x)) */
@@ -51,7 +45,7 @@ static void decoder_layer(Member me, const Network *n, i64 number, const Step *s
     for (i64 t = some.first; t < some.last; t++) self_attend(n, step, t / n->heads, t % n->heads, cache, w, s);
   packed_matmul(me, inputs_of(me, w->context, &self->output, w), w->rows, &self->output, ADD, w->x);
 
-  const float *keys_values = source->keys_values + number * source->tokens * 2 * n->hidden;
+  float *keys_values = source->keys_values + number * layer_keys_values(n, source);
   packed_matmul(me, normalize(me, n, &cross->norm, &cross->query, w), w->rows, &cross->query, STORE, w->projected);
   if (step->attention && number == n->decoder_layers - 1) {
     for (Share some = {0}; take(me, step->count, 1, &some);) /* one thread adds up the heads of a sentence */
@@ -82,7 +76,7 @@ static void decode_together(Member me, void *argument) {
   Decoding *d = argument;
   const Network *n = d->network;
   Scratch s;
-  if (!make_scratch(&s, d->source->longest > d->step->max_length ? d->source->longest : d->step->max_length)) {
+  if (!make_scratch(n, d->source->longest > d->step->max_length ? d->source->longest : d->step->max_length, &s)) {
     lack_memory(me, &d->failed);
   } else {
     embed(me, n, d->step->last_ids, NULL, d->step->position, &d->work);

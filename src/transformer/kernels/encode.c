@@ -10,13 +10,29 @@ static void encoder_layer(Member me, const Network *n, const EncoderLayer *layer
                 w->projected);
   for (Share some = {0}; take(me, source->batch * n->heads, 1, &some);)
     for (i64 t = some.first; t < some.last; t++) {
-      const i64 sentence = t / n->heads;
-      const i64 count = enter_unmasked(source, sentence, w->projected + hidden, 3 * hidden, s);
-      for (i64 i = source->starts[sentence]; i < source->starts[sentence + 1]; i++)
-        attend(n, t % n->heads, w->projected + i * 3 * hidden, s, count, w->context + i * hidden);
+      const i64 sentence = t / n->heads, head = t % n->heads, start = source->starts[sentence];
+      KeysValues keys_values = place_scratch_keys(n, source, sentence, s);
+      collect_keys(n, source, sentence, head, w->projected + hidden, 3 * hidden, &keys_values);
+      attend_together(n, source, sentence, head, &keys_values, w->projected + start * 3 * hidden, 3 * hidden,
+                      source->starts[sentence + 1] - start, s, w->context + start * hidden, NULL);
     }
   packed_matmul(me, inputs_of(me, w->context, output, w), w->rows, output, ADD, w->x);
   add_feed_forward(me, n, &layer->feed_forward, w);
+}
+
+/* The keys and values of the cross-attentions of all layers, from the encoder output. */
+static void compute_keys_values(Member me, const Network *n, const Source *source, Work *w) {
+  const Inputs output = normalize(me, n, &n->encoder_norm, &n->decoder[0].cross_attention.key_value, w);
+  for (i64 layer = 0; layer < n->decoder_layers; layer++) {
+    packed_matmul(me, output, w->rows, &n->decoder[layer].cross_attention.key_value, STORE, w->projected);
+    for (Share some = {0}; take(me, source->batch * n->heads, 1, &some);)
+      for (i64 t = some.first; t < some.last; t++) {
+        const i64 sentence = t / n->heads, head = t % n->heads;
+        KeysValues to = place_keys(n, source, sentence, head,
+                                   source->keys_values + layer * layer_keys_values(n, source));
+        collect_keys(n, source, sentence, head, w->projected, 2 * n->hidden, &to);
+      }
+  }
 }
 
 typedef struct {
@@ -31,15 +47,12 @@ static void encode_together(Member me, void *argument) {
   const Network *n = e->network;
   Work *w = &e->work;
   Scratch s;
-  if (!make_scratch(&s, e->source->longest)) {
+  if (!make_scratch(n, e->source->longest, &s)) {
     lack_memory(me, &e->failed);
   } else {
     embed(me, n, e->source->ids, e->source->positions, 0, w);
     for (i64 i = 0; i < n->encoder_layers; i++) encoder_layer(me, n, n->encoder + i, e->source, w, &s);
-    const Inputs output = normalize(me, n, &n->encoder_norm, &n->decoder[0].cross_attention.key_value, w);
-    for (i64 i = 0; i < n->decoder_layers; i++)
-      packed_matmul(me, output, w->rows, &n->decoder[i].cross_attention.key_value, STORE,
-                    e->source->keys_values + i * e->source->tokens * 2 * n->hidden);
+    compute_keys_values(me, n, e->source, w);
   }
   free_scratch(&s);
 }

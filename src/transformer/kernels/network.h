@@ -53,8 +53,9 @@ typedef struct {
 typedef struct {
   i64 batch, tokens, longest; /* longest: tokens of the longest sentence */
   const i64 *starts;          /* [batch + 1] */
+  const i64 *unmasked, *places; /* [batch], [batch + 1]: tokens that are attended to, and where their keys begin */
   const int32_t *ids, *positions, *mask; /* [tokens]; the mask is 1 where attended to */
-  float *keys_values; /* [decoder_layers, tokens, 2 * hidden], those of the cross-attentions, which encode() computes */
+  float *keys_values; /* those of the cross-attentions, which encode() computes; see place_keys() */
 } Source;
 
 /* One step of the search: see StepFunction in src/transformer/decoding/interface.py. */

@@ -67,12 +67,17 @@ static inline whole_lanes add_int8(whole_lanes sums, const group *weights, group
     LANES_TYPE held[MOST_ROWS][8];                                                                                    \
     _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)                                                           \
     _Pragma("GCC unroll 8") for (int v = 0; v < 2 * width; v++) held[r][v] = (LANES_TYPE){0};                         \
-    for (i64 i = 0; i < groups; i++)                                                                                  \
+    for (i64 i = 0; i < groups; i++) {                                                                                \
+      if (width == 1) { /* the next panel */                                                                          \
+        __builtin_prefetch(panels + (groups + i) * PANEL, 0, 2);                                                      \
+        __builtin_prefetch(panels + (groups + i) * PANEL + LANES, 0, 2);                                              \
+      }                                                                                                               \
       _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++) {                                                       \
         const group inputs = *(const group *)(x + r * stride + 4 * i);                                                \
         _Pragma("GCC unroll 8") for (int v = 0; v < 2 * width; v++)                                                   \
           held[r][v] = ADD(held[r][v], panels + ((v / 2) * groups + i) * PANEL + v % 2 * LANES, inputs);              \
       }                                                                                                               \
+    }                                                                                                                 \
     _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)                                                           \
     _Pragma("GCC unroll 8") for (int v = 0; v < 2 * width; v++)                                                       \
       *(LANES_TYPE *)(sums + (r * 2 * width + v) * LANES) = held[r][v];                                               \

@@ -11,7 +11,7 @@ typedef float vector __attribute__((vector_size(4 * WIDTH), aligned(4)));
 static inline __attribute__((always_inline)) void matmul_tile(const int tile_rows, const int tile_vectors,
                                                               i64 k, const float *a, i64 a_row, i64 a_column,
                                                               const float *b, i64 b_row, float *c, i64 c_row) {
-  vector sums[4][2];
+  vector sums[8][2];
   for (int i = 0; i < tile_rows; i++)
     for (int j = 0; j < tile_vectors; j++) sums[i][j] = (vector){0};
   for (i64 p = 0; p < k; p++) {
@@ -33,6 +33,11 @@ static void small_matmul(i64 m, i64 n, i64 k, const float *a, i64 a_row, i64 a_c
   for (i64 j = 0; j < n; j += 2 * WIDTH) {
     const int two = j + WIDTH < n;
     i64 i = 0;
+    for (; i + 8 <= m; i += 8)
+      if (two)
+        matmul_tile(8, 2, k, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row);
+      else
+        matmul_tile(8, 1, k, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row);
     for (; i + 4 <= m; i += 4)
       if (two)
         matmul_tile(4, 2, k, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row);

@@ -40,7 +40,7 @@ class COperators(Operators):
     """
 
     def __init__(self, kernel_library: str, compute_type: str = "float32"):
-        self.kernel_library = kernel_library
+        self.kernel_library, self.compute_type = kernel_library, compute_type
         self._type = getattr(mstype, compute_type)
         self._sites = count()
 

@@ -22,9 +22,11 @@ class Operators(Protocol):
     Attributes:
         kernel_library: path of the compiled C kernels that these operators run, "" if they run none. The search runs
             its steps with the same library.
+        compute_type: of the inputs of matrix products: float32, float16 or bfloat16.
     """
 
     kernel_library: str
+    compute_type: str
 
     def matmul(self) -> nn.Cell:
         """Return the cell (x, weight) -> x weight^T.

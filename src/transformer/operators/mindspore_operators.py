@@ -21,6 +21,7 @@ class MindSporeOperators(Operators):
     kernel_library = ""
 
     def __init__(self, compute_type: str = "float32"):
+        self.compute_type = compute_type
         self._compute_type = getattr(mstype, compute_type)
 
     def matmul(self) -> nn.Cell:
