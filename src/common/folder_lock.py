@@ -73,12 +73,18 @@ def locked_folder(folder: str) -> Iterator[None]:
                 os.rmdir(path)
 
 
-def require_in_place(folder: str) -> None:
-    """Raise a MassError if `folder`, which this process holds, was deleted, renamed or replaced meanwhile."""
+def require_in_place(folder: str, what: str = "run folder",
+                     advice: str = "put it back and continue with --resume, or start a new run") -> None:
+    """Raise a MassError if `folder`, which this process holds, was deleted, renamed or replaced meanwhile.
+
+    Args:
+        what: the role of the folder, for the message.
+        advice: what to do, for the message.
+    """
     for held in _held.values():
         if held.path == os.path.abspath(folder) and not _is_in_place(held):
-            raise MassError(f"the run folder {folder!r} was deleted, renamed or replaced while the run wrote into it: "
-                            f"put it back and continue with --resume, or start a new run")
+            raise MassError(f"the {what} {folder!r} was deleted, renamed or replaced while the run wrote into it: "
+                            f"{advice}")
 
 
 def open_own_file(path: str, flags: int = os.O_RDWR | os.O_CREAT, dir_fd: int | None = None) -> int:

@@ -1,4 +1,5 @@
 """The command line of eval.py: its flags, the checks of their combinations, and the task that they ask for."""
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 
@@ -8,7 +9,7 @@ from src.common.arguments import DECODING_ERRORS
 from src.common.errors import UsageError
 from src.common.interruption import importing_mindspore
 from src.common.output_checks import require_different_files
-from src.common.resumable_output import ENDING
+from src.common.resumable_output import JOB_FILE, LINES_FILE, unfinished_folder
 from src.common.standard_streams import stdout_is_closed
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
 from src.inference.evaluation.options import EvaluationOptions
@@ -68,7 +69,8 @@ def add_flags(parser: ArgumentParser) -> None:
                                                       "examples and pictures of the attention")
     out.add_argument("--format", choices=("text", "json"), default="text",
                      help="of predictions for --input: text is the best prediction, json all n best with their scores")
-    out.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    out.add_argument("--overwrite", action="store_true", help="replace existing outputs, and what another job has left "
+                                                                 "unfinished")
 
 
 def run_evaluation(args: Namespace) -> None:
@@ -135,7 +137,10 @@ def _require_no_input_is_replaced(args: Namespace) -> None:
     """Raise a UsageError if an output would replace an input or another output."""
     outputs = {"--output": args.output, "--report": args.report}
     if args.output and args.input and not (args.targets or args.score):
-        outputs["the unfinished form of --output"] = args.output + ENDING
+        folder = unfinished_folder(args.output)
+        outputs |= {f"{name} of the unfinished --output": path for name, path in (
+            ("the folder", folder), ("the lines", os.path.join(folder, LINES_FILE)),
+            ("the note", os.path.join(folder, JOB_FILE)))}
     if args.output and not (args.score or (args.input and not args.targets)):
         beside = {"the readable text beside --output": readable_path(args.output),
                   "the scores beside --output": metrics_path(args.output)}

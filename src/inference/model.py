@@ -15,6 +15,7 @@ class Model(NamedTuple):
 
     files: ModelFiles
     network: TransformerForTrain
+    computation: str  # the operators and the number formats, on which the last digits of scores depend
 
 
 def load_model(files: ModelFiles) -> Model:
@@ -35,4 +36,5 @@ def load_model(files: ModelFiles) -> Model:
     network = TransformerForTrain(config.model_config, choice.operators)
     load_into(network, files.checkpoint, config.model_config, files.vocabulary_use)
     network.set_train(False)
-    return Model(files, network)
+    operators = type(choice.operators).__name__
+    return Model(files, network, f"{operators}, {choice.number_format.compute_type}, search in {search}")

@@ -1,6 +1,7 @@
 """The request to generate predictions for text, checked before any work is done."""
 from dataclasses import dataclass
 
+from src.common.resumable_output import is_unfinished
 from src.inference.output import check_file
 
 STREAM = "-"
@@ -20,5 +21,5 @@ class GenerationOptions:
 
     def check(self) -> None:
         """Raise a UsageError if the output cannot be written."""
-        if self.output:
-            check_file(self.output, "--output", self.overwrite)
+        if self.output:  # whether an output exists that a job was about to finish is decided when that is known
+            check_file(self.output, "--output", self.overwrite or is_unfinished(self.output))

@@ -203,6 +203,28 @@ def test_another_job_does_not_continue_an_unfinished_one(folder, long_text):
     assert len((folder / "changed.txt").read_text().splitlines()) == LONG
 
 
+def test_an_input_that_changes_during_the_search_is_an_error(folder, long_text):
+    """What was checked at the start must be what is searched."""
+    (folder / "changing.txt").write_bytes((folder / "long.txt").read_bytes())
+    process = start_script("eval.py", "--ckpt", "my model", "--input", "changing.txt", "--output", "mixed.txt",
+                           cwd=folder, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + TIMEOUT
+    while not (folder / "mixed.txt.part" / "job.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    (folder / "changing.txt").write_text("the cat\n")
+    _, messages = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1 and "'changing.txt' has changed since the job began" in messages
+    assert not (folder / "mixed.txt").exists()
+
+
+def test_files_of_an_unfinished_output_are_no_inputs(folder, long_text):
+    (folder / "some.txt.part").mkdir()
+    (folder / "some.txt.part" / "lines").write_text("the cat\n")
+    done = run_script("eval.py", "--ckpt", "my model", "--input", "some.txt.part/lines", "--output", "some.txt",
+                      cwd=folder, code=2)
+    assert "same file" in done.stderr and (folder / "some.txt.part" / "lines").read_text() == "the cat\n"
+
+
 def test_a_bad_line_at_the_end_of_a_long_file_is_found_first(folder, long_text):
     text = (folder / "long.txt").read_bytes()
     (folder / "bad.txt").write_bytes(text + b"\xff\n")

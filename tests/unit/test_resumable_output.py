@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.common.errors import UsageError
+from src.common.errors import MassError, UsageError
+from src.common.json_files import read_json, write_json
 from src.common.resumable_output import ResumableOutput
 
 JOB = {"input": "digest", "settings": {"beam": 4}}
@@ -22,6 +23,13 @@ def interrupt(path, blocks, job=JOB):
         for block in blocks:
             output.append(block, {"blocks": len(block)})
         return output.count
+
+
+def forge(path, change):
+    """Change entries of a note and give it the right checksum; None removes an entry."""
+    content = {**read_json(str(path)), **change}
+    del content["checksum"]
+    write_json(str(path), {name: value for name, value in content.items() if value is not None}, checksum=True)
 
 
 def replace(path, old, new):
@@ -69,7 +77,7 @@ def test_another_job_is_refused_or_replaces_it(path):
     with pytest.raises(UsageError, match=r"first 1 lines of another job \(different: more, settings\)"), \
             ResumableOutput(path, other):
         pass
-    with ResumableOutput(path, other, start_anew=True) as output:
+    with ResumableOutput(path, other, overwrite=True) as output:
         assert output.count == 0
         output.append(["b"], {})
         output.finish()
@@ -78,7 +86,7 @@ def test_another_job_is_refused_or_replaces_it(path):
 
 def test_starting_anew_does_not_discard_an_equal_job(path):
     interrupt(path, [["a"]])
-    with ResumableOutput(path, JOB, start_anew=True) as output:
+    with ResumableOutput(path, JOB, overwrite=True) as output:
         assert output.count == 1
 
 
@@ -86,13 +94,17 @@ def test_starting_anew_does_not_discard_an_equal_job(path):
     lambda folder: (folder / "lines").write_text("x\n"), lambda folder: (folder / "lines").write_text(""),
     lambda folder: (folder / "lines").unlink(), lambda folder: (folder / "job.json").write_text("{}"),
     lambda folder: replace(folder / "job.json", '"lines": 2', '"lines": 1'),
+    *(lambda folder, change=change: forge(folder / "job.json", change) for change in (
+        {"lines": 1000}, {"lines": -3}, {"lines": "2"}, {"lines": None}, {"bytes": "4"}, {"bytes": -4}, {"bytes": 2},
+        {"crc32": 1.5}, {"notes": []}, {"job": []}, {"job": None}, {"format": 99}, {"more": 1})),
 ])
-def test_damaged_lines_are_made_again(tmp_path, damage):
+def test_damaged_and_forged_lines_are_made_again(tmp_path, damage, capfd):
     path = str(tmp_path / "out.txt")
     interrupt(path, [["a", "b"]])
     damage(tmp_path / "out.txt.part")
     with ResumableOutput(path, JOB) as output:
         assert output.count == 0
+        assert "is damaged" in capfd.readouterr().err
         output.append(["c"], {})
         output.finish()
     assert lines_of(path) == ["c"]
@@ -111,6 +123,76 @@ def test_what_is_not_ours_is_kept(path, tmp_path):
     (tmp_path / "out.txt.part" / "thesis.txt").unlink()
     (tmp_path / "victim").write_text("important")
     (tmp_path / "out.txt.part" / "lines").symlink_to(tmp_path / "victim")
-    with pytest.raises(UsageError, match="link"), ResumableOutput(path, JOB):
+    for make_link in (os.symlink, os.link):
+        (tmp_path / "out.txt.part" / "lines").unlink()
+        make_link(tmp_path / "victim", tmp_path / "out.txt.part" / "lines")
+        with pytest.raises(MassError, match="link"), ResumableOutput(path, JOB) as output:
+            output.append(["a"], {})
+        assert (tmp_path / "victim").read_text() == "important"
+
+
+def test_an_output_that_appears_meanwhile_is_not_replaced(path):
+    """The lock is taken after the check of the flags; another process may have finished in between."""
+    with ResumableOutput(path, JOB) as output:
+        output.append(["first"], {})
+        output.finish()
+    with pytest.raises(UsageError, match="exists: give --overwrite"), ResumableOutput(path, JOB):
         pass
-    assert (tmp_path / "victim").read_text() == "important"
+    with ResumableOutput(path, JOB, overwrite=True) as output:
+        output.append(["second"], {})
+        output.finish()
+    assert lines_of(path) == ["second"]
+
+
+def test_a_process_that_was_killed_between_the_final_name_and_the_end_has_finished(path, tmp_path):
+    interrupt(path, [["a", "b"]])
+    os.rename(f"{path}.part/lines", path)
+    with ResumableOutput(path, JOB) as output:
+        assert output.complete and output.count == 2
+    assert os.listdir(tmp_path) == ["out.txt"] and lines_of(path) == ["a", "b"]
+    with pytest.raises(UsageError, match="exists"), ResumableOutput(path, JOB):
+        pass
+
+
+def test_a_folder_that_disappears_is_an_error(path, tmp_path):
+    with pytest.raises(MassError, match="was deleted, renamed or replaced"), ResumableOutput(path, JOB) as output:
+        output.append(["a"], {})
+        os.rename(f"{path}.part", tmp_path / "elsewhere")
+        output.append(["b"], {})
+    assert (tmp_path / "elsewhere" / "lines").read_text() == "a\n"
+
+
+def test_a_failed_append_counts_nothing(path, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="out.txt"), ResumableOutput(path, JOB) as output:
+        output.append(["a"], {})
+        monkeypatch.setattr("src.common.resumable_output.write_json", full)
+        try:
+            output.append(["b"], {})
+        finally:
+            assert output.count == 1
+    monkeypatch.undo()
+    with ResumableOutput(path, JOB) as output:
+        assert output.count == 1
+        output.append(["c"], {})
+        output.finish()
+    assert lines_of(path) == ["a", "c"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\u00fc" * 127])
+def test_the_longest_names_of_the_system(tmp_path, name):
+    path = str(tmp_path / name)
+    interrupt(path, [["a"]])
+    with ResumableOutput(path, JOB) as output:
+        assert output.count == 1
+        output.finish()
+    assert lines_of(path) == ["a"]
+
+
+def test_notes_may_hold_names_that_are_not_utf8(path):
+    with ResumableOutput(path, JOB) as output:
+        output.append(["a"], {"first": "caf\udce9.txt"})
+    with ResumableOutput(path, JOB) as output:
+        assert output.count == 1 and output.notes == {"first": "caf\udce9.txt"}
