@@ -82,7 +82,8 @@ def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace,
         engines = {}
         for search in _searches(arguments):
             start = time.perf_counter()
-            engine = _start(search, settings._replace(number_format=search.number_format), work, arguments.seed)
+            engine = _start(search, settings._replace(number_format=search.number_format), work, arguments.seed,
+                            arguments.processor_time)
             engines[search] = stack.enter_context(engine)
             engine.run(cells[0].name, range(1))
             print(f"- {size}, {search.name}: {engine.description}; {engine.weights:,} weights; "
@@ -101,9 +102,12 @@ def _convert(settings: SearchSettings, seed: int) -> SearchSettings:
         return settings._replace(weights=converter.weights)
 
 
-def _start(search: Search, settings: SearchSettings, work: dict[str, list[Sources]], seed: int) -> EngineProcess:
+def _start(search: Search, settings: SearchSettings, work: dict[str, list[Sources]], seed: int,
+           one_thread: bool) -> EngineProcess:
     ours = search.program in (OURS, NO_CACHE)
-    environment = {"OMP_WAIT_POLICY": "passive", **os.environ} if ours else ENVIRONMENT
+    environment = {"OMP_WAIT_POLICY": "passive", **os.environ} if ours else dict(ENVIRONMENT)
+    if one_thread:
+        environment["OMP_NUM_THREADS"] = "1"
     return EngineProcess(_ENGINES[search.program], settings, work, seed, environment)
 
 
@@ -121,7 +125,7 @@ def _measure_cell(cell: Cell, engines: dict[Search, EngineProcess], count: int, 
             numbers = range(1 + number * count, 1 + (number + 1) * count)
             part = engines[search].run(cell.name, numbers)
             _require_length(cell, search, part, arguments.prediction_len)
-            seconds[search].append(part.seconds)
+            seconds[search].append(part.processor_seconds if arguments.processor_time else part.seconds)
             peak[search] = part.peak_memory
             neighbours.repeat(cell.name, search.name, engines[search], cell.name, numbers, part)
         order.append(order.pop(0))
@@ -159,6 +163,8 @@ def _arguments() -> argparse.Namespace:
                         help="tokens of each prediction, including </s>")
     parser.add_argument("--loaded", type=int, default=0, metavar="PROCESSES",
                         help="run each round once more beside this number of busy processes")
+    parser.add_argument("--processor_time", action="store_true",
+                        help="run one thread and measure its processor time, which other processes hardly change")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.sentences, arguments.prediction_len, *arguments.beams, *arguments.batches) < 1:

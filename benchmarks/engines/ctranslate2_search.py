@@ -1,4 +1,5 @@
 """The peer CTranslate2: its search on our network, converted from the same weights."""
+import os
 from collections.abc import Sequence
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import ctranslate2
 from benchmarks.engines.search_workload import SearchSettings, Sources
 from src.utils.dictionary import SPECIAL_TOKENS
 
-THREADS = 2  # of one translation; CTranslate2's default is 4 on any processor
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))  # of one translation; CTranslate2's default is 4 everywhere
 
 
 class CTranslate2Search:

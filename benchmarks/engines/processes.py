@@ -39,6 +39,7 @@ class Round(NamedTuple):
     seconds: float
     results: list[float]  # of each step: in training the loss, in search the mean length of the predictions
     peak_memory: int  # of the process so far, in bytes
+    processor_seconds: float = 0.0  # of all threads of the process
 
 
 class EngineProcess:
@@ -103,10 +104,11 @@ def _serve(connection: Connection, name: str, settings: Any, batches: dict[str, 
             layout, numbers = connection.recv()
         except EOFError:
             return
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), time.process_time()
         results = [engine.step(batches[layout][number]) for number in numbers]
         engine.wait()
-        connection.send(Round(time.perf_counter() - start, results, _peak_memory()))
+        connection.send(Round(time.perf_counter() - start, results, _peak_memory(),
+                              time.process_time() - processor_start))
 
 
 def _peak_memory() -> int:

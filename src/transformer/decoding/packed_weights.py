@@ -70,7 +70,8 @@ class PackedMatrix:
         self._library, self._format = library, NUMBER_FORMATS.index(number_format)
         self._shape = outputs, inputs = weight.shape
         size = library.packed_size(self._format, outputs, inputs)
-        self._arrays = tuple(map(aligned_floats, (size, outputs, outputs)))
+        padded = library.packed_size(0, outputs, 1)
+        self._arrays = tuple(map(aligned_floats, (size, padded, padded)))
         self.set(weight, bias)
 
     def set(self, weight: np.ndarray, bias: np.ndarray | None) -> None:

@@ -27,6 +27,24 @@ void free_scratch(Scratch *s) {
   free(s->weights);
 }
 
+/* The sum of the values, which stand `distance` floats after the keys' beginnings -> out [size]. */
+static void add_values(const Scratch *s, i64 count, i64 distance, i64 size, float *out) {
+  i64 c = 0;
+  for (; c + 2 * WIDTH <= size; c += 2 * WIDTH) {
+    vector first = {0}, second = {0};
+    for (i64 j = 0; j < count; j++) {
+      const float *value = s->entries[j] + distance + c;
+      first += *(const vector *)value * s->weights[j];
+      second += *(const vector *)(value + WIDTH) * s->weights[j];
+    }
+    *(vector *)(out + c) = first;
+    *(vector *)(out + c + WIDTH) = second;
+  }
+  for (i64 i = c; i < size; i++) out[i] = 0.0f;
+  for (i64 j = 0; j < count; j++)
+    for (i64 i = c; i < size; i++) out[i] += s->weights[j] * s->entries[j][distance + i];
+}
+
 void attend(const Network *n, i64 head, const float *query, Scratch *s, i64 count, float *out) {
   const i64 size = n->hidden / n->heads, offset = head * size;
   const float scale = 1.0f / sqrtf((float)size);
@@ -41,12 +59,8 @@ void attend(const Network *n, i64 head, const float *query, Scratch *s, i64 coun
   }
   for (i64 j = 0; j < count; j++) weights[j] = fast_exp(weights[j] - largest);
   for (i64 j = 0; j < count; j++) sum += weights[j];
-  for (i64 c = 0; c < size; c++) out[offset + c] = 0.0f;
-  for (i64 j = 0; j < count; j++) {
-    weights[j] /= sum;
-    const float *value = s->entries[j] + n->hidden + offset, weight = weights[j];
-    for (i64 c = 0; c < size; c++) out[offset + c] += weight * value[c];
-  }
+  for (i64 j = 0; j < count; j++) weights[j] /= sum;
+  add_values(s, count, n->hidden + offset, size, out + offset);
 }
 
 static KeysValues keys_in(const Network *n, i64 count, i64 columns, float *memory) {

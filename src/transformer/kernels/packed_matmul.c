@@ -34,7 +34,8 @@ static group pack_group(NumberFormat format, const float *weights, i64 count, fl
 }
 
 /* For Python: weight [out, in] -> panels [out / PANEL, groups, PANEL], the last one padded with zeros, and, if the
-   format is INT8, scales and totals [out]. The sums of a panel read its groups in order. */
+   format is INT8, scales and totals, both padded with zeros as well.
+   The sums of a panel read its groups in order. */
 void pack_weight(i64 format, const float *weight, i64 out, i64 in, void *panels, float *scales, float *totals) {
   const i64 groups = groups_of(format, in), each = group_of(format);
 #pragma omp parallel for schedule(static)
@@ -47,42 +48,44 @@ void pack_weight(i64 format, const float *weight, i64 out, i64 in, void *panels,
       for (int i = 0; i < 4; i++) total += (int32_t)(((uint32_t)packed[g * PANEL] >> 8 * i) & 255) - 128;
     }
     for (i64 i = in; format == INT8 && i < groups * each; i++) total += 128; /* those that are not there */
-    if (format == INT8 && row < out) scales[row] = scale, totals[row] = scale * (float)total;
+    if (format == INT8) scales[row] = scale, totals[row] = row < out ? scale * (float)total : 0.0f;
   }
 }
 
-/* Sums of products of bytes [rows, count] -> those of the numbers that they stand for. */
-static void scale_sums(Inputs x, i64 first, int rows, const Dense *dense, i64 first_output, i64 columns, i64 count,
-                       float *sums) {
+/* Sums of products of bytes [rows, width * PANEL] -> those of the numbers that they stand for. */
+static void scale_sums(Inputs x, i64 first, int rows, const Dense *dense, i64 first_output, int width, float *sums) {
   for (int r = 0; r < rows; r++) {
-    const group *whole = (const group *)(sums + r * columns);
     const int32_t added = 128 * x.totals[first + r];
     const float scale = x.scales[first + r], offset = x.offsets[first + r];
-    for (i64 c = 0; c < count; c++)
-      sums[r * columns + c] = (float)(whole[c] - added) * scale * dense->scales[first_output + c] +
-                              offset * dense->totals[first_output + c];
+    for (i64 c = 0; c < width * PANEL; c += LANES) {
+      float *own = sums + r * width * PANEL + c;
+      const lanes scaled = __builtin_convertvector(*(whole_lanes *)own - added, lanes) * scale;
+      *(lanes *)own = scaled * *(const lanes *)(dense->scales + first_output + c) +
+                      *(const lanes *)(dense->totals + first_output + c) * offset;
+    }
   }
 }
 
-/* One tile, of rows from `first` on and `width` panels from `panel` on -> sums [returned number of rows, width * PANEL],
-   those of `count` outputs. */
-static int next_tile(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, int width, i64 count, float *sums) {
+/* One tile, of rows from `first` on and `width` panels from `panel` on -> sums [returned number of rows, width * PANEL]. */
+static int next_tile(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, int width, float *sums) {
   const i64 groups = groups_of(dense->format, dense->in);
   const char *values = (const char *)x.values + first * x.stride;
   const group *panels = (const group *)dense->panels + panel * PANEL * groups;
   if (dense->format == FLOAT32) return next_float32(rows, width, groups, values, x.stride, panels, sums);
   if (dense->format == BFLOAT16) return next_bfloat16(rows, width, groups, values, x.stride, panels, sums);
   const int done = next_int8(rows, width, groups, values, x.stride, panels, sums);
-  scale_sums(x, first, done, dense, panel * PANEL, width * PANEL, count, sums);
+  scale_sums(x, first, done, dense, panel * PANEL, width, sums);
   return done;
 }
 
 int packed_panel(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, float *out) {
-  return next_tile(x, first, rows - first, dense, panel, 1, min_of(PANEL, dense->out - panel * PANEL), out);
+  return next_tile(x, first, rows - first, dense, panel, 1, out);
 }
 
-static void finish_row(const float *sums, i64 count, const float *bias, Finish finish, float *out) {
-  float sum[4 * PANEL];
+static inline __attribute__((always_inline)) void finish_columns(const float *restrict sums, const i64 count,
+                                                                 const float *restrict bias, Finish finish,
+                                                                 float *restrict out) {
+  float sum[PANEL];
   for (i64 c = 0; c < count; c++) sum[c] = sums[c] + (bias ? bias[c] : 0.0f);
   if (finish == ADD)
     for (i64 c = 0; c < count; c++) out[c] += sum[c];
@@ -94,13 +97,20 @@ static void finish_row(const float *sums, i64 count, const float *bias, Finish f
     for (i64 c = 0; c < count; c++) out[c] = sum[c];
 }
 
+static void finish_row(const float *sums, i64 count, const float *bias, Finish finish, float *out) {
+  i64 first = 0;
+  for (; first + PANEL <= count; first += PANEL)
+    finish_columns(sums + first, PANEL, bias ? bias + first : NULL, finish, out + first);
+  finish_columns(sums + first, count - first, bias ? bias + first : NULL, finish, out + first);
+}
+
 /* Rows `from` to `to` of x times `width` panels, the first of which is `panel`. */
 static void times_panels(Inputs x, i64 from, i64 to, const Dense *dense, i64 panel, int width, Finish finish,
                          float *out) {
   float sums[MOST_ROWS * 2 * PANEL] __attribute__((aligned(64)));
   const i64 first = panel * PANEL, count = min_of(width * PANEL, dense->out - first);
   for (i64 row = from; row < to;) {
-    const int done = next_tile(x, row, to - row, dense, panel, width, count, sums);
+    const int done = next_tile(x, row, to - row, dense, panel, width, sums);
     for (int r = 0; r < done; r++)
       finish_row(sums + r * width * PANEL, count, dense->bias ? dense->bias + first : NULL, finish,
                  out + (row + r) * dense->out + first);

@@ -9,7 +9,7 @@
 typedef struct {
   const void *panels;
   const float *bias;
-  const float *scales, *totals; /* INT8 only, [out]: of each output, the scale and the sum of its weights */
+  const float *scales, *totals; /* INT8 only, [out], padded to full panels: of each output, the scale and the sum of its weights */
   i64 in, out, format;          /* a NumberFormat */
 } Dense;
 
