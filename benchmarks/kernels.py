@@ -152,22 +152,25 @@ def compare_compositions(args: argparse.Namespace, generator: np.random.Generato
 
 
 def compare_operators(args: argparse.Namespace, generator: np.random.Generator) -> None:
-    """Compare the two implementations of each operator of the network."""
-    choice = choose_operators("CPU", "on")
-    print(choice.reason)
+    """Compare the implementations of each operator of the network, and products in bfloat16 with those in float32."""
+    choice, rounded = (choose_operators("CPU", "on", compute_type) for compute_type in ("float32", "bfloat16"))
+    print(choice.reason, rounded.number_format, sep="; ")
     implementations = {"MindSpore's": MindSporeOperators(), "C kernels": choice.operators}
+    with_bfloat16 = {**implementations, "C kernels, bfloat16": rounded.operators}  # operators whose result is float32
 
     def normal(*shape: int) -> np.ndarray:
         return generator.normal(size=shape).astype(np.float32)
 
     def compare_both(title: str, make: Callable[[Operators], nn.Cell], inputs: list[np.ndarray],
-                     output_shape: tuple[int, ...], forward_in_training: bool = True) -> None:
-        cells = {name: make(operators) for name, operators in implementations.items()}
+                     output_shape: tuple[int, ...], forward_in_training: bool = True,
+                     of: dict[str, Operators] = implementations) -> None:
+        cells = {name: make(operators) for name, operators in of.items()}
         compare(title, cells, inputs, output_shape, args.rounds, forward_in_training)
 
     dropout_seed = np.array([1, 2], np.int32)
     x, inner, bias = normal(args.rows, args.hidden), normal(args.rows, args.inner), normal(args.hidden)
-    compare_both("matmul", lambda factory: factory.matmul(), [x, normal(args.inner, args.hidden)], inner.shape)
+    compare_both("matmul", lambda factory: factory.matmul(), [x, normal(args.inner, args.hidden)], inner.shape,
+                 of=with_bfloat16)
     compare_both("layer norm", lambda factory: factory.layer_norm(1e-5), [x, bias, bias], x.shape)
     compare_both("residual", lambda factory: factory.residual(DROPOUT), [x, normal(*x.shape), bias, dropout_seed],
                  x.shape)
@@ -184,7 +187,8 @@ def compare_operators(args: argparse.Namespace, generator: np.random.Generator) 
     compare_both("embedding", lambda factory: factory.embedding(16.0, DROPOUT),
                  [table, ids, positions, normal(args.length, args.hidden), dropout_seed], x.shape)
     compare_both("loss", lambda factory: Loss(factory.cross_entropy(0.9, 1e-5)), [x, 0.1 * table, ids], (1,),
-                 forward_in_training=False)  # in training, the forward pass of the kernel computes the gradients
+                 forward_in_training=False,  # in training, the forward pass of the kernel computes the gradients
+                 of=with_bfloat16)
 
 
 def main() -> None:

@@ -111,23 +111,23 @@ static int next_task(const Attention *a, Task *task, i64 *at) {
 }
 
 /* to [count, wide] = (from + bias) * scale, for one head; the columns from `size` on are 0. */
-static void load_head(const Attention *a, const float *from, const float *bias, i64 len, i64 start, i64 count,
-                      float scale, const Task *task, i64 wide, float *to) {
-  const i64 hidden = a->heads * a->size;
-  bias += task->head * a->size;
+static void load_head(const Attention *a, const float *from, const float *restrict bias, i64 len, i64 start, i64 count,
+                      float scale, const Task *task, i64 wide, float *restrict to) {
+  const i64 hidden = a->heads * a->size, size = a->size;
+  bias += task->head * size;
   for (i64 i = 0; i < count; i++) {
-    const float *row = from + (task->row * len + start + i) * hidden + task->head * a->size;
-    for (i64 c = 0; c < a->size; c++) to[i * wide + c] = (row[c] + bias[c]) * scale;
-    for (i64 c = a->size; c < wide; c++) to[i * wide + c] = 0.0f;
+    const float *restrict row = from + (task->row * len + start + i) * hidden + task->head * size;
+    for (i64 c = 0; c < size; c++) to[i * wide + c] = (row[c] + bias[c]) * scale;
+    for (i64 c = size; c < wide; c++) to[i * wide + c] = 0.0f;
   }
 }
 
-/* to [columns, wide_rows] = the transpose of from [rows, columns]; the columns from `rows` on are 0. */
+/* to [columns, wide_rows] = the transpose of from [rows, columns]; the columns from `rows` on are 0. `columns` and
+   `wide_rows` are multiples of WIDTH. */
 static void transpose(const float *from, i64 rows, i64 columns, i64 wide_rows, float *to) {
-  for (i64 c = 0; c < columns; c++) {
-    for (i64 r = 0; r < rows; r++) to[c * wide_rows + r] = from[r * columns + c];
-    for (i64 r = rows; r < wide_rows; r++) to[c * wide_rows + r] = 0.0f;
-  }
+  for (i64 r = 0; r < wide_rows; r += WIDTH)
+    for (i64 c = 0; c < columns; c += WIDTH)
+      transpose_tile(from + r * columns + c, min_of(rows - r, WIDTH), columns, to + c * wide_rows + r, wide_rows);
 }
 
 /* Writes `count` rows of one head, [count, wide], times `scale` to their places in a matrix of all heads. */
