@@ -48,6 +48,7 @@ class Measured(NamedTuple):
     memory: dict[str, int]  # peak memory in bytes, by engine
     first_step: list[float]  # ours, in seconds with compilation; while filling a compile cache; with it
     descriptions: dict[str, str]  # by engine
+    processor: dict[str, float]  # seconds of processor time of a token, of OURS and by PEER_RUNS; medians
 
     def median(self, name: str) -> float:
         """Return the median of source and target tokens per second."""
@@ -117,7 +118,10 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
         {key: (first[key].results[0], rounds[key][-1].results[-1]) for key in runners},
         {"ours": rounds[OURS][-1].peak_memory,
          "peer": max(parts[-1].peak_memory for key, parts in rounds.items() if key != OURS)},
-        first_step, {"ours": ours.description, "peer": peers[0].description})
+        first_step, {"ours": ours.description, "peer": peers[0].description},
+        {key: statistics.median(part.processor_seconds / count for count, part in zip(tokens[runner.layout], rounds[key],
+                                                                              strict=True))
+         for key, runner in runners.items()})
 
 
 def _rounds(name: str, runners: Mapping[str, _Runner], plan: Plan,

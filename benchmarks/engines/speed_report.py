@@ -24,11 +24,16 @@ def table(results: Mapping[tuple[str, str], Measured]) -> str:
 
 
 def details(size: str, task: str, measured: Measured) -> str:
-    """Return the details of a line of the table: tokens, padding, and losses, which show that both engines learn."""
+    """Return the details of a line of the table.
+
+    They are tokens, padding, losses, which show that both engines learn, and processor time, which other work on the
+    machine changes least if each engine has one thread.
+    """
     shares = ", ".join(f"{layout} {share:.1%}" for layout, share in measured.padding.items())
     losses = ", ".join(f"{name} {first:.2f} to {last:.2f}" for name, (first, last) in measured.losses.items())
+    processor = ", ".join(f"{name} {1e6 * seconds:,.0f}" for name, seconds in measured.processor.items())
     return (f"- {size}, {task}: {measured.tokens:,.0f} tokens per step; padding {shares}; loss per target token "
-            f"{losses}")
+            f"{losses}; microseconds of processor time per token {processor}")
 
 
 def _cells(measured: Measured) -> list[str]:

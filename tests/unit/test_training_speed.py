@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.engines.comparison import Measured
-from benchmarks.engines.speed_report import table
+from benchmarks.engines.speed_report import details, table
 from benchmarks.engines.text import encode, generate, read_pairs
 from benchmarks.engines.workload import LONGEST, Size, one_per_row, padding, plan_workload, unpack
 from src.common.errors import MassError
@@ -73,9 +73,10 @@ def test_we_are_compared_with_the_best_of_the_peers_layouts_and_formats():
     measured = Measured(tokens=10.0, padding={}, losses={}, memory={"ours": 2**20, "peer": 2**21}, descriptions={},
                         speed={"packed": [30.0, 40.0, 60.0], "grouped float32": [10.0, 10.0, 10.0],
                                "grouped bfloat16": [20.0, 20.0, 20.0], "mixed float32": [40.0, 9.0, 9.0]},
-                        first_step=[5.0])
+                        first_step=[5.0], processor={"packed": 1e-4, "grouped float32": 3.5e-4})
     assert measured.best == "grouped bfloat16"
     assert measured.ratios == [1.5, 2.0, 3.0]
+    assert details("small", "pre-training", measured).endswith("per token packed 100, grouped float32 350")
     row = table({("small", "pre-training"): measured}).splitlines()[-1]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
         "small", "pre-training", "40", "10", "20", "9", "-", "2.00", "2.00 (1.50 to 3.00)", "1", "2", "5.0", "-", "-"]
