@@ -106,6 +106,7 @@ def _check(args: Namespace) -> None:
         (args.turns is not None and not args.interactive, "--turns needs --interactive"),
         (args.turns is not None and args.turns < 1, f"--turns {args.turns}: at least 1"),
         (args.score and (args.interactive or text_alone), "--score needs targets: give --targets, or a test set"),
+        (args.score and args.compute_type, "--score does not search: leave out --compute_type"),
         (args.score and (args.report or args.confidence), "--score writes only log-probabilities: leave out --report "
                                                           "and --confidence, or use --metric ppl"),
         ((args.report or args.confidence) and (args.interactive or text_alone),

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.helpers.compiler import require_compiler
 from tests.helpers.scripts import TIMEOUT, run_script, start_script
 from tests.helpers.tiny_model import TEXT, make_model_folder
 
@@ -37,6 +38,17 @@ def test_a_folder_and_a_file_are_enough(predicted):
     lines, messages = predicted
     assert len(lines) == 7 and lines[-1] == lines[1] == "" and all(lines[i] for i in (0, 2, 3, 4, 5))
     assert "1 of 6 lines" in messages and "in.txt, line 6" in messages and "latest.safetensors" in messages
+
+
+def test_the_number_format_of_the_search_can_be_chosen(folder):
+    require_compiler()
+    arguments = ("eval.py", "--ckpt", "my model", "--input", "in.txt", "--compute_type", "int8")
+    done = run_script(*arguments, cwd=folder)
+    assert "search in int8" in done.stderr and len(done.stdout.split("\n")) == 7
+    refused = run_script(*arguments, "--set", "training_config.native_kernels=off", code=2, cwd=folder)
+    assert "decode_compute_type is int8: only the C kernels of the CPU have a number format" in refused.stderr
+    refused = run_script(*arguments, "--targets", "in.txt", "--score", code=2, cwd=folder)
+    assert "--score does not search" in refused.stderr
 
 
 def test_predictions_for_a_stream_are_printed_while_it_is_open(folder, predicted):
