@@ -119,8 +119,8 @@ def compare(name: str, training: Training, workload: Workload, plan: Plan,
         {"ours": rounds[OURS][-1].peak_memory,
          "peer": max(parts[-1].peak_memory for key, parts in rounds.items() if key != OURS)},
         first_step, {"ours": ours.description, "peer": peers[0].description},
-        {key: statistics.median(part.processor_seconds / count for count, part in zip(tokens[runner.layout], rounds[key],
-                                                                              strict=True))
+        {key: statistics.median(part.processor_seconds / count
+                                for count, part in zip(tokens[runner.layout], rounds[key], strict=True))
          for key, runner in runners.items()})
 
 
