@@ -22,13 +22,19 @@ def main() -> int:
     parser.add_argument("--show_batch", type=whole_number(1), nargs="?", const=1, metavar="ROWS",
                         help="print the first ROWS rows (1 if not given) of the first training batch as the network "
                              "receives them, and do not train")
+    parser.add_argument("--check_device", action="store_true",
+                        help="compile and run every graph of the program once on training_config.device_target, with "
+                             "a small network and without data, and do not train")
     args = parser.parse_args()
     config = load_config(args.config, args.overrides)
 
     with importing_mindspore():  # takes seconds, so the configuration is checked first
         from src.training.data import describe_first_batch
+        from src.training.device_check import check_device
         from src.training.trainer import train
 
+    if args.check_device:
+        return check_device(config)
     if args.show_batch:
         for line in describe_first_batch(config, args.show_batch):
             print(line)

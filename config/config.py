@@ -161,7 +161,8 @@ class LossScaleConfig:
     loss_scale_mode: str = key("dynamic", "static always uses init_loss_scale; dynamic divides the scale when "
                                           "gradients overflow and multiplies it after scale_window good steps",
                                choices=("static", "dynamic"))
-    init_loss_scale: float = key(65536.0, "initial loss scale", above=0.0)
+    init_loss_scale: float = key(65536.0, "initial loss scale; it multiplies the mean loss per target position of the "
+                                          "largest batch shape", above=0.0)
     loss_scale_factor: float = key(2.0, "factor by which dynamic scaling divides and multiplies the scale", above=1.0)
     scale_window: int = key(200, "number of consecutive good steps after which dynamic scaling multiplies the scale",
                             minimum=1)
@@ -214,6 +215,9 @@ class TrainingConfig:
                                       "them if possible and otherwise reports why not, on makes it an error if they "
                                       "cannot be used, off uses MindSpore's operators",
                               choices=("auto", "on", "off"), resume=MAY_CHANGE)
+    jit_level: str = key("O0", "how MindSpore compiles for a GPU or Ascend: O0 kernel by kernel, O1 with small kernels "
+                               "fused (DVM on Ascend, which needs CANN). Only O0 has been compiled in our tests; "
+                               "ignored on the CPU", choices=("O0", "O1"), resume=MAY_CHANGE)
     max_steps: int = key(0, "number of optimizer steps after which training ends; 0 = after the number of epochs",
                          minimum=0, resume=MAY_CHANGE)
     log_steps: int = key(50, "number of steps between two lines of the log", minimum=1, resume=MAY_CHANGE)

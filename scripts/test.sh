@@ -13,7 +13,8 @@ repository. Without arguments all tests run, in two processes. The folders of te
   sh test.sh -m unit         functions and classes, in the process of the tests
   sh test.sh -m command_line the scripts as a user runs them, each in a process of its own
   sh test.sh -m system       whole trainings
-  sh test.sh -m "not system" two of the three tiers
+  sh test.sh -m devices      all graphs compiled for Ascend and GPU, which need not be there
+  sh test.sh -m "not system" all tiers but one
   sh test.sh -k search       tests whose file, class or name contains 'search'
   sh test.sh tests/unit/test_search.py   one file, in one process (so are all .py files that are named)
   sh test.sh -n 8            eight processes; files are never split

@@ -6,7 +6,7 @@ import pytest
 
 import src  # noqa: F401  (MindSpore and OpenMP read its settings when they are loaded)
 
-TIERS = ("system", "command_line", "unit")  # the folders of tests/, the slowest files first
+TIERS = ("devices", "system", "command_line", "unit")  # the folders of tests/, the slowest files first
 
 
 def pytest_configure() -> None:

@@ -15,7 +15,7 @@ from src.transformer.beam_search import beam_search
 from src.transformer.decoding.interface import StepResult
 from src.transformer.decoding.options import SearchOptions
 from src.transformer.operators.selection import choose_operators
-from src.transformer.transformer import NO_DROPOUT_SEED, Transformer, mask_segments
+from src.transformer.transformer import Transformer, mask_segments
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.utils.dictionary import EOS_INDEX, PAD_INDEX
 
@@ -83,13 +83,13 @@ class _WholePrefix(nn.Cell):
         self.transformer, self.candidates = transformer, candidates
 
     def construct(self, encoder_output, source_segments, input_ids, positions, segments, position):
-        network = self.transformer
-        embedded = network.embedding.embed_target(input_ids, positions, NO_DROPOUT_SEED)
-        states = network.decoder(embedded, segments, encoder_output, source_segments, NO_DROPOUT_SEED)
+        network, dropout_seed = self.transformer, self.transformer.no_dropout_seed
+        embedded = network.embedding.embed_target(input_ids, positions, dropout_seed)
+        states = network.decoder(embedded, segments, encoder_output, source_segments, dropout_seed)
         rows = ops.arange(input_ids.shape[0]) * input_ids.shape[1] + position
         log_probs = ops.log_softmax(network.embedding.logits(ops.gather(states, rows, 0)), -1)
         best, ids = ops.topk(log_probs, self.candidates)
-        return best, ids, ops.slice(log_probs, (0, EOS_INDEX), (input_ids.shape[0], 1))
+        return best, ids, ops.Slice()(log_probs, (0, EOS_INDEX), (input_ids.shape[0], 1))
 
 
 class _Encode(nn.Cell):
@@ -98,7 +98,8 @@ class _Encode(nn.Cell):
         self.transformer = transformer
 
     def construct(self, ids, positions, segments, mask):
-        return self.transformer.encode(ids, positions, segments, mask, NO_DROPOUT_SEED), mask_segments(segments, mask)
+        states = self.transformer.encode(ids, positions, segments, mask, self.transformer.no_dropout_seed)
+        return states, mask_segments(segments, mask)
 
 
 class _PrefixSteps:

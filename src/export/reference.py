@@ -13,7 +13,6 @@ from src.inference.generation import generate
 from src.inference.predictions import prediction_tokens
 from src.inference.raw_text import TextInput
 from src.text.text_processing import ProcessedLines
-from src.transformer.transformer import NO_DROPOUT_SEED
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 
@@ -74,7 +73,7 @@ def _token_log_probs(model: ExportedModel, examples: ExampleSet) -> list[np.ndar
     scorer = _TokenLogProbs(model.network).set_train(False)
     found: list[np.ndarray] = [np.zeros(0)] * len(examples)
     for indices, batch in examples.batches(model.files.config).in_order():
-        log_probs = scorer(*mutable(tuple(map(Tensor, batch))), NO_DROPOUT_SEED).asnumpy()
+        log_probs = scorer(*mutable(tuple(map(Tensor, batch))), model.network.transformer.no_dropout_seed).asnumpy()
         for row, index in enumerate(indices):
             if index >= 0:
                 found[index] = log_probs[row, : np.count_nonzero(batch.labels[row])]

@@ -12,7 +12,6 @@ from src.inference.examples import ExampleSet
 from src.inference.model import load_model
 from src.inference.output import write_lines
 from src.runtime.device import restore_interrupts
-from src.transformer.transformer import NO_DROPOUT_SEED
 from src.transformer.transformer_for_train import TransformerForScoring, TransformerForTrain
 
 
@@ -34,7 +33,7 @@ def target_log_probs(network: TransformerForTrain, source: BatchSource) -> Targe
     with Progress("scoring", len(source), "sentences") as progress:
         for indices, batch in source.in_order():
             present = indices >= 0
-            sums = scorer(*mutable(tuple(map(Tensor, batch))), NO_DROPOUT_SEED).asnumpy()
+            sums = scorer(*mutable(tuple(map(Tensor, batch))), network.transformer.no_dropout_seed).asnumpy()
             log_probs[indices[present]] = sums[present]
             counts[indices[present]] = np.count_nonzero(batch.labels, axis=1)[present]
             progress.update(int(np.count_nonzero(present)))

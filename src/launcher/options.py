@@ -8,7 +8,7 @@ from src.common.arguments import CommandLineParser, whole_number
 from src.common.errors import UsageError
 
 DEVICES = ("CPU", "GPU", "Ascend")
-DEVICES_PER_MACHINE = 8
+DEVICES_PER_MACHINE = 16  # of an Atlas A3
 DEFAULT_PORT = 8118
 """The default port of runs on several machines, which must use the same port; it is also msrun's default."""
 

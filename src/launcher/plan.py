@@ -154,7 +154,7 @@ def _msrun_command(options: Options, wrapper: list[str], port: int, own_folder: 
 
 def _msrun_environments(options: Options, port: int, ranks: tuple[int, ...]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the variables that msrun sets for its processes (mindspore/parallel/cluster/process_entity/_api.py)."""
-    host = options.master_host.strip("[]")
+    host = _address(options.master_host.strip("[]"))
     common = {"MS_WORKER_NUM": str(options.ranks), "MS_SCHED_HOST": host, "MS_SCHED_PORT": str(port),
               "MS_TOPO_TIMEOUT": str(CLUSTER_TIMEOUT), "RANK_SIZE": str(options.ranks)}
     if options.node_rank == 0:
@@ -162,6 +162,14 @@ def _msrun_environments(options: Options, port: int, ranks: tuple[int, ...]) -> 
     for device, rank in enumerate(ranks):
         yield f"rank {rank}", {**common, "MS_ROLE": "MS_WORKER", "MS_NODE_ID": str(rank), "RANK_ID": str(rank),
                                "DEVICE_ID": str(device)}
+
+
+def _address(host: str) -> str:
+    """Return the address of a host, which msrun looks up; the name itself where it is not known here."""
+    try:
+        return str(socket.getaddrinfo(host, None, socket.AF_UNSPEC, socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        return host
 
 
 def _visible_devices(options: Options, name: str) -> list[str]:

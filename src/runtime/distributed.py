@@ -87,17 +87,14 @@ class AllReduceParameters(nn.Cell):
         super().__init__(auto_prefix=False)
         self.parameters = parameters
         self.messages = plan_messages([parameter.size for parameter in parameters])
-        self.all_reduce = ops.AllReduce()
+        self.all_reduce, self.slice, self.assign = ops.AllReduce(), ops.Slice(), ops.Assign()
 
     def construct(self) -> None:
         for message in self.messages:
-            parts = ()
-            for i, _, _ in message:
-                parts += (ops.reshape(self.parameters[i], (-1,)),)
-            flat = self.all_reduce(ops.concat(parts))
+            flat = self.all_reduce(ops.concat([ops.reshape(self.parameters[i], (-1,)) for i, _, _ in message]))
             for i, start, size in message:
-                part = ops.slice(flat, (start,), (size,))
-                ops.assign(self.parameters[i], ops.reshape(part, self.parameters[i].shape))
+                part = self.slice(flat, (start,), (size,))
+                self.assign(self.parameters[i], ops.reshape(part, self.parameters[i].shape))
 
 
 def join_ranks(device_target: str) -> Ranks:

@@ -47,7 +47,8 @@ def assemble_network(config: Config, ranks: Ranks, steps_done: int = 0) -> Train
     chosen = choose_operators(training.device_target, training.native_kernels, config.model_config.compute_type)
     network = TransformerForTrain(config.model_config, chosen.operators)
     optimizer = make_optimizer(rate, network.trainable_params(), chosen.operators)
-    step = TrainStep(network, optimizer, rate.clip_norm, ranks, chosen.operators)
+    step = TrainStep(network, optimizer, rate.clip_norm, ranks, chosen.operators,
+                     flat_gradients=training.device_target != "CPU")
     return TrainableNetwork(network, optimizer, step, chosen.reason, chosen.number_format)
 
 

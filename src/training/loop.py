@@ -12,7 +12,7 @@ from src.checkpoints.resume import ResumePoint
 from src.checkpoints.training_state import TrainingState
 from src.checkpoints.validation_history import ValidationHistory, score_of
 from src.checkpoints.write import CheckpointWriter
-from src.dataset.batching.batch import Batch
+from src.dataset.batching.batch import Batch, Shape
 from src.runtime.device import restore_interrupts
 from src.runtime.distributed import STUCK_AFTER, Ranks
 from src.runtime.signals import StopSignals
@@ -76,6 +76,7 @@ class TrainingLoop:
         self.loss_scale = make_loss_scale(config.loss_scale_config)
         if resumed:
             self.loss_scale.restore(resumed.state.loss_scale, resumed.state.good_steps)
+        self._per_token = scale_per_token(data.source.plan.shapes)
         self._pending: list[PendingStep] = []
         self._checkpoint = resumed.files.weights if resumed else ""
         self._signals = StopSignals(STUCK_AFTER if ranks.world_size > 1 else None)
@@ -116,12 +117,13 @@ class TrainingLoop:
         losses = []
         for i, batch in enumerate(batches):
             dropout_seed = derive_dropout_seed(self.config.model_config.random_seed, self.step, i, self.ranks.rank)
-            loss, _ = self.train_step.accumulate(batch, scale, dropout_seed, stop)
+            loss, _ = self.train_step.accumulate(batch, scale * self._per_token, dropout_seed, stop)
             losses.append(loss)
         sums = self.train_step.all_reduce()
         self._pending.append(PendingStep(self.step, sums, losses, batches, rate, scale))
-        if self.config.dataset_config.dataset_sink_mode or math.isfinite(read_sums(sums).norm):
-            self.train_step.apply(rate, sums, scale)
+        sink = self.config.dataset_config.dataset_sink_mode
+        if sink or math.isfinite(read_sums(sums).norm):
+            self.train_step.apply(rate, sums, scale * self._per_token, guarded=sink)
             self.loss_scale.good()
         elif math.isfinite(read_sums(sums).loss):  # otherwise the forward pass has diverged, see _read_back
             self.loss_scale.overflow(self.step)
@@ -206,6 +208,15 @@ class TrainingLoop:
         if self.history.exhausts(training.patience):
             return f"no better {training.best_metric} in {training.patience} validations"
         return ""
+
+
+def scale_per_token(shapes: Sequence[Shape]) -> float:
+    """Return the factor that makes the loss scale one of the mean loss: the loss of a batch is a sum over its tokens.
+
+    The gradients of all batches of a step are added up and have one factor. It is the reciprocal of the number of
+    target positions in a run's largest batch, rounded up to a power of two, which changes no digit of a gradient.
+    """
+    return 2.0 ** -math.ceil(math.log2(max(shape.rows * shape.target_len for shape in shapes)))
 
 
 def planned_steps(config: Config, steps_per_epoch: int) -> int:

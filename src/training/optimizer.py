@@ -23,8 +23,8 @@ def optimizer_state(optimizer: nn.Cell, network: nn.Cell) -> list[Parameter]:
 class Optimizer(nn.Cell):
     """The base class of the optimizers.
 
-    `construct(gradients, factor)` updates each parameter by its entry of `gradients` times `factor` and returns the
-    factor. `learning_rate` is a Parameter that is set before each step.
+    `construct(gradients, factor)` updates each parameter by its entry of `gradients` times `factor`, which is None for
+    1, and returns a tensor without meaning. `learning_rate` is a Parameter that is set before each step.
     """
 
     def __init__(self, parameters: list[Parameter], learning_rate: float, operators: Operators):
@@ -41,11 +41,13 @@ class Momentum(Optimizer):
         self.moments = self.parameters.clone("moments", "zeros")
         self.apply_momentum = ops.ApplyMomentum()
 
-    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor) -> Tensor:
+    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor | None) -> Tensor:
+        # MindSpore's GPU back end fuses ApplyMomentum with a product of a scalar, into a graph that has a cycle.
+        factor = None if factor is None else ops.reshape(factor, (1,))
         for i in range(len(self.parameters)):
             self.apply_momentum(self.parameters[i], self.moments[i], self.learning_rate,
-                                ops.mul(gradients[i], factor), 0.9)
-        return factor
+                                scaled(gradients[i], factor), 0.9)
+        return self.learning_rate if factor is None else factor
 
 
 class _WithMoments(Optimizer):
@@ -57,12 +59,13 @@ class _WithMoments(Optimizer):
         self.variances = self.parameters.clone("moment2", "zeros")
         self.beta1_power = _scalar("beta1_power", 1.0)
         self.beta2_power = _scalar("beta2_power", 1.0)
+        self.assign = ops.Assign()
 
     def next_powers(self) -> tuple[Tensor, Tensor]:
         """Advance beta1^step and beta2^step by one step and return them."""
         beta1_power, beta2_power = self.beta1_power * BETA1, self.beta2_power * BETA2
-        ops.assign(self.beta1_power, beta1_power)
-        ops.assign(self.beta2_power, beta2_power)
+        self.assign(self.beta1_power, beta1_power)
+        self.assign(self.beta2_power, beta2_power)
         return beta1_power, beta2_power
 
 
@@ -73,7 +76,7 @@ class Adam(_WithMoments):
         super().__init__(parameters, learning_rate, operators)
         self.adam = operators.adam(self.parameters, self.means, self.variances, (BETA1, BETA2, 1e-8))
 
-    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor) -> Tensor:
+    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor | None) -> Tensor:
         beta1_power, beta2_power = self.next_powers()
         return self.adam(gradients, beta1_power, beta2_power, self.learning_rate, factor)
 
@@ -89,14 +92,15 @@ class Lamb(_WithMoments):
         super().__init__(parameters, learning_rate, operators)
         self.decays = tuple([weight_decay if parameter.ndim > 1 else 0.0 for parameter in parameters])
         self.epsilon = epsilon
+        self.assign_sub = ops.AssignSub()
 
-    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor) -> Tensor:
+    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor | None) -> Tensor:
         beta1_power, beta2_power = self.next_powers()
         mean_rest, variance_rest = ops.sub(1.0, beta1_power), ops.sub(1.0, beta2_power)
         for i in range(len(self.parameters)):
-            weight, gradient = self.parameters[i], ops.mul(gradients[i], factor)
-            mean = _running_mean(self.means[i], gradient, BETA1)
-            variance = _running_mean(self.variances[i], ops.square(gradient), BETA2)
+            weight, gradient = self.parameters[i], scaled(gradients[i], factor)
+            mean = self.advance(self.means[i], gradient, BETA1)
+            variance = self.advance(self.variances[i], ops.square(gradient), BETA2)
             step = ops.div(ops.div(mean, mean_rest),
                            ops.add(ops.sqrt(ops.div(variance, variance_rest)), self.epsilon))
             if self.decays[i]:
@@ -104,8 +108,14 @@ class Lamb(_WithMoments):
             weight_norm, step_norm = _norm(weight), _norm(step)
             either_is_zero = ops.equal(ops.mul(weight_norm, step_norm), 0.0)
             trust = ops.select(either_is_zero, ops.ones_like(weight_norm), ops.div(weight_norm, step_norm))
-            ops.assign_sub(weight, ops.mul(ops.mul(trust, self.learning_rate), step))
-        return factor
+            self.assign_sub(weight, ops.mul(ops.mul(trust, self.learning_rate), step))
+        return self.learning_rate if factor is None else factor
+
+    def advance(self, mean: Parameter, value: Tensor, beta: float) -> Tensor:
+        """Advance a running mean by one value and return it."""
+        new = ops.add(ops.mul(mean, beta), ops.mul(value, 1.0 - beta))
+        self.assign(mean, new)
+        return new
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = registry(LearnRateConfig, "optimizer", {
@@ -120,10 +130,9 @@ def make_optimizer(config: LearnRateConfig, parameters: list[Parameter], operato
     return OPTIMIZERS[config.optimizer](parameters, config.lr, operators)
 
 
-def _running_mean(mean: Parameter, value: Tensor, beta: float) -> Tensor:
-    new = ops.add(ops.mul(mean, beta), ops.mul(value, 1.0 - beta))
-    ops.assign(mean, new)
-    return new
+def scaled(gradient: Tensor, factor: Tensor | None) -> Tensor:
+    """Return the gradient times the factor."""
+    return gradient if factor is None else ops.mul(gradient, factor)
 
 
 def _norm(x: Tensor) -> Tensor:

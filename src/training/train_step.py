@@ -5,11 +5,13 @@ target tokens only when they are applied, so that only the forward and backward 
 step accumulates any number of batches (gradient accumulation) and all-reduces the buffers over the ranks; either way
 the result is that of one large batch.
 """
+import math
 from typing import NamedTuple
 
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, mutable, nn, ops, value_and_grad
 from mindspore import dtype as mstype
+from mindspore.ops.auto_generate import SplitWithSize
 
 from src.dataset.batching.batch import Batch
 from src.runtime.distributed import AllReduceParameters, Ranks
@@ -28,13 +30,20 @@ class StepSums(NamedTuple):
     norm: float  # global norm of the gradients times the loss scale; not finite if any entry is not
 
 
+TARGETS, NORM = StepSums._fields.index("targets"), StepSums._fields.index("norm")
+
+
 class AccumulateGradients(nn.Cell):
-    """Adds a batch's gradients times the loss scale to the buffers; with `add` false it overwrites the buffers."""
+    """Adds a batch's gradients times the loss scale to the buffers; with `add` false it overwrites the buffers.
+
+    There is one buffer for each parameter, or one for all of them, end to end.
+    """
 
     def __init__(self, network: TransformerForTrain, parameters: ParameterTuple, buffers: ParameterTuple, add: bool):
         super().__init__(auto_prefix=False)
         self.network = network
-        self.store = ops.assign_add if add else ops.assign
+        self.flat = len(buffers) < len(parameters)
+        self.store = ops.AssignAdd() if add else ops.Assign()
         self.buffers = buffers
         self.gradients = value_and_grad(self.scaled_loss, None, parameters, has_aux=True)
 
@@ -45,8 +54,11 @@ class AccumulateGradients(nn.Cell):
 
     def construct(self, loss_scale: Tensor, batch: tuple[Tensor, ...], dropout_seed: Tensor) -> tuple[Tensor, Tensor]:
         (_, loss, nll), gradients = self.gradients(loss_scale, batch, dropout_seed)
-        for i in range(len(gradients)):
-            self.store(self.buffers[i], gradients[i])
+        if self.flat:
+            self.store(self.buffers[0], ops.concat([ops.reshape(gradient, (-1,)) for gradient in gradients]))
+        else:
+            for i in range(len(gradients)):
+                self.store(self.buffers[i], gradients[i])
         return loss, nll
 
 
@@ -56,7 +68,7 @@ class AccumulateSums(nn.Cell):
     def __init__(self, sums: Parameter, add: bool):
         super().__init__(auto_prefix=False)
         self.sums = sums
-        self.store = ops.assign_add if add else ops.assign
+        self.store = ops.AssignAdd() if add else ops.Assign()
 
     def construct(self, loss: Tensor, nll: Tensor, counts: Tensor) -> Tensor:
         return self.store(self.sums, ops.concat((ops.reshape(loss, (1,)), ops.reshape(nll, (1,)), counts)))
@@ -76,31 +88,58 @@ class GradientNorm(nn.Cell):
 
 
 class ApplyGradients(nn.Cell):
-    """Updates the weights by the mean gradient per target token, clipped by its global norm (Pascanu et al., 2013)."""
+    """Updates the weights by the mean gradient per target token, clipped by its global norm (Pascanu et al., 2013).
 
-    def __init__(self, optimizer: nn.Cell, buffers: ParameterTuple, clip_norm: float):
+    If `guarded`, gradients whose norm is not finite leave the weights and the state of the optimizer as they are.
+    """
+
+    def __init__(self, optimizer: nn.Cell, buffers: ParameterTuple, clip_norm: float, guarded: bool):
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
         self.buffers = buffers
+        self.shapes = tuple([parameter.shape for parameter in optimizer.parameters])
+        self.sizes = [parameter.size for parameter in optimizer.parameters]
+        self.flat = len(buffers) < len(self.shapes)
+        self.split = SplitWithSize()  # one kernel; ops.split is one for each part, and GPU does not have mint.split
         self.clip_norm = clip_norm
+        self.guarded = guarded
+        self.slice = ops.Slice()
 
     def construct(self, sums: Tensor, loss_scale: Tensor) -> Tensor:
-        targets, norm = ops.reshape(ops.slice(sums, (2,), (1,)), ()), ops.reshape(ops.slice(sums, (5,), (1,)), ())
+        targets, norm = [ops.reshape(self.slice(sums, (place,), (1,)), ()) for place in (TARGETS, NORM)]
         factor = 1.0 / (loss_scale * targets)
         if self.clip_norm > 0.0:
             factor = ops.minimum(factor, self.clip_norm / norm)
-        return self.optimizer(self.buffers, factor)
+        if not self.guarded:
+            return self.update(factor)
+        if norm < math.inf:  # a branch of the graph; false for NaN
+            factor = self.update(factor)
+        return factor
+
+    def update(self, factor: Tensor) -> Tensor:
+        if not self.flat:
+            return self.optimizer(self.buffers, factor)
+        parts = self.split(ops.mul(self.buffers[0], factor), self.sizes)
+        gradients = [ops.reshape(parts[i], self.shapes[i]) for i in range(len(self.shapes))]
+        return self.optimizer(gradients, None)
 
 
 class TrainStep:
-    """The pieces of a step, for the training loop: `accumulate` for each batch, `all_reduce`, then `apply`, `clear`."""
+    """The pieces of a step, for the training loop: `accumulate` for each batch, `all_reduce`, then `apply`, `clear`.
+
+    With `flat_gradients`, one buffer holds the gradients of all parameters: accumulation, norm and all-reduce are a few
+    large operations instead of some for each parameter.
+    """
 
     def __init__(self, network: TransformerForTrain, optimizer: nn.Cell, clip_norm: float, ranks: Ranks,
-                 operators: Operators):
+                 operators: Operators, flat_gradients: bool = False):
         parameters = ParameterTuple(network.trainable_params())
-        buffers = [Parameter(ops.zeros(parameter.shape, mstype.float32), requires_grad=False,
-                             name=f"gradient.{parameter.name}") for parameter in parameters]
-        sums = Parameter(ops.zeros((len(StepSums._fields) - 1,), mstype.float32), requires_grad=False, name="step_sums")
+        sizes = {f"gradient.{parameter.name}": parameter.shape for parameter in parameters}
+        if flat_gradients:
+            sizes = {"flat_gradients": (sum(parameter.size for parameter in parameters),)}
+        buffers = [Parameter(Tensor(np.zeros(shape, np.float32)), name=name, requires_grad=False)
+                   for name, shape in sizes.items()]
+        sums = Parameter(Tensor(np.zeros(len(StepSums._fields) - 1, np.float32)), requires_grad=False, name="step_sums")
         self.network = network
         self.optimizer = optimizer
         self.buffers = ParameterTuple(buffers)
@@ -110,7 +149,9 @@ class TrainStep:
         self._overwrite_sums, self._add_sums = (AccumulateSums(sums, add) for add in (False, True))
         self._all_reduce = AllReduceParameters(ParameterTuple([sums, *buffers])) if ranks.world_size > 1 else None
         self._norm = GradientNorm(self.buffers, sums, operators)
-        self._apply = ApplyGradients(optimizer, self.buffers, clip_norm)
+        self._apply, self._apply_guarded = (ApplyGradients(optimizer, self.buffers, clip_norm, guarded)
+                                            for guarded in (False, True))
+        self._assign = ops.Assign()
         self._empty = True  # whether the buffers still hold the previous step
 
     def accumulate(self, batch: Batch, loss_scale: float, dropout_seed: np.ndarray,
@@ -139,10 +180,14 @@ class TrainStep:
             self._all_reduce()
         return self._norm()
 
-    def apply(self, learning_rate: float, sums: Tensor, loss_scale: float) -> None:
-        """Update the weights by the mean of the accumulated gradients over the target tokens, clipped."""
-        ops.assign(self.optimizer.learning_rate, Tensor(learning_rate, mstype.float32))
-        self._apply(sums, Tensor(loss_scale, mstype.float32))
+    def apply(self, learning_rate: float, sums: Tensor, loss_scale: float, guarded: bool = False) -> None:
+        """Update the weights by the mean of the accumulated gradients over the target tokens, clipped.
+
+        Without `guarded` the caller has read back that the norm is finite; with it the device checks that.
+        """
+        self._assign(self.optimizer.learning_rate, Tensor(learning_rate, mstype.float32))
+        apply = self._apply_guarded if guarded else self._apply
+        apply(sums, Tensor(loss_scale, mstype.float32))
 
     def clear(self) -> None:
         """Discard the accumulated gradients and sums."""

@@ -18,7 +18,6 @@ from src.inference.predictions import best_predictions
 from src.runtime.distributed import Ranks
 from src.training.data import TrainingData
 from src.transformer.decoding.options import SearchOptions
-from src.transformer.transformer import NO_DROPOUT_SEED
 from src.transformer.transformer_for_infer import TransformerForInfer
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.rouge_score import ROUGE_METRICS
@@ -42,7 +41,7 @@ def measure_nll(network: TransformerForTrain, source: BatchSource, ranks: Ranks,
         for _, batch in source.in_order():
             if abandon():
                 return None
-            nll += float(network(*mutable(tuple(map(Tensor, batch))), NO_DROPOUT_SEED)[1].asnumpy())
+            nll += float(network(*mutable(tuple(map(Tensor, batch))), network.transformer.no_dropout_seed)[1].asnumpy())
             targets += batch.target_tokens
     finally:
         network.set_train(True)

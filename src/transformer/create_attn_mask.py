@@ -8,7 +8,7 @@ MASKED_BIAS = -1e9
 
 def mask_to_bias(mask: Tensor) -> Tensor:
     """Return the float32 bias of a mask of any shape that is 1 where attended to and 0 where masked."""
-    return (1.0 - ops.cast(mask, mstype.float32)) * MASKED_BIAS
+    return (1.0 - mask.astype(mstype.float32)) * MASKED_BIAS
 
 
 def segment_bias(query_segments: Tensor, key_segments: Tensor, causal: bool) -> Tensor:
@@ -19,7 +19,7 @@ def segment_bias(query_segments: Tensor, key_segments: Tensor, causal: bool) -> 
     batch, query_len = query_segments.shape
     key_len = key_segments.shape[1]
     same = ops.reshape(query_segments, (batch, 1, query_len, 1)) == ops.reshape(key_segments, (batch, 1, 1, key_len))
-    mask = ops.cast(same, mstype.float32)
+    mask = same.astype(mstype.float32)
     if causal:
         mask = mask * Tensor(np.tril(np.ones((1, 1, query_len, key_len), np.float32)))
     return mask_to_bias(mask)

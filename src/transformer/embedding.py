@@ -2,6 +2,7 @@
 import math
 
 from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from config.config import ModelConfig
 from src.transformer.operators.interface import Operators
@@ -39,4 +40,4 @@ class Embedding(nn.Cell):
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits of decoder states: [rows, hidden_size] -> [rows, vocab_size]."""
-        return ops.matmul(states, ops.transpose(self.table, (1, 0)))
+        return ops.matmul(states.astype(mstype.float32), ops.transpose(self.table, (1, 0)))

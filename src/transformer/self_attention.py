@@ -1,6 +1,7 @@
 """Attention of a sequence to itself, over the whole sequence or one step at a time."""
 from mindspore import Tensor, nn, ops
 
+from config.config import ModelConfig
 from src.transformer.dense import ProductAndBias
 from src.transformer.multi_head_attention import MultiHeadAttention
 from src.transformer.operators.interface import Operators
@@ -8,6 +9,10 @@ from src.transformer.operators.interface import Operators
 
 class SelfAttention(MultiHeadAttention):
     """Multi-head attention whose keys and values are projections of the same sequence as the queries."""
+
+    def __init__(self, model: ModelConfig, operators: Operators, causal: bool, init_seed: int):
+        super().__init__(model, operators, causal, init_seed)
+        self.scatter_update = ops.ScatterUpdate()
 
     def make_attention(self, operators: Operators, dropout: float, causal: bool) -> nn.Cell:
         """See MultiHeadAttention."""
@@ -38,7 +43,7 @@ class SelfAttention(MultiHeadAttention):
         batch, _, beam_width, _ = bias.shape
         keys, values = self.keys_values(x, batch)  # [batch, num_heads, beam_width, head_size]
         entry = (batch * self.num_heads, beam_width * self.head_size)
-        keys = ops.scatter_update(key_cache, rows, ops.reshape(keys, entry))
-        values = ops.scatter_update(value_cache, rows, ops.reshape(values, entry))
+        keys = self.scatter_update(key_cache, rows, ops.reshape(keys, entry))
+        values = self.scatter_update(value_cache, rows, ops.reshape(values, entry))
         history = (batch, self.num_heads, -1, self.head_size)
         return self.attend_with_weights(x, ops.reshape(keys, history), ops.reshape(values, history), bias)[0]

@@ -9,20 +9,22 @@ from src.transformer.embedding import Embedding
 from src.transformer.encoder import Encoder
 from src.transformer.operators.interface import Operators
 
-NO_DROPOUT_SEED = Tensor([0, 0], mstype.int32)  # for evaluation, where nothing is dropped out and no seed is read
-
 
 class Transformer(nn.Cell):
     """The pre-norm Transformer (Vaswani et al., 2017) that MASS uses; its sizes are those of `model_config`.
 
     `random_seed` alone determines the initial weights. Checkpoints hold the weights by their names, which must not
     change: a test holds the list.
+
+    Attributes:
+        no_dropout_seed: [2] int32, the argument `dropout_seed` in evaluation, where nothing is dropped out.
     """
 
     def __init__(self, model: ModelConfig, operators: Operators):
         super().__init__()
         init_seeds = np.random.SeedSequence(model.random_seed).generate_state(3).tolist()
         self.model, self.operators = model, operators
+        self.no_dropout_seed = Tensor([0, 0], mstype.int32)
         self.embedding = Embedding(model, operators, init_seeds[0])
         self.encoder = Encoder(model, operators, init_seeds[1])
         self.decoder = Decoder(model, operators, init_seeds[2])

@@ -15,7 +15,7 @@ from src.export.importer import import_model
 from src.inference.model import load_model
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.transformer.positional_embedding import sinusoids
-from src.transformer.transformer import NO_DROPOUT_SEED, Transformer
+from src.transformer.transformer import Transformer
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights
 from tests.helpers.exporting import PEGASUS_CONFIG, write_pegasus
@@ -54,7 +54,7 @@ def test_an_imported_pegasus_computes_what_transformers_does(tmp_path):
     ones = Tensor(np.ones((1, 4), np.int32))
     states = ours(Tensor(np.array(source_ids, np.int32)), Tensor(np.arange(4, dtype=np.int32)[None]), ones, ones,
                   Tensor(np.array(target_ids, np.int32)), Tensor(np.arange(3, dtype=np.int32)[None]),
-                  Tensor(np.ones((1, 3), np.int32)), NO_DROPOUT_SEED)
+                  Tensor(np.ones((1, 3), np.int32)), ours.no_dropout_seed)
     logits = ours.embedding.logits(states).asnumpy()
     with torch.inference_mode():
         expected = theirs(input_ids=torch.tensor([[rows[i] for i in source_ids[0]]]),

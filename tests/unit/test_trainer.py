@@ -283,3 +283,12 @@ def test_a_compute_type_without_kernels_on_the_device_is_refused(half):
         require_compute_type(training_config("", model_config={"compute_type": compute_type}))
     with pytest.raises(UsageError, match="compute_type is bfloat16: .*no kernel.* CPU; use float32 or float16"):
         require_compute_type(training_config("", model_config={"compute_type": "bfloat16"}))
+
+
+@pytest.mark.parametrize("sink", [False, True])
+def test_no_overflowed_update_is_applied(bench, tmp_path, sink):
+    """The gradients are not finite at this scale, the loss is."""
+    with pytest.raises(MassError, match="not finite|has diverged"):
+        bench.run(tmp_path, dataset_config={"dataset_sink_mode": sink, "dataset_sink_step": 4},
+                  loss_scale_config={"loss_scale_mode": "static", "init_loss_scale": 2.0**200})
+    assert all(np.isfinite(weight.asnumpy()).all() for weight in bench.network.get_parameters())

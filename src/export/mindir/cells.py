@@ -17,7 +17,7 @@ from src.transformer.dense import ProductAndBias
 from src.transformer.multi_head_attention import MultiHeadAttention
 from src.transformer.operators.dot_product_attention import split_heads
 from src.transformer.operators.mindspore_operators import MindSporeOperators
-from src.transformer.transformer import NO_DROPOUT_SEED, Transformer
+from src.transformer.transformer import Transformer
 from src.utils.dictionary import PAD_INDEX
 
 
@@ -50,8 +50,9 @@ class EncoderCell(nn.Cell):
         self.positions = Tensor(np.ascontiguousarray(places))
 
     def construct(self, source_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mask = ops.cast(source_ids != PAD_INDEX, mstype.int32)
-        output = self.transformer.encode(source_ids, self.positions, mask, mask, NO_DROPOUT_SEED)
+        mask = (source_ids != PAD_INDEX).astype(mstype.int32)
+        output = self.transformer.encode(source_ids, self.positions, mask, mask,
+                                         self.transformer.no_dropout_seed)
         keys, values = [], []
         for key, value in self.transformer.decoder.encoder_keys_values(output, self.batch):
             keys.append(key)
@@ -79,9 +80,10 @@ class DecoderCell(nn.Cell):
     def construct(self, ids: Tensor, position: Tensor, parents: Tensor, keys: Tensor, values: Tensor,
                   cross_keys: Tensor, cross_values: Tensor, source_bias: Tensor) -> tuple:
         transformer, decoder = self.transformer, self.transformer.decoder
-        x = transformer.embedding.embed_target(ids, ops.broadcast_to(position, self.shape), NO_DROPOUT_SEED)
+        x = transformer.embedding.embed_target(ids, ops.broadcast_to(position, self.shape),
+                                               transformer.no_dropout_seed)
         history_bias = ops.reshape(mask_to_bias(self.places <= position), (1, 1, 1, -1))
-        newest = ops.reshape(ops.cast(self.places == position, mstype.float32), (1, 1, -1, 1))
+        newest = ops.reshape((self.places == position).astype(mstype.float32), (1, 1, -1, 1))
         keys, values = ops.gather(keys, parents, 1), ops.gather(values, parents, 1)
         new_keys, new_values = [], []
         attention = None
@@ -97,13 +99,13 @@ class DecoderCell(nn.Cell):
 
     def layer(self, layer: DecoderLayer, x: Tensor, caches: tuple, cross: tuple) -> tuple:
         """Return the layer's output, the weights of its cross-attention, and its new caches."""
-        normalized = layer.self_attention_norm(x)
+        normalized, dropout_seed = layer.self_attention_norm(x), self.transformer.no_dropout_seed
         output, key, value = self.self_attend(layer.self_attention, normalized, caches)
-        x = layer.self_attention_residual(x, output, NO_DROPOUT_SEED)
+        x = layer.self_attention_residual(x, output, dropout_seed)
         output, weights = layer.cross_attention.attend_with_weights(layer.cross_attention_norm(x), *cross)
-        x = layer.cross_attention_residual(x, output, NO_DROPOUT_SEED)
-        output = layer.feed_forward(layer.feed_forward_norm(x), NO_DROPOUT_SEED)
-        return layer.feed_forward_residual(x, output, NO_DROPOUT_SEED), weights, key, value
+        x = layer.cross_attention_residual(x, output, dropout_seed)
+        output = layer.feed_forward(layer.feed_forward_norm(x), dropout_seed)
+        return layer.feed_forward_residual(x, output, dropout_seed), weights, key, value
 
     def self_attend(self, attention: MultiHeadAttention, x: Tensor,
                     caches: tuple) -> tuple[ProductAndBias, Tensor, Tensor]:

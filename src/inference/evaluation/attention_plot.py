@@ -9,7 +9,7 @@ from mindspore import Tensor, nn, ops
 from src.transformer.create_attn_mask import segment_bias
 from src.transformer.decoder import DecoderLayer
 from src.transformer.dense import ProductAndBias
-from src.transformer.transformer import NO_DROPOUT_SEED, Transformer, mask_segments
+from src.transformer.transformer import Transformer, mask_segments
 
 
 class CrossAttentionWeights(nn.Cell):
@@ -22,13 +22,13 @@ class CrossAttentionWeights(nn.Cell):
     def construct(self, source_ids: Tensor, source_positions: Tensor, source_segments: Tensor, source_mask: Tensor,
                   decoder_input_ids: Tensor, decoder_positions: Tensor, decoder_segments: Tensor) -> Tensor:
         """Return the weights, [batch, target_len, source_len]; the arguments are those of Transformer."""
-        network = self.transformer
-        encoder_output = network.encode(source_ids, source_positions, source_segments, source_mask, NO_DROPOUT_SEED)
+        network, dropout_seed = self.transformer, self.transformer.no_dropout_seed
+        encoder_output = network.encode(source_ids, source_positions, source_segments, source_mask, dropout_seed)
         key_segments = mask_segments(source_segments, source_mask)
-        x = network.embedding.embed_target(decoder_input_ids, decoder_positions, NO_DROPOUT_SEED)
+        x = network.embedding.embed_target(decoder_input_ids, decoder_positions, dropout_seed)
         layers = network.decoder.layers
         for i in range(len(layers) - 1):
-            x = layers[i](x, decoder_segments, encoder_output, key_segments, NO_DROPOUT_SEED)
+            x = layers[i](x, decoder_segments, encoder_output, key_segments, dropout_seed)
         return self.layer_weights(layers[len(layers) - 1], x, decoder_segments, encoder_output, key_segments)
 
     def layer_weights(self, layer: DecoderLayer, x: Tensor, segments: Tensor, encoder_output: Tensor,
@@ -36,14 +36,15 @@ class CrossAttentionWeights(nn.Cell):
         """Return the weights of one layer, whose input is x [batch * target_len, hidden_size]."""
         keys, values = layer.cross_attention.keys_values(encoder_output, segments.shape[0])
         bias = segment_bias(segments, source_segments, False)
+        dropout_seed = self.transformer.no_dropout_seed
 
         def self_attend(x: Tensor) -> ProductAndBias:
-            return layer.self_attention(x, segments, segments, NO_DROPOUT_SEED)
+            return layer.self_attention(x, segments, segments, dropout_seed)
 
         def cross_attend(x: Tensor) -> tuple[ProductAndBias, Tensor]:
             return layer.cross_attention.attend_with_weights(x, keys, values, bias)
 
-        return ops.mean(layer.sub_layers(x, self_attend, cross_attend, NO_DROPOUT_SEED)[1], 1)
+        return ops.mean(layer.sub_layers(x, self_attend, cross_attend, dropout_seed)[1], 1)
 
 
 def attention_picture(weights: np.ndarray, source: Sequence[str], target: Sequence[str]) -> bytes:

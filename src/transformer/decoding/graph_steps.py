@@ -6,7 +6,7 @@ from mindspore import dtype as mstype
 from src.common.errors import MassError
 from src.transformer.create_attn_mask import create_attn_mask, mask_to_bias
 from src.transformer.decoding.interface import NOT_FINITE, CachedSteps, StepResult, StepSizes
-from src.transformer.transformer import NO_DROPOUT_SEED, Transformer
+from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 
 
@@ -24,7 +24,7 @@ class EncoderKeysValues(nn.Cell):
         The source bias masks tokens of the source; see `create_attn_mask`.
         """
         encoder_output = self.transformer.encode(source_ids, source_positions, source_segments, source_mask,
-                                                 NO_DROPOUT_SEED)
+                                                 self.transformer.no_dropout_seed)
         keys_values = self.transformer.decoder.encoder_keys_values(encoder_output, source_ids.shape[0])
         return keys_values, create_attn_mask(source_mask)
 
@@ -39,11 +39,12 @@ class DecoderStep(nn.Cell):
         layers = len(transformer.decoder.layers)
         self.transformer = transformer
         self.key_caches, self.value_caches = (
-            ParameterTuple([Parameter(ops.zeros(entries, mstype.float32), name=f"{kind}_cache_{i}", requires_grad=False)
+            ParameterTuple([Parameter(Tensor(np.zeros(entries, np.float32)), f"{kind}_cache_{i}", requires_grad=False)
                             for i in range(layers)]) for kind in ("key", "value"))
         self.first_rows = Tensor(np.arange(sizes.batch * attention.num_heads, dtype=np.int32) * sizes.max_length)
         self.shape = (sizes.batch, sizes.width)
         self.candidates = sizes.candidates
+        self.slice = ops.Slice()
 
     def construct(self, last_ids: Tensor, position: Tensor, history: Tensor, encoder_keys_values: tuple,
                   source_bias: Tensor) -> tuple:
@@ -57,17 +58,17 @@ class DecoderStep(nn.Cell):
         """
         batch, width = self.shape
         x = self.transformer.embedding.embed_target(last_ids, ops.broadcast_to(position, last_ids.shape),
-                                                    NO_DROPOUT_SEED)
+                                                    self.transformer.no_dropout_seed)
         history_bias = ops.reshape(mask_to_bias(history), (batch, 1, width, -1))
         rows = self.first_rows + ops.reshape(position, (1,))
         decoder = self.transformer.decoder
         attention = None
         for i in range(len(decoder.layers)):
             x, attention = decoder.layers[i].step(x, history_bias, rows, (self.key_caches[i], self.value_caches[i]),
-                                                  encoder_keys_values[i], source_bias, NO_DROPOUT_SEED)
+                                                  encoder_keys_values[i], source_bias, self.transformer.no_dropout_seed)
         log_probs = ops.log_softmax(self.transformer.embedding.logits(decoder.norm(x)), -1)
         best, ids = ops.topk(log_probs, self.candidates)
-        eos = ops.slice(log_probs, (0, EOS_INDEX), (batch * width, 1))
+        eos = self.slice(log_probs, (0, EOS_INDEX), (batch * width, 1))
         shape = (batch, width, self.candidates)
         return (ops.reshape(best, shape), ops.reshape(ids, shape), ops.reshape(eos, self.shape),
                 ops.mean(attention, 1))

@@ -20,12 +20,12 @@ class DotProductAttention(nn.Cell):
     def weights(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
         """Return the weights [batch, num_heads, query_len, key_len] float32; `bias` broadcasts to this shape."""
         scores = self.matmul_keys(q * (1.0 / math.sqrt(q.shape[3])), k)
-        return ops.softmax(ops.cast(scores, mstype.float32) + bias, -1)
+        return ops.softmax(scores.astype(mstype.float32) + bias, -1)
 
     def context(self, weights: Tensor, v: Tensor) -> Tensor:
         """Return the weighted sums of the values, the heads side by side: [batch * query_len, hidden] float32."""
         batch, num_heads, _, head_size = v.shape
-        context = ops.cast(self.matmul_values(ops.cast(weights, self.compute_type), v), mstype.float32)
+        context = self.matmul_values(weights.astype(self.compute_type), v).astype(mstype.float32)
         return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, num_heads * head_size))
 
 

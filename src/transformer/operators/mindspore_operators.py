@@ -66,8 +66,8 @@ class _MatMul(nn.Cell):
         self.matmul = ops.MatMul(transpose_b=True)
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        product = self.matmul(ops.cast(x, self.compute_type), ops.cast(weight, self.compute_type))
-        return ops.cast(product, mstype.float32)
+        product = self.matmul(x.astype(self.compute_type), weight.astype(self.compute_type))
+        return product.astype(mstype.float32)
 
 
 class _SumOfSquares(nn.Cell):
@@ -138,7 +138,7 @@ class _Attention(nn.Cell):
     def construct(self, queries: Tensor, keys: Tensor, values: Tensor, query_bias: Tensor, key_bias: Tensor,
                   value_bias: Tensor, query_segments: Tensor, key_segments: Tensor, dropout_seed: Tensor) -> Tensor:
         batch = query_segments.shape[0]
-        q, k, v = [split_heads(ops.cast(x + b, self.compute_type), batch, self.num_heads)
+        q, k, v = [split_heads((x + b).astype(self.compute_type), batch, self.num_heads)
                    for x, b in ((queries, query_bias), (keys, key_bias), (values, value_bias))]
         weights = self.dot_product_attention.weights(q, k, segment_bias(query_segments, key_segments, self.causal))
         return self.dot_product_attention.context(self.dropout(weights), v)
@@ -198,7 +198,7 @@ class _CrossEntropy(nn.Cell):
         self.matmul = matmul
 
     def construct(self, states: Tensor, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        present = ops.cast(labels != 0, mstype.float32)
+        present = (labels != 0).astype(mstype.float32)
         target = ops.sum(states * ops.gather(table, labels, 0), -1)
         log_sum = self.log_sum_exp(self.matmul(states, table))
         loss = log_sum - self.target_weight * target

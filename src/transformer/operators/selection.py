@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 from src.common.errors import MassError, UsageError
 from src.transformer.kernels.build import Kernels, build_kernels
+from src.transformer.operators.accelerator_operators import AcceleratorOperators
 from src.transformer.operators.c_operators import COperators
 from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
@@ -39,9 +40,13 @@ def choose_operators(device_target: str, native_kernels: str, compute_type: str 
     kernels, reason = _choose_implementation(device_target, native_kernels, compute_type)
     library = kernels.path if kernels else ""
     number_format = choose_number_format(compute_type, device_target, library)
-    operators = (COperators(library, number_format.compute_type) if kernels
-                 else MindSporeOperators(number_format.compute_type))
-    return Choice(operators, reason, number_format)
+    return Choice(_make_operators(device_target, library, number_format.compute_type), reason, number_format)
+
+
+def _make_operators(device_target: str, library: str, compute_type: str) -> Operators:
+    if library:
+        return COperators(library, compute_type)
+    return MindSporeOperators(compute_type) if device_target == "CPU" else AcceleratorOperators(compute_type)
 
 
 def _choose_implementation(device_target: str, native_kernels: str, compute_type: str) -> _Implementation:

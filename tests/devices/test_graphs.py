@@ -1,0 +1,80 @@
+"""Every graph of the program compiles for Ascend and GPU, in each number format, without a fallback to the CPU."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.devices.check import compile_all, failures, table
+from tests.devices.simulation import FALLBACK, FORMATS, Simulation, read_log
+from tests.devices.stub_libraries import Unavailable
+
+REFUSED = """
+import os
+import numpy, mindspore
+from mindspore import Tensor, nn, ops
+mindspore.set_context(mode=mindspore.GRAPH_MODE)
+mindspore.set_device("GPU")
+class Net(nn.Cell):
+    def construct(self, x):
+        return FORM
+Net()(Tensor(numpy.ones((4, 4), numpy.float32)))
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def simulation(tmp_path_factory) -> Simulation:
+    try:
+        return Simulation(tmp_path_factory.mktemp("devices") / "work")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def compiled(simulation):
+    return compile_all(simulation)
+
+
+def test_all_graphs_compile_on_all_devices(compiled, capsys) -> None:
+    with capsys.disabled():
+        print(*table(compiled), sep="\n")
+    assert failures(compiled) == []
+    assert set(compiled) == {(device, kind) for device in FORMATS for kind in FORMATS[device]}
+
+
+def test_every_graph_was_seen_with_its_kernels(compiled) -> None:
+    """An empty graph in the log would mean that MindSpore's messages are no longer understood."""
+    for graphs in compiled.values():
+        assert len(graphs) >= 11
+        assert all(graph.launches > 0 for graph in graphs if "encoder" not in graph.name)
+
+
+def test_ascend_ranks_communicate(compiled) -> None:
+    """With RANK_SIZE 8, the gradients are all-reduced in one message or a few."""
+    for (device, _), graphs in compiled.items():
+        if device == "Ascend":
+            reduces = [graph.kernels["AllReduce", "hccl"] for graph in graphs if "all-reduce" in graph.name]
+            assert len(reduces) == 1 and 1 <= reduces[0] <= 4
+
+
+@pytest.mark.parametrize(("form", "falls_back"), [("ops.eig(x)[0]", True), ("ops.topk(x, 2)[0]", False)])
+def test_fallback_to_the_cpu_is_noticed(simulation, tmp_path: Path, form: str, falls_back: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", REFUSED.replace("FORM", form)], env=simulation.environment("GPU"),
+                          cwd=tmp_path, capture_output=True, text=True)
+    assert bool(FALLBACK.search(done.stderr + done.stdout)) == falls_back
+
+
+def test_refusal_is_noticed(simulation) -> None:
+    """MindSpore has no matrix products in bfloat16 on GPU; the program says so before it builds the network."""
+    with pytest.raises(RuntimeError, match="no kernel for matrix products"):
+        simulation.compile("GPU", "bfloat16", "adam")
+
+
+def test_log_is_read() -> None:
+    lines = ["x] kernel opname:MatMul, kernel type:opapi_kernel", "the graphs begin",
+             "x] kernel opname:Add, kernel type:acl_kernel", "graph: one\t", "node is Eig should backoff",
+             "graph: two\tRuntimeError('no')"]
+    one, two = read_log(lines)
+    assert (one.name, one.error, one.kernels, one.fallbacks) == ("one", "", {("Add", "acl"): 1}, [])
+    assert (two.name, two.error, two.launches, len(two.fallbacks)) == ("two", "RuntimeError('no')", 0, 1)

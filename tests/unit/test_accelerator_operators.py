@@ -1,0 +1,83 @@
+"""The forms for accelerators compute what the CPU's forms compute: on the CPU, in float32, without dropout."""
+import dataclasses
+
+import numpy as np
+import pytest
+
+from config.config import Config, LearnRateConfig
+from src.dataset.batching.batch import Batch, Shape
+from src.runtime.device import set_up_device
+from src.runtime.distributed import Ranks
+from src.training.device_check import small_config
+from src.training.loop import scale_per_token
+from src.training.optimizer import make_optimizer
+from src.training.train_step import TrainStep, read_sums
+from src.transformer.operators.accelerator_operators import AcceleratorOperators
+from src.transformer.operators.interface import Operators
+from src.transformer.operators.mindspore_operators import MindSporeOperators
+from src.transformer.transformer_for_train import TransformerForTrain
+
+SEED = np.zeros(2, np.int32)
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    config = small_config(Config())
+    model = dataclasses.replace(config.model_config, hidden_dropout_prob=0.0, attention_dropout_prob=0.0)
+    set_up_device(config)
+    return dataclasses.replace(config, model_config=model)
+
+
+def make_batch(rows: int, length: int) -> Batch:
+    """Return rows of two sentences each, with padding at the end."""
+    generator = np.random.default_rng(0)
+    ids = generator.integers(6, 64, (rows, length)).astype(np.int32)
+    segments = np.repeat(np.array([[1, 2, 0]], np.int32), [length // 2, length - length // 2 - 2, 2], 1)
+    segments = np.tile(segments, (rows, 1))
+    positions = np.tile(np.arange(length, dtype=np.int32) % (length // 2), (rows, 1))
+    ids = ids * (segments > 0)
+    return Batch(ids, positions, segments, (segments > 0).astype(np.int32), ids, positions, segments, ids)
+
+
+def make_step(config: Config, operators: Operators, optimizer: str, flat: bool) -> TrainStep:
+    network = TransformerForTrain(config.model_config, operators)
+    network.set_train(True)
+    rate = LearnRateConfig(optimizer=optimizer)
+    return TrainStep(network, make_optimizer(rate, network.trainable_params(), operators), 1.0, Ranks(), operators,
+                     flat_gradients=flat)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_a_step_is_that_of_the_cpu(config, optimizer: str) -> None:
+    """The loss, all gradients and, where they are not rounding errors, the updates."""
+    batch, found = make_batch(4, 16), []
+    for operators, flat in ((MindSporeOperators(), False), (AcceleratorOperators(), True)):
+        step = make_step(config, operators, optimizer, flat)
+        step.accumulate(batch, 1024.0, SEED)
+        step.accumulate(batch, 1024.0, SEED)
+        sums = step.all_reduce()
+        gradients = np.concatenate([buffer.asnumpy().ravel() for buffer in step.buffers])
+        step.apply(1e-2, sums, 1024.0)
+        weights = np.concatenate([weight.asnumpy().ravel() for weight in step.network.trainable_params()])
+        found.append((read_sums(sums), gradients, weights))
+    (expected_sums, expected, expected_weights), (sums, gradients, weights) = found
+    assert sums == pytest.approx(expected_sums, rel=1e-5)
+    np.testing.assert_allclose(gradients, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    large = np.abs(expected) > 1e-3 * np.abs(expected).max()
+    np.testing.assert_allclose(weights[large], expected_weights[large], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("per_token", [True, False])
+def test_loss_scale_of_the_mean_does_not_overflow_float16(config, per_token: bool) -> None:
+    """3,000 targets at the default loss scale; of the sum of the loss it overflows."""
+    batch = make_batch(192, 16)
+    scale = 65536.0 * (scale_per_token([Shape(192, 16, 16)]) if per_token else 1.0)
+    step = make_step(config, MindSporeOperators("float16"), "adam", flat=False)
+    step.accumulate(batch, scale, SEED)
+    sums = read_sums(step.all_reduce())
+    assert sums.targets > 2600 and np.isfinite(sums.loss)
+    assert np.isfinite(sums.norm) == per_token
+
+
+def test_loss_scale_is_for_the_largest_batch_and_rounds_nothing() -> None:
+    assert scale_per_token([Shape(192, 16, 16)]) == 2.0**-12 == scale_per_token([Shape(1, 9, 4096), Shape(8, 9, 5)])
