@@ -3,6 +3,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from src.common.interruption import Stopped, end_on_signals, message, remove_unfinished, stopping
 from src.common.standard_streams import prepare_standard_streams
@@ -57,7 +58,20 @@ def run(main: Callable[[], int | None]) -> None:
         code = 1
     finally:
         remove_unfinished()
+    if stopping() is not None and "mindspore" in sys.modules:
+        _end_at_once(code)
     sys.exit(code)
+
+
+def _end_at_once(code: int) -> None:
+    """End a process that a signal has stopped, without the clean-up of MindSpore.
+
+    While ranks connect, that clean-up waits up to two minutes for ranks that have ended too.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _unless_stopped(main: Callable[[], int | None]) -> int | None:

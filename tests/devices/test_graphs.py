@@ -60,8 +60,10 @@ def test_ascend_ranks_communicate(compiled) -> None:
 
 @pytest.mark.parametrize(("form", "falls_back"), [("ops.eig(x)[0]", True), ("ops.topk(x, 2)[0]", False)])
 def test_fallback_to_the_cpu_is_noticed(simulation, tmp_path: Path, form: str, falls_back: bool) -> None:
-    done = subprocess.run([sys.executable, "-c", REFUSED.replace("FORM", form)], env=simulation.environment("GPU"),
-                          cwd=tmp_path, capture_output=True, text=True)
+    program = tmp_path / "program.py"  # MindSpore reads the source of a cell from its file
+    program.write_text(REFUSED.replace("FORM", form))
+    done = subprocess.run([sys.executable, str(program)], env=simulation.environment("GPU"), cwd=tmp_path,
+                          capture_output=True, text=True)
     assert bool(FALLBACK.search(done.stderr + done.stdout)) == falls_back
 
 

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, ops
 
 from config.config import Config
 from config.loading import config_from_dict
@@ -94,6 +94,7 @@ class Workbench:
         self.network = self._trainable.network
         parameters = (*self.network.get_parameters(), *self._trainable.optimizer_state)
         self._start = [(parameter, parameter.asnumpy().copy()) for parameter in parameters]
+        self._assign = ops.Assign()
 
     def run(self, folder: Path, resume: bool = False, monitor: type[LossMonitor] = LossMonitor,
             **changes: dict) -> TrainingResult:
@@ -111,5 +112,5 @@ class Workbench:
     def _reset(self) -> None:
         """Set weights and optimizer state to what they were at the start."""
         self._trainable.step.clear()
-        for parameter, value in self._start:
-            parameter.set_data(Tensor(value))
+        for parameter, value in self._start:  # in place: a compiled graph with a branch keeps the memory it was given
+            self._assign(parameter, Tensor(value))

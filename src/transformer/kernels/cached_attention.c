@@ -45,9 +45,14 @@ static void add_values(const Scratch *s, i64 count, i64 distance, i64 size, floa
     for (i64 i = c; i < size; i++) out[i] += s->weights[j] * s->entries[j][distance + i];
 }
 
+/* The factor of the scores, 1 / sqrt(head size) (Vaswani et al., 2017, 3.2.1). */
+static float score_scale(i64 size) {
+  return 1.0f / sqrtf((float)size);
+}
+
 void attend(const Network *n, i64 head, const float *query, Scratch *s, i64 count, float *out) {
   const i64 size = n->hidden / n->heads, offset = head * size;
-  const float scale = 1.0f / sqrtf((float)size);
+  const float scale = score_scale(size);
   float *weights = s->weights, largest = -INFINITY, sum = 0.0f;
   for (i64 j = 0; j < count; j++) {
     const float *key = s->entries[j] + offset;
@@ -128,7 +133,7 @@ static void add_weights(const Source *source, i64 sentence, const float *weights
 void attend_together(const Network *n, const Source *source, i64 sentence, i64 head, const KeysValues *from,
                      const float *queries, i64 columns, i64 count, Scratch *s, float *out, float *attention) {
   const i64 size = head_size(n), offset = head * size;
-  const float scale = 1.0f / sqrtf((float)size);
+  const float scale = score_scale(size);
   for (i64 first = 0; first < count; first += TOGETHER) {
     const i64 rows = min_of(TOGETHER, count - first);
     small_matmul(rows, from->columns, size, queries + first * columns + offset, columns, 1, from->keys, from->columns,
