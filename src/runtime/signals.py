@@ -23,11 +23,13 @@ class StopSignals:
     Args:
         grace: the number of seconds after which the first signal also ends the process if it has not returned from
             MindSpore; None waits indefinitely. MindSpore itself sends SIGTERM to a rank if other ranks are dead, and
-            the rank may be waiting for one of them.
+            the rank may be waiting for one of them. Before `under_way` is set, it ends the process in any case: a rank
+            that was stopped before its first step has left without the others, and there is nothing to save yet.
     """
 
     def __init__(self, grace: float | None = None) -> None:
         self.received: signal.Signals | None = None
+        self.under_way = False  # set by the caller after its first step
         self._grace = grace
         self._handlers = {}
 
@@ -52,12 +54,15 @@ class StopSignals:
     def _record(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or signal.Signals(number)
 
+    def _may_wait_for_ever(self) -> bool:
+        return self.received is None or not self.under_way
+
     def _watch(self, read_end: int) -> None:
         first, since = None, 0.0
         while True:
-            waiting = first is not None and self.received is None
+            waiting = first is not None and self._may_wait_for_ever()
             if not select.select([read_end], [], [], self._grace if waiting else None)[0]:
-                if self.received is None:
+                if self._may_wait_for_ever():
                     os._exit(128 + first)
                 continue
             numbers = [number for number in os.read(read_end, 64) or (0,) if number in (0, *STOP_SIGNALS)]

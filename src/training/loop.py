@@ -71,7 +71,7 @@ class TrainingLoop:
         self.network = train_step.network
         self.validator = Validator(self.network, data, config, ranks) if data.valid_source else None
         self.total_steps = planned_steps(config, data.source.steps_per_epoch)
-        self.step = resumed.state.step if resumed else 0
+        self.step = self._first_step = resumed.state.step if resumed else 0
         self.history = resumed.state.validation if resumed else ValidationHistory()
         self.loss_scale = make_loss_scale(config.loss_scale_config)
         if resumed:
@@ -133,6 +133,7 @@ class TrainingLoop:
     def _check_signals(self) -> None:
         """Note a request to stop. Several ranks must stop at the same step: they learn of it in _read_back."""
         restore_interrupts()
+        self._signals.under_way = self._signals.under_way or self.step > self._first_step
         if self._signals.received and self.ranks.world_size == 1:
             self._stop_code = 128 + self._signals.received
 
