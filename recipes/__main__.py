@@ -1,7 +1,7 @@
 """Run a recipe: from a folder of text to trained models, scores and a report."""
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 
 from recipes.arrange import add_text_flags
 from recipes.pipeline import Options, Pipeline
@@ -73,10 +73,10 @@ def _absolute(path: str | None) -> str | None:
 
 
 def _seeds(text: str) -> tuple[int, ...]:
-    seeds = [int(number) for number in text.split(",")]
-    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ValueError("seeds must be different and not negative")
-    return tuple(seeds)
+    numbers = text.split(",")
+    if not all(number.isdecimal() and len(number) < 10 for number in numbers) or len(set(numbers)) < len(numbers):
+        raise ArgumentTypeError(f"{text!r} must be different whole numbers, separated by commas")
+    return tuple(map(int, numbers))
 
 
 if __name__ == "__main__":

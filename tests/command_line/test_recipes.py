@@ -28,12 +28,13 @@ def test_dry_run_prints_every_command_and_makes_nothing(text):
     (["gigaword", "--data", "none"], 1, "published at https://github.com/harvardnlp/sent-summary"),
     (["cornell", "--data", "pairs", "--sentences", "none"], 1, "does not exist"),
     (["poems"], 2, "invalid choice: 'poems'"),
-    (["own", "--seeds", "1,1"], 2, "--seeds"),
+    (["own", "--seeds", "1,1"], 2, "'1,1' must be different whole numbers"),
+    (["own", "--seeds", "1,x"], 2, "'1,x' must be different whole numbers"),
     (["own", "--sentences", "news", "--pairs", "pairs", "--minutes", "0"], 2, "must be above 0"),
     (["own", "--sentences", "news", "--pairs", "pairs", "--pretrain_set", "model_config.hiden=1", "--minutes", "1"], 2,
      "model_config.hiden"),
 ])
 def test_mistakes_are_one_sentence(text, arguments, code, message):
     done = run_script("scripts/run_recipe.sh", *arguments, "--run_folder", "out", cwd=text, code=code)
-    assert message in done.stderr and done.stderr.splitlines()[-1].startswith("run_recipe.sh: error: ")
+    assert message in done.stderr and done.stderr.splitlines()[-1].removeprefix("sh ").startswith("run_recipe.sh: error: ")
     assert not (text / "out").exists()
