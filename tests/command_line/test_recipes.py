@@ -36,5 +36,6 @@ def test_dry_run_prints_every_command_and_makes_nothing(text):
 ])
 def test_mistakes_are_one_sentence(text, arguments, code, message):
     done = run_script("scripts/run_recipe.sh", *arguments, "--run_folder", "out", cwd=text, code=code)
-    assert message in done.stderr and done.stderr.splitlines()[-1].removeprefix("sh ").startswith("run_recipe.sh: error: ")
+    assert message in done.stderr
+    assert done.stderr.splitlines()[-1].removeprefix("sh ").startswith("run_recipe.sh: error: ")
     assert not (text / "out").exists()
