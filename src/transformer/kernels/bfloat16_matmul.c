@@ -2,41 +2,28 @@
    result for each thread, as for float32 (matmul.c). Elsewhere the factors are widened and multiplied as float32: the
    same result but for the order of the sums, slower than if they had never been rounded. */
 #include "bfloat16_matmul.h"
+#include "onednn.h"
 
-#include <dlfcn.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-/* The BLAS interface of oneDNN: c [m, n] = alpha op(a) op(b) + beta c, row-major, where op is the transpose if `trans`
-   is 'T' and the matrix itself if it is 'N'. Returns 0 on success. */
+/* As Sgemm (onednn.h), with factors in bfloat16. */
 typedef int (*Bgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const bfloat16 *a, i64 lda,
                      const bfloat16 *b, i64 ldb, float beta, float *c, i64 ldc);
-typedef int (*Sgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const float *a, i64 lda,
-                     const float *b, i64 ldb, float beta, float *c, i64 ldc);
 
-enum { NO_LIBRARY = 3, SMALLEST_PART = 16, ISA_AVX512_BF16 = 1 << 7 };
-
-static void *find_symbol(const char *name) {
-  static void *library;
-  if (!library) library = dlopen("libdnnl.so.3", RTLD_NOW | RTLD_NOLOAD); /* only if MindSpore has loaded it */
-  return library ? dlsym(library, name) : NULL;
-}
+enum { ISA_AVX512_BF16 = 1 << 7 };
 
 /* Returns 1 if oneDNN multiplies bfloat16 matrices with instructions for them (AVX512-BF16 or AMX-BF16), else 0; for
    Python (operators/number_format.py). oneDNN asks the processor and respects its variable ONEDNN_MAX_CPU_ISA. The
    bits of its instruction sets include those of lesser ones. */
 int fast_bfloat16(void) {
   int (*effective_isa)(void);
-  *(void **)&effective_isa = find_symbol("dnnl_get_effective_cpu_isa");
-  return effective_isa && find_symbol("dnnl_gemm_bf16bf16f32") && (effective_isa() & ISA_AVX512_BF16) != 0;
+  *(void **)&effective_isa = find_onednn("dnnl_get_effective_cpu_isa");
+  return effective_isa && find_onednn("dnnl_gemm_bf16bf16f32") && (effective_isa() & ISA_AVX512_BF16) != 0;
 }
 
 static Bgemm find_bgemm(void) {
   static Bgemm found;
   static int asked;
   if (!__atomic_load_n(&asked, __ATOMIC_ACQUIRE)) {
-    if (fast_bfloat16()) *(void **)&found = find_symbol("dnnl_gemm_bf16bf16f32");
+    if (fast_bfloat16()) *(void **)&found = find_onednn("dnnl_gemm_bf16bf16f32");
     __atomic_store_n(&asked, 1, __ATOMIC_RELEASE);
   }
   return found;
@@ -55,7 +42,7 @@ static float *widened(RoundedFactor f, i64 rows, i64 columns) {
 
 static int multiply_widened(i64 m, i64 n, i64 k, RoundedFactor a, RoundedFactor b, float beta, float *c, i64 columns) {
   Sgemm sgemm;
-  *(void **)&sgemm = find_symbol("dnnl_sgemm");
+  *(void **)&sgemm = find_onednn("dnnl_sgemm");
   if (!sgemm) return NO_LIBRARY;
   float *wide_a = widened(a, m, k), *wide_b = widened(b, k, n);
   const int failed = !wide_a || !wide_b
@@ -82,16 +69,11 @@ static RoundedFactor part_of(RoundedFactor f, i64 first, int columns) {
 
 /* Each thread computes some rows of c, or some columns if c has more of them. */
 int parallel_bfloat16_matmul(i64 m, i64 n, i64 k, RoundedFactor a, RoundedFactor b, float beta, float *c, i64 columns) {
-  const i64 longest = m > n ? m : n;
   int failed = 0;
 #pragma omp parallel reduction(| : failed)
   {
-    i64 threads = 1, thread = 0;
-#ifdef _OPENMP
-    threads = omp_get_num_threads(), thread = omp_get_thread_num();
-#endif
-    const i64 part = round_up((longest + threads - 1) / threads, SMALLEST_PART);
-    const i64 first = min_of(thread * part, longest), count = min_of(first + part, longest) - first;
+    const Part part = part_of_thread(m > n ? m : n);
+    const i64 first = part.first, count = part.count;
     if (count > 0 && m > n)
       failed = multiply(count, n, k, part_of(a, first, 0), b, beta, c + first * columns, columns);
     else if (count > 0)

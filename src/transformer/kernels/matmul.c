@@ -6,25 +6,11 @@
    MindSpore distributes the work over its threads less evenly (benchmarks/kernels.py). */
 #include "matmul.h"
 #include "kernel.h"
-
-#include <dlfcn.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-/* The BLAS interface of oneDNN: c [m, n] = alpha op(a) op(b) + beta c, row-major, where op is the transpose if `trans`
-   is 'T' and the matrix itself if it is 'N'. Returns 0 on success. */
-typedef int (*Sgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const float *a, i64 lda,
-                     const float *b, i64 ldb, float beta, float *c, i64 ldc);
-
-enum { NO_LIBRARY = 3, SMALLEST_PART = 16 };
+#include "onednn.h"
 
 static Sgemm find_sgemm(void) {
   static Sgemm found;
-  if (!found) {
-    void *library = dlopen("libdnnl.so.3", RTLD_NOW | RTLD_NOLOAD); /* only if MindSpore has loaded it */
-    if (library) found = (Sgemm)dlsym(library, "dnnl_sgemm");
-  }
+  if (!found) *(void **)&found = find_onednn("dnnl_sgemm");
   return found;
 }
 
@@ -40,16 +26,11 @@ static const float *part_of(Factor f, i64 first, int columns) {
 int parallel_matmul(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *c, i64 columns) {
   const Sgemm sgemm = find_sgemm();
   if (!sgemm) return NO_LIBRARY;
-  const i64 longest = m > n ? m : n;
   int failed = 0;
 #pragma omp parallel reduction(| : failed)
   {
-    i64 threads = 1, thread = 0;
-#ifdef _OPENMP
-    threads = omp_get_num_threads(), thread = omp_get_thread_num();
-#endif
-    const i64 part = round_up((longest + threads - 1) / threads, SMALLEST_PART);
-    const i64 first = min_of(thread * part, longest), count = min_of(first + part, longest) - first;
+    const Part part = part_of_thread(m > n ? m : n);
+    const i64 first = part.first, count = part.count;
     if (count > 0 && m > n)
       failed = sgemm(a.transposed, b.transposed, count, n, k, 1.0f, part_of(a, first, 0), a.columns, b.data, b.columns,
                      beta, c + first * columns, columns);
