@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from src.common.errors import MassError
 from src.common.files import make_output_folder
+from src.common.finished_outputs import Stamp, file_stamp
 from src.common.interruption import END_SIGNALS
 from src.common.json_files import read_json, take_checksum, write_json
 
 STEPS_FOLDER = "steps"
 _FORMAT = 1
-Stamp = list[str | int]
 
 
 class Step(NamedTuple):
@@ -145,11 +145,7 @@ def _stamps(path: str) -> list[Stamp]:
         files = sorted(os.path.join(where, name) for where, _, names in os.walk(path) for name in names)
     else:
         files = [path] if os.path.exists(path) else []
-    stamps = []
-    for file in files:
-        state = os.stat(file)
-        stamps.append([os.path.abspath(file), state.st_size, state.st_mtime_ns])
-    return stamps
+    return [file_stamp(file) for file in files]
 
 
 def _read_note(path: str) -> dict | None:

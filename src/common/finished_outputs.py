@@ -43,7 +43,7 @@ class FinishedOutputs:
             settings: everything else that the output depends on, as a JSON object: flags, the `file_digest` of
                 vocabularies and codes, versions of tools and of the output format.
         """
-        identity = {"format": _FORMAT, "inputs": [_stamp(path) for path in inputs], "settings": dict(settings)}
+        identity = {"format": _FORMAT, "inputs": [file_stamp(path) for path in inputs], "settings": dict(settings)}
         task = Task(os.path.join(self.folder, FOLDER, f"{name}.json"), self.folder, identity)
         return task if self._overwrite else task.with_note_of_earlier_run()
 
@@ -82,9 +82,10 @@ class Task:
         return self
 
     def _output_stamp(self, path: str) -> Stamp:
-        return [os.path.relpath(path, self.folder), *_stamp(path)[1:]]
+        return [os.path.relpath(path, self.folder), *file_stamp(path)[1:]]
 
 
-def _stamp(path: str) -> Stamp:
+def file_stamp(path: str) -> Stamp:
+    """Return path, size and time of change of a file, by which a later run sees whether it is the same."""
     state = os.stat(path)
     return [os.path.abspath(path), state.st_size, state.st_mtime_ns]
