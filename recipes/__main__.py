@@ -7,6 +7,7 @@ from recipes.arrange import add_text_flags
 from recipes.pipeline import Options, Pipeline
 from recipes.register import RECIPES
 from recipes.report import make_report
+from recipes.reuse import require_run
 from recipes.schedule import load_planned
 from recipes.steps import Steps
 from recipes.text_layout import TextFolders
@@ -33,6 +34,9 @@ def parse_arguments() -> Namespace:
     add_text_flags(parser)
     parser.add_argument("--run_folder", type=not_empty, metavar="DIR",
                         help="folder for everything that is made (default: recipe_<NAME> in the repository)")
+    parser.add_argument("--pretrained", type=not_empty, metavar="DIR",
+                        help="run folder of an earlier call: use its BPE codes, vocabulary and pre-trained weights "
+                             "instead of pre-training")
     parser.add_argument("--minutes", type=finite_number, metavar="N",
                         help="shorten or lengthen all trainings by the same factor, so that they take about N minutes "
                              "together; two short trial runs measure the speed (default: as the configurations say)")
@@ -52,10 +56,16 @@ def main() -> None:
         raise UsageError(f"--minutes {args.minutes:g} must be above 0")
     folders = TextFolders(_absolute(args.data), _absolute(args.sentences), args.train_pairs)
     recipe.check(folders)
+    if args.pretrained is not None:
+        if args.pretrain_set:
+            raise UsageError("--pretrain_set changes the pre-training, which --pretrained replaces: give one of them")
+        require_run(args.pretrained)
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run_folder = os.path.relpath(args.run_folder or os.path.join(root, f"recipe_{recipe.name}"), root)
     os.chdir(root)
-    options = Options(run_folder, folders, args.minutes, args.seeds or (), args.pretrain_set, args.finetune_set)
+    pretrained = None if args.pretrained is None else os.path.relpath(args.pretrained, root)
+    options = Options(run_folder, folders, pretrained, args.minutes, args.seeds or (), args.pretrain_set,
+                      args.finetune_set)
     for config, settings in ((recipe.pretrain_config, args.pretrain_set),
                              (recipe.finetune_config, [*recipe.finetune_settings, *args.finetune_set])):
         load_planned(config, settings)  # refuses mistakes before anything is made

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from recipes import reuse
 from recipes.recipe import Recipe
 from recipes.schedule import PROBE_SETTINGS, PlannedTraining, load_planned, shorten
 from recipes.steps import Step, Steps
@@ -20,6 +21,7 @@ class Options:
 
     run_folder: str
     folders: TextFolders = field(default_factory=TextFolders)
+    pretrained: str | None = None  # run folder whose codes, vocabulary and pre-trained weights are used
     minutes: float | None = None  # the time for all trainings together; None: as long as the configurations say
     seeds: Sequence[int] = ()  # of the fine-tunings; empty: that of the configuration
     pretrain_settings: Sequence[str] = ()  # node.key=value
@@ -32,7 +34,8 @@ class Pipeline:
     def __init__(self, recipe: Recipe, options: Options, steps: Steps):
         self.recipe, self.options, self.steps = recipe, options, steps
         self.pairs = self._in("records", "pairs", "gigaword")  # prefix of the data sets of pairs
-        self.codes, self.vocabulary = self._in("subword", "all.bpe.codes"), self._in("subword", "all_en.dict.bin")
+        self.codes, self.vocabulary = self._in(reuse.CODES), self._in(reuse.VOCABULARY)
+        self.pretrains = options.pretrained is None
         self.finetune_settings = [*recipe.finetune_settings, *options.finetune_settings]
 
     def run(self) -> dict[str, list[str]]:
@@ -41,7 +44,8 @@ class Pipeline:
         self._encode()
         self._make_records()
         pretrain, finetune = self._lengths()
-        self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], resume=True)
+        if self.pretrains:
+            self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], resume=True)
         models: dict[str, list[str]] = {"mass": [], "scratch": []}
         for seed in self.options.seeds or [None]:
             for start, names in models.items():
@@ -68,11 +72,18 @@ class Pipeline:
     def _encode(self) -> None:
         """Tokenize and encode. Codes and vocabulary are made from the pre-training text only: held-out text stays
         unseen."""
-        tokens = {part: self._tokens(part) for part in ("pretrain", "pretrain_valid")}
+        tokens = {part: self._tokens(part) for part in ("pretrain", "pretrain_valid") if self.pretrains}
         tokens["pairs"] = (self._in("text", "pairs") if self.recipe.pairs_are_tokenized
                            else self._tokenize("pairs", self._in("tokens", "pairs")))
-        self._step("codes", self.codes, "learn_subword.py", tokens["pretrain"], "--symbols", str(self.recipe.symbols),
-                   "--output", self.codes)
+        if self.pretrains:
+            self._step("codes", self.codes, "learn_subword.py", tokens["pretrain"], "--symbols",
+                       str(self.recipe.symbols), "--output", self.codes)
+        else:
+            subword, pretrain = (self._in(name) for name in ("subword", "pretrain"))
+            earlier = [word for name in ("subword", "pretrain")
+                       for word in (f"--{name}", os.path.join(self.options.pretrained, name))]
+            self._step("reuse", pretrain, "-m", "recipes.reuse", *earlier, "--output_folder", self._in(),
+                       others=[subword])
         for part, folder in tokens.items():
             words = ["apply_bpe_encoding.py", "--codes", self.codes, "--src_folder", folder, "--output_folder",
                      self._in("bpe", part)]
@@ -99,7 +110,7 @@ class Pipeline:
         return output
 
     def _make_records(self) -> None:
-        for part in ("pretrain", "pretrain_valid"):
+        for part in ("pretrain", "pretrain_valid") if self.pretrains else ():
             self._step(f"records_{part}", self._in("records", part), "news_crawl.py", "--src_folder",
                        self._in("bpe", part), "--existed_vocab", self.vocabulary, "--max_len",
                        str(self.recipe.sentence_max_len), "--output_folder", self._in("records", part))
@@ -117,16 +128,18 @@ class Pipeline:
         if self.options.minutes is None:
             return [], []
         probes = self._in("speed", "pretrain"), self._in("speed", "finetune")
-        self._pretrain(probes[0], [*self.options.pretrain_settings, *PROBE_SETTINGS], resume=False)
+        if self.pretrains:
+            self._pretrain(probes[0], [*self.options.pretrain_settings, *PROBE_SETTINGS], resume=False)
         self._finetune_into(probes[1], "speed_finetune", PROBE_SETTINGS)
         if self.steps.dry_run:
             return ["training_config.max_steps=..."], ["training_config.max_steps=..."]
         recipe, runs = self.recipe, 2 * max(1, len(self.options.seeds))
-        pretrain, finetune = shorten([
-            PlannedTraining(load_planned(recipe.pretrain_config, self.options.pretrain_settings), probes[0], 1),
-            PlannedTraining(load_planned(recipe.finetune_config, self.finetune_settings), probes[1], runs),
-        ], self.options.minutes)
-        return pretrain, finetune
+        trainings = [PlannedTraining(load_planned(recipe.finetune_config, self.finetune_settings), probes[1], runs)]
+        if self.pretrains:
+            planned = load_planned(recipe.pretrain_config, self.options.pretrain_settings)
+            trainings.append(PlannedTraining(planned, probes[0], 1))
+        finetune, *pretrain = shorten(trainings, self.options.minutes)
+        return (pretrain[0] if pretrain else []), finetune
 
     def _pretrain(self, output: str, settings: Sequence[str], resume: bool) -> None:
         data = (f"dataset_config.pre_train_dataset={self._in('records', 'pretrain')}",
@@ -135,7 +148,7 @@ class Pipeline:
                     [*data, *settings], resume)
 
     def _finetune(self, name: str, from_pretrained: bool, seed: int | None, settings: Sequence[str]) -> None:
-        more = [f"checkpoint_options.existed_ckpt={self._in('pretrain', 'best.safetensors')}"] * from_pretrained
+        more = [f"checkpoint_options.existed_ckpt={self._in(reuse.PRETRAINED)}"] * from_pretrained
         if seed is not None:
             more.append(f"model_config.random_seed={seed}")
         self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", [*settings, *more], resume=True)

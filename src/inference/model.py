@@ -6,7 +6,7 @@ from src.checkpoints.find import ModelFiles
 from src.checkpoints.load import load_into
 from src.runtime.device import require_compute_type, set_up_device
 from src.transformer.decoding.number_formats import choose_format
-from src.transformer.operators.selection import choose_operators
+from src.transformer.operators.selection import operators_of
 from src.transformer.transformer_for_train import TransformerForTrain
 
 
@@ -28,8 +28,7 @@ def load_model(files: ModelFiles) -> Model:
     config = files.config
     set_up_device(config)
     require_compute_type(config)
-    choice = choose_operators(config.training_config.device_target, config.training_config.native_kernels,
-                              config.model_config.compute_type)
+    choice = operators_of(config)
     search = choose_format(config.model_config.decode_compute_type, choice.operators)
     print(f"model: {files.checkpoint}; operators: {choice.reason}; products in {choice.number_format}; "
           f"search in {search}", file=sys.stderr, flush=True)

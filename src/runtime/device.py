@@ -99,13 +99,12 @@ def require_compute_type(config: Config) -> None:
     from mindspore import Tensor, nn, ops
     from mindspore import dtype as mstype
 
-    from src.transformer.operators.selection import choose_operators
+    from src.transformer.operators.selection import operators_of
 
     compute_type, device = config.model_config.compute_type, config.training_config.device_target
     if compute_type in ("auto", "float32"):
         return
-    training = config.training_config
-    if choose_operators(device, training.native_kernels, compute_type).operators.kernel_library:
+    if operators_of(config).operators.kernel_library:
         return  # the C kernels have products of their own
 
     class Probe(nn.Cell):

@@ -13,7 +13,7 @@ from src.training.loop import TrainingLoop, TrainingResult, planned_steps
 from src.training.optimizer import Optimizer, make_optimizer, optimizer_state
 from src.training.train_step import TrainStep
 from src.transformer.operators.number_format import NumberFormat
-from src.transformer.operators.selection import choose_operators
+from src.transformer.operators.selection import operators_of
 from src.transformer.transformer_for_train import TransformerForTrain
 from src.utils.loss_monitor import LossMonitor
 from src.utils.lr_scheduler import planned_rates
@@ -44,7 +44,7 @@ def assemble_network(config: Config, ranks: Ranks, steps_done: int = 0) -> Train
     """
     training, rate = config.training_config, config.learn_rate_config
     seed_dropout(config.model_config.random_seed, ranks.rank, steps_done)
-    chosen = choose_operators(training.device_target, training.native_kernels, config.model_config.compute_type)
+    chosen = operators_of(config)
     network = TransformerForTrain(config.model_config, chosen.operators)
     optimizer = make_optimizer(rate, network.trainable_params(), chosen.operators)
     step = TrainStep(network, optimizer, rate.clip_norm, ranks, chosen.operators,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn, ops, value_and_grad
+from mindspore import dtype as mstype
 
 from config.config import Config
 from src.common.errors import MassError
@@ -19,7 +20,8 @@ from src.training.assembly import TrainableNetwork, assemble_network
 from src.training.train_step import StepSums, derive_dropout_seed, read_sums
 from src.training.validation import measure_nll
 from src.transformer.decoding.options import Sampling, SearchOptions
-from src.transformer.operators.selection import choose_operators
+from src.transformer.operators.accelerator_attention import ComposedAttention, FlashAttention, SelfAttention
+from src.transformer.operators.selection import operators_of
 from src.transformer.transformer_for_infer import TransformerForInfer
 
 ROWS, LENGTH = 4, 16
@@ -31,10 +33,14 @@ UPDATE = "training: update by "
 
 
 class ProgramGraph(NamedTuple):
-    """A part of the program that is compiled for the device, with the function that compiles and runs it once."""
+    """A part of the program that is compiled for the device, with the function that compiles and runs it once.
+
+    `multiplies` is false for graphs without matrix products, which are the same in each number format.
+    """
 
     name: str
     run: Callable[[], None]
+    multiplies: bool = True
 
 
 class CheckedGraph(NamedTuple):
@@ -51,13 +57,14 @@ def small_config(config: Config) -> Config:
     return dataclasses.replace(config, dataset_config=data, model_config=model)
 
 
-def check_graphs(config: Config, ranks: Ranks, part: str = "") -> Iterator[CheckedGraph]:
-    """Run each graph of the program once, or those whose names begin with `part`; an error does not end the check.
+def check_graphs(config: Config, ranks: Ranks,
+                 wanted: Callable[[ProgramGraph], bool] = lambda graph: True) -> Iterator[CheckedGraph]:
+    """Run each wanted graph of the program once; an error does not end the check.
 
     The device must be set up. Results are compared with what they must be, except in a simulation, which computes none.
     """
     for graph in program_graphs(config, ranks):
-        if not graph.name.startswith(part):
+        if not wanted(graph):
             continue
         try:
             graph.run()
@@ -77,15 +84,14 @@ def check_device(config: Config) -> int:
     set_up_device(config)
     ranks = join_ranks(config.training_config.device_target)
     require_compute_type(config)
-    training = config.training_config
-    chosen = choose_operators(training.device_target, training.native_kernels, config.model_config.compute_type)
-    print(f"{training.device_target}, products in {chosen.number_format}, {chosen.reason}", flush=True)
+    chosen = operators_of(config)
+    print(f"{config.training_config.device_target}, products in {chosen.number_format}, {chosen.reason}", flush=True)
     failed = 0
     for graph in check_graphs(config, ranks):
         failed += graph.error is not None
         print(f"{graph.name}: {'failed: ' + str(graph.error).strip() if graph.error else 'ok'}", flush=True)
     done = "compiled, but computed nothing (simulation)" if is_simulated() else "ran"
-    print(f"{failed} graphs failed" if failed else f"all graphs {done}", flush=True)
+    print(f"{failed} of the graphs failed" if failed else f"all graphs {done}", flush=True)
     return 1 if failed else 0
 
 
@@ -109,6 +115,8 @@ def program_graphs(config: Config, ranks: Ranks) -> Iterator[ProgramGraph]:
     yield ProgramGraph("validation", check_nll)
     yield ProgramGraph("scoring", check_scores)
     yield ProgramGraph("attention plot", check_attention)
+    if config.training_config.flash_attention:
+        yield ProgramGraph("flash attention", lambda: _check_flash_attention(config))
     beam = SearchOptions.from_config(dataclasses.replace(config.model_config, decode_strategy="beam"))
     for name, options in (("beam search", beam), ("sampling", dataclasses.replace(beam, sampling=Sampling()))):
         infer = TransformerForInfer(network.transformer, ROWS, options)
@@ -133,9 +141,11 @@ def _training_graphs(config: Config, trainable: TrainableNetwork, ranks: Ranks) 
 
     yield ProgramGraph("training: gradients", lambda: _wait(step.accumulate(batch, SCALE, seed)))
     yield ProgramGraph("training: further gradients", lambda: _wait(step.accumulate(batch, SCALE, seed)))
-    yield ProgramGraph("training: all-reduce and norm" if ranks.world_size > 1 else "training: norm", all_reduce)
-    yield ProgramGraph(f"{UPDATE}{config.learn_rate_config.optimizer}", lambda: apply(False))
-    yield ProgramGraph(f"{UPDATE}{config.learn_rate_config.optimizer} (dataset_sink_mode)", lambda: apply(True))
+    norm = "training: all-reduce and norm" if ranks.world_size > 1 else "training: norm"
+    update = UPDATE + config.learn_rate_config.optimizer
+    yield ProgramGraph(norm, all_reduce, multiplies=False)
+    yield ProgramGraph(update, lambda: apply(False), multiplies=False)
+    yield ProgramGraph(f"{update} (dataset_sink_mode)", lambda: apply(True), multiplies=False)
 
 
 class _OneBatch:
@@ -154,11 +164,49 @@ class _OneBatch:
         yield np.arange(ROWS), self.batch
 
 
+class _AttentionGradient(nn.Cell):
+    """Returns self-attention with the given weights, and the gradient of its product with `direction` for x."""
+
+    def __init__(self, core: ComposedAttention | FlashAttention, compute_type: mstype.Type, weights: list[Tensor]):
+        super().__init__(auto_prefix=False)
+        self.attention = SelfAttention(core, compute_type)
+        self.weights = weights
+        self.gradient = value_and_grad(self.along, 0, None, has_aux=True)
+
+    def along(self, x: Tensor, segments: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        context = self.attention(x, *self.weights, segments, segments, None).astype(mstype.float32)
+        return ops.sum(context * direction), context
+
+    def construct(self, x: Tensor, segments: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        (_, context), gradient = self.gradient(x, segments, direction)
+        return context, gradient
+
+
+def _check_flash_attention(config: Config) -> None:
+    """Compare flash attention with the composed one: two sentences in each row, and no dropout."""
+    model, compute_type = config.model_config, getattr(mstype, operators_of(config).number_format.compute_type)
+    generator = np.random.default_rng(0)
+    x, direction, *weights = [Tensor(generator.normal(0.0, scale, shape).astype(np.float32)) for scale, shape in (
+        [(1.0, (ROWS * LENGTH, model.hidden_size))] * 2
+        + [(model.hidden_size ** -0.5, (model.hidden_size, model.hidden_size))] * 3
+        + [(0.1, (model.hidden_size,))] * 3)]
+    segments = Tensor(np.tile(np.repeat(np.array([1, 2], np.int32), LENGTH // 2), (ROWS, 1)))
+    found = []
+    for form in (ComposedAttention, FlashAttention):
+        core = form(model.num_attention_heads, 0.0, True, compute_type)
+        results = _AttentionGradient(core, compute_type, weights)(x, segments, direction)
+        found.append([result.asnumpy() for result in results])
+    for name, expected, got in zip(("context", "gradient"), *found, strict=True):
+        _require(np.allclose(got, expected, atol=0.03 * np.abs(expected).max()), f"the {name} of flash attention")
+
+
 def _check_step(infer: TransformerForInfer) -> None:
     width = infer.options.width
     ancestors = np.tile(np.arange(width, dtype=np.int32)[None, :, None], (ROWS, 1, 1))
     result = infer.step(0, np.arange(ROWS), np.ones((ROWS, width), np.int32), ancestors)
-    _require(np.all(np.diff(result.log_probs, axis=-1) <= 0.0), "the order of the candidates")
+    _require(np.all(result.log_probs <= 0.0), "the log-probability of a candidate")
+    if infer.options.sampling is None:  # samples have no order
+        _require(np.all(np.diff(result.log_probs, axis=-1) <= 0.0), "the order of the candidates")
 
 
 def is_simulated() -> bool:

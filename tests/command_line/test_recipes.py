@@ -22,6 +22,22 @@ def test_dry_run_prints_every_command_and_makes_nothing(text):
     assert sum("model_config.random_seed=2" in command for command in commands) == 2
 
 
+def test_pretrained_weights_are_taken_over(text):
+    earlier = text / "earlier"
+    for name in ("subword/all.bpe.codes", "subword/all_en.dict.bin", "pretrain/best.safetensors"):
+        (earlier / name).parent.mkdir(parents=True, exist_ok=True)
+        (earlier / name).touch()
+    done = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", "--dry_run", cwd=text)
+    commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
+    for script, count in (("recipes.reuse", 1), ("learn_subword.py", 0), ("apply_bpe_encoding.py", 1),
+                          ("news_crawl.py", 0), ("train.py", 2)):
+        assert sum(f" {script} " in command for command in commands) == count, script
+    assert not any("pre_train_dataset" in command for command in commands)
+    (earlier / "pretrain" / "best.safetensors").unlink()
+    refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
+    assert "pretrain/best.safetensors is missing" in refused.stderr and not (text / "out").exists()
+
+
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (["own", "--sentences", "news"], 2, "--pairs DIR (train, valid and test"),
     (["own", "--sentences", "news", "--pairs", "news"], 1, "lacks train.src.txt"),
@@ -31,6 +47,8 @@ def test_dry_run_prints_every_command_and_makes_nothing(text):
     (["own", "--seeds", "1,1"], 2, "'1,1' must be different whole numbers"),
     (["own", "--seeds", "1,x"], 2, "'1,x' must be different whole numbers"),
     (["own", "--sentences", "news", "--pairs", "pairs", "--minutes", "0"], 2, "must be above 0"),
+    (["own", "--sentences", "news", "--pairs", "pairs", "--pretrained", ".", "--pretrain_set", "model_config.lr=1"], 2,
+     "give one of them"),
     (["own", "--sentences", "news", "--pairs", "pairs", "--pretrain_set", "model_config.hiden=1", "--minutes", "1"], 2,
      "model_config.hiden"),
 ])

@@ -14,8 +14,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.devices.simulation import FORMATS, CompiledGraph, Simulation
+from tests.devices.simulation import CompiledGraph, Simulation
 from tests.devices.stub_libraries import Unavailable
+
+RUNS = {
+    "Ascend, bfloat16": ("Ascend", "bfloat16", "--optimizers", "adam", "momentum", "lamb"),
+    "Ascend, bfloat16, flash attention": ("Ascend", "bfloat16", "--flash_attention"),
+    "Ascend, float16": ("Ascend", "float16"),
+    "Ascend, float32": ("Ascend", "float32"),
+    "GPU, float16": ("GPU", "float16", "--optimizers", "adam", "momentum", "lamb"),
+    "GPU, float32": ("GPU", "float32"),
+}
+"""The processes of a check, with their arguments for compile_graphs.py."""
 
 PROCESSES = 2
 TRAINING = ("training: gradients", "training: norm", "training: all-reduce and norm", "training: update by adam")
@@ -38,35 +48,32 @@ def main() -> int:
     return 1 if failures(compiled) else 0
 
 
-def compile_all(simulation: Simulation, layers: int = 1) -> dict[tuple[str, str], list[CompiledGraph]]:
-    """Return the graphs by device and number format; the first format of a device is checked with each optimizer."""
-    def compile_one(device: str, compute_type: str) -> list[CompiledGraph]:
-        optimizers = "adam,momentum,lamb" if compute_type == FORMATS[device][0] else "adam"
-        return simulation.compile(device, compute_type, optimizers, str(layers))
-
-    runs = [(device, compute_type) for device in FORMATS for compute_type in FORMATS[device]]
+def compile_all(simulation: Simulation, layers: int = 1) -> dict[str, list[CompiledGraph]]:
+    """Return the graphs of each of the RUNS."""
     with ThreadPoolExecutor(PROCESSES) as pool:
-        return dict(zip(runs, pool.map(lambda run: compile_one(*run), runs), strict=True))
+        graphs = pool.map(lambda run: simulation.compile(*run, "--layers", str(layers)), RUNS.values())
+        return dict(zip(RUNS, graphs, strict=True))
 
 
-def failures(compiled: dict[tuple[str, str], list[CompiledGraph]]) -> list[str]:
+def failures(compiled: dict[str, list[CompiledGraph]]) -> list[str]:
     """Return a line for each graph that a device refuses, or would compute in part on the CPU."""
-    return [f"{device}, {compute_type}, {graph.name}: {graph.error or graph.fallbacks[0]}"
-            for (device, compute_type), graphs in compiled.items() for graph in graphs
-            if graph.error or graph.fallbacks]
+    return [f"{run}, {graph.name}: {graph.error or graph.fallbacks[0]}"
+            for run, graphs in compiled.items() for graph in graphs if graph.error or graph.fallbacks]
 
 
-def table(compiled: dict[tuple[str, str], list[CompiledGraph]]) -> Iterator[str]:
+def table(compiled: dict[str, list[CompiledGraph]]) -> Iterator[str]:
     """Yield the lines that a user sees."""
-    for (device, compute_type), graphs in compiled.items():
-        yield f"\n{device}, {compute_type}"
+    for run, graphs in compiled.items():
+        yield f"\n{run}"
         for graph in graphs:
             yield f"  {graph.name:30} {graph.launches:5} launches  {kinds_of(graph.kernels)}"
         step = sum((graph.kernels for graph in graphs if graph.name in TRAINING), Counter())
         operators = Counter()
         for (operator, _), count in step.items():
             operators[operator] += count
-        yield f"  {'a training step with adam':30} {CompiledGraph(kernels=step).launches:5} launches  {kinds_of(step)}"
+        if TRAINING[-1] in [graph.name for graph in graphs]:
+            launches = CompiledGraph(kernels=step).launches
+            yield f"  {'a training step with adam':30} {launches:5} launches  {kinds_of(step)}"
         yield "    " + ", ".join(f"{operator} {count}" for operator, count in operators.most_common() if count)
     yield from failures(compiled)
 

@@ -1,9 +1,10 @@
-"""Compile every graph of the program for a device that is simulated, in a process of its own.
+"""Compile graphs of the program for a device that is simulated, in a process of its own.
 
-    python -m tests.devices.compile_graphs DEVICE COMPUTE_TYPE [OPTIMIZERS [LAYERS]]
+    python -m tests.devices.compile_graphs DEVICE COMPUTE_TYPE [options]
 
 MindSpore's log goes to stderr; the lines of this script in between say to which graph the log before them belongs.
 """
+import argparse
 import dataclasses
 import os
 import sys
@@ -17,24 +18,39 @@ from tests.devices.simulation import BEGIN, FINISHED, GRAPH, SEPARATOR
 
 
 def main() -> None:
-    device, compute_type = sys.argv[1:3]
-    optimizers = (sys.argv[3] if len(sys.argv) > 3 else "adam,momentum,lamb").split(",")
-    layers = int(sys.argv[4]) if len(sys.argv) > 4 else 1
-    config = small_config(Config(training_config=TrainingConfig(device_target=device)))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("device")
+    parser.add_argument("compute_type")
+    parser.add_argument("--optimizers", nargs="*", default=[], help="compile the graphs without products too")
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--flash_attention", action="store_true", help="compile only what has it")
+    args = parser.parse_args()
+    training = TrainingConfig(device_target=args.device, flash_attention=args.flash_attention)
+    config = small_config(Config(training_config=training))
     config = dataclasses.replace(config, model_config=dataclasses.replace(
-        config.model_config, compute_type=compute_type, num_hidden_layers=layers, hidden_dropout_prob=0.1))
+        config.model_config, compute_type=args.compute_type, num_hidden_layers=args.layers, hidden_dropout_prob=0.1,
+        attention_dropout_prob=0.1))
     set_up_device(config)
-    ranks = join_ranks(device)
+    ranks = join_ranks(args.device)
     require_compute_type(config)
-    for optimizer in optimizers:
-        of_optimizer = dataclasses.replace(config, learn_rate_config=LearnRateConfig(optimizer=optimizer))
-        part = "" if optimizer == optimizers[0] else UPDATE  # the other graphs do not depend on the optimizer
-        note(BEGIN)
-        for checked in check_graphs(of_optimizer, ranks, part):
-            error = " ".join(repr(checked.error).split())[:1500] if checked.error else ""
-            note(f"{GRAPH}{checked.name}{SEPARATOR}{error}")
-    note(FINISHED)
-    os._exit(0)  # stub libraries crash when the plugin is unloaded
+    if args.flash_attention:
+        compile_graphs(config, ranks, lambda graph: graph.name in ("training: gradients", "flash attention"))
+        return
+    compile_graphs(with_optimizer(config, (args.optimizers or ["adam"])[0]), ranks,
+                   lambda graph: graph.multiplies or bool(args.optimizers))
+    for optimizer in args.optimizers[1:]:
+        compile_graphs(with_optimizer(config, optimizer), ranks, lambda graph: graph.name.startswith(UPDATE))
+
+
+def with_optimizer(config: Config, optimizer: str) -> Config:
+    return dataclasses.replace(config, learn_rate_config=LearnRateConfig(optimizer=optimizer))
+
+
+def compile_graphs(config: Config, ranks, wanted) -> None:
+    note(BEGIN)
+    for checked in check_graphs(config, ranks, wanted):
+        error = " ".join(repr(checked.error).split())[:1500] if checked.error else ""
+        note(f"{GRAPH}{checked.name}{SEPARATOR}{error}")
 
 
 def note(text: str) -> None:
@@ -43,3 +59,5 @@ def note(text: str) -> None:
 
 if __name__ == "__main__":
     main()
+    note(FINISHED)
+    os._exit(0)  # stub libraries crash when the plugin is unloaded

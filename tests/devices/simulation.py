@@ -14,7 +14,6 @@ from tests.helpers.paths import ROOT
 BEGIN, GRAPH, SEPARATOR, FINISHED = "the graphs begin", "graph: ", "\t", "the graphs end"
 """The lines of compile_graphs.py in the log: a graph's name and its error follow GRAPH, with SEPARATOR between them."""
 
-FORMATS = {"Ascend": ("float32", "float16", "bfloat16"), "GPU": ("float32", "float16")}
 DEVICES = 8  # RANK_SIZE of the simulated Ascend run; MindSpore cannot simulate several GPUs
 # MindSpore's log names the kernel that is chosen for each operator, in these modules:
 LOGGED = {"Ascend": "{DEVICE:1}", "GPU": "{DEVICE:1,PRE_ACT:1}"}
@@ -59,12 +58,12 @@ class Simulation:
         return {**os.environ, **own, "PYTHONPATH": python_path, "GLOG_v": "3", "MS_SUBMODULE_LOG_v": LOGGED[device]}
 
     def compile(self, device: str, compute_type: str, *options: str) -> list[CompiledGraph]:
-        """Compile all graphs in a new process; see compile_graphs.py for the options.
+        """Compile graphs in a new process; see compile_graphs.py for the options.
 
         Raises:
             RuntimeError: the process ended before its last graph. A crash after that is no failure.
         """
-        path = self._folder / f"{device}_{compute_type}.log"
+        path = self._folder / f"{'_'.join((device, compute_type, *options)).replace('-', '')}.log"
         with open(path, "w") as log:
             command = [sys.executable, "-m", "tests.devices.compile_graphs", device, compute_type, *options]
             process = subprocess.run(command, env=self.environment(device), cwd=self._folder, stdout=log, stderr=log)

@@ -3,6 +3,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from mindspore import Tensor
+from mindspore import dtype as mstype
 
 from config.config import Config, LearnRateConfig
 from src.dataset.batching.batch import Batch, Shape
@@ -12,6 +14,7 @@ from src.training.device_check import small_config
 from src.training.loop import scale_per_token
 from src.training.optimizer import make_optimizer
 from src.training.train_step import TrainStep, read_sums
+from src.transformer.operators.accelerator_attention import ComposedAttention, FlashAttention, SelfAttention
 from src.transformer.operators.accelerator_operators import AcceleratorOperators
 from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
@@ -65,6 +68,18 @@ def test_a_step_is_that_of_the_cpu(config, optimizer: str) -> None:
     np.testing.assert_allclose(gradients, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
     large = np.abs(expected) > 1e-3 * np.abs(expected).max()
     np.testing.assert_allclose(weights[large], expected_weights[large], rtol=1e-4, atol=1e-6)
+
+
+def test_shapes_that_flash_attention_does_not_take_are_composed() -> None:
+    """Heads of 8; the kernel itself, which only Ascend has, is compared by train.py --check_device."""
+    generator = np.random.default_rng(0)
+    x = Tensor(generator.normal(size=(12, 16)).astype(np.float32))
+    weights = [Tensor(generator.normal(size=shape).astype(np.float32)) for shape in [(16, 16)] * 3 + [(16,)] * 3]
+    segments = Tensor(np.array([[1, 1, 1, 2, 2, 2], [1, 1, 1, 1, 0, 0]], np.int32))
+    composed, flash = (SelfAttention(form(2, 0.0, True, mstype.float32), mstype.float32)(x, *weights, segments,
+                                                                                         segments, None).asnumpy()
+                       for form in (ComposedAttention, FlashAttention))
+    np.testing.assert_array_equal(flash, composed)
 
 
 @pytest.mark.parametrize("per_token", [True, False])

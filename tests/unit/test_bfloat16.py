@@ -218,3 +218,10 @@ def test_auto_on_other_devices_and_without_kernels():
     assert choose_number_format("auto", "GPU", "").compute_type == "float16"
     assert choose_number_format("auto", "Ascend", "").compute_type == "bfloat16"
     assert choose_number_format("float16", "GPU", "") == ("float16", "configured")
+
+
+def test_auto_does_not_choose_float16_with_a_static_loss_scale():
+    """Small gradients would be 0 in float16; the recipes have a static scale, for the CPU."""
+    assert choose_number_format("auto", "GPU", "", "static").compute_type == "float32"
+    assert choose_number_format("auto", "Ascend", "", "static").compute_type == "bfloat16"
+    assert choose_number_format("float16", "GPU", "", "static").compute_type == "float16"

@@ -261,3 +261,10 @@ def test_kernels_are_for_float32_on_the_cpu(device):
     assert isinstance(choose_operators("CPU", "auto", "float16").operators, MindSporeOperators)
     with pytest.raises(UsageError, match="not for float16 on CPU"):
         choose_operators("CPU", "on", "float16")
+
+
+def test_flash_attention_is_for_ascend_and_two_bytes():
+    assert choose_operators("Ascend", "auto", "auto", flash_attention=True).reason.endswith(", flash attention")
+    for device, compute_type in (("CPU", "auto"), ("GPU", "float16"), ("Ascend", "float32")):
+        with pytest.raises(UsageError, match="training_config.flash_attention is true: only Ascend has it"):
+            choose_operators(device, "auto", compute_type, flash_attention=True)

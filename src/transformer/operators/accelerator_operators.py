@@ -4,12 +4,15 @@ The forms of mindspore_operators.py were chosen by measurements on the CPU, wher
 writes. On a GPU or Ascend each operation is also a launch, so these forms have fewer of them: the device's own layer
 norm, one product for queries, keys and values, and no cast before and after each product. tests/devices counts them.
 """
-import math
-
 from mindspore import ParameterTuple, Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from src.transformer.create_attn_mask import segment_bias
+from src.transformer.operators.accelerator_attention import (
+    ComposedAttention,
+    CrossAttention,
+    FlashAttention,
+    SelfAttention,
+)
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 
 
@@ -17,8 +20,13 @@ class AcceleratorOperators(MindSporeOperators):
     """Operators for GPU and Ascend; see Operators for what they compute.
 
     Norms and activations, and thus the inputs of products, have the compute type, and products keep it. What is added
-    up over layers (the residual stream), softmax, loss and gradients of weights are float32.
+    up over layers (the residual stream), softmax, loss and gradients of weights are float32. `flash_attention` chooses
+    FlashAttention, which only Ascend has, and which needs a compute type of two bytes.
     """
+
+    def __init__(self, compute_type: str = "float32", flash_attention: bool = False):
+        super().__init__(compute_type)
+        self._flash_attention = flash_attention
 
     def matmul(self) -> nn.Cell:
         return _MatMul(self._compute_type)
@@ -40,10 +48,14 @@ class AcceleratorOperators(MindSporeOperators):
         return _Activation(name, dropout, self._compute_type)
 
     def self_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
-        return _SelfAttention(num_heads, dropout, causal, self._compute_type)
+        return SelfAttention(self._core(num_heads, dropout, causal), self._compute_type)
 
     def cross_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
-        return _CrossAttention(num_heads, dropout, causal, self._compute_type)
+        return CrossAttention(self._core(num_heads, dropout, causal), self._compute_type)
+
+    def _core(self, num_heads: int, dropout: float, causal: bool) -> ComposedAttention | FlashAttention:
+        form = FlashAttention if self._flash_attention else ComposedAttention
+        return form(num_heads, dropout, causal, self._compute_type)
 
     def cross_entropy(self, target_weight: float, other_weight: float) -> nn.Cell:
         return _CrossEntropy(target_weight, other_weight, self._compute_type)
@@ -115,59 +127,6 @@ class _Activation(nn.Cell):
 
     def construct(self, product: Tensor, bias: Tensor, dropout_seed: Tensor) -> Tensor:
         return self.dropout(self.activation(product + bias.astype(self.compute_type)))
-
-
-class _Attention(nn.Cell):
-    """Attention of projected queries, keys and values within segments."""
-
-    def __init__(self, num_heads: int, dropout: float, causal: bool, compute_type: mstype.Type):
-        super().__init__()
-        self.num_heads, self.causal, self.compute_type = num_heads, causal, compute_type
-        self.dropout = nn.Dropout(p=dropout)
-        self.matmul = ops.MatMul(transpose_b=True)
-        self.matmul_keys = ops.BatchMatMul(transpose_b=True)
-        self.matmul_values = ops.BatchMatMul()
-
-    def project(self, x: Tensor, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...],
-                batch: int) -> tuple[Tensor, ...]:
-        """Return the projections of x [batch * length, hidden] by weights [hidden, hidden] with biases [hidden].
-
-        They are one product. Each result is [batch, num_heads, length, head_size].
-        """
-        count, hidden = len(weights), x.shape[1]
-        weight = (weights[0] if count == 1 else ops.concat(weights)).astype(self.compute_type)
-        bias = (biases[0] if count == 1 else ops.concat(biases)).astype(self.compute_type)
-        product = self.matmul(x.astype(self.compute_type), weight) + bias
-        parts = ops.reshape(product, (batch, -1, count * self.num_heads, hidden // self.num_heads))
-        heads = ops.transpose(parts, (0, 2, 1, 3))
-        return (heads,) if count == 1 else ops.split(heads, self.num_heads, 1)
-
-    def context(self, q: Tensor, k: Tensor, v: Tensor, query_segments: Tensor, key_segments: Tensor) -> Tensor:
-        """Return the context [batch * query_len, hidden] in the compute type."""
-        batch, num_heads, _, head_size = q.shape
-        scores = self.matmul_keys(q * (1.0 / math.sqrt(head_size)), k).astype(mstype.float32)
-        weights = ops.softmax(scores + segment_bias(query_segments, key_segments, self.causal), -1)
-        context = self.matmul_values(self.dropout(weights.astype(self.compute_type)), v)
-        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, num_heads * head_size))
-
-
-class _SelfAttention(_Attention):
-    def construct(self, x: Tensor, query_weight: Tensor, key_weight: Tensor, value_weight: Tensor, query_bias: Tensor,
-                  key_bias: Tensor, value_bias: Tensor, query_segments: Tensor, key_segments: Tensor,
-                  dropout_seed: Tensor) -> Tensor:
-        q, k, v = self.project(x, (query_weight, key_weight, value_weight), (query_bias, key_bias, value_bias),
-                               query_segments.shape[0])
-        return self.context(q, k, v, query_segments, key_segments)
-
-
-class _CrossAttention(_Attention):
-    def construct(self, x: Tensor, key_value_states: Tensor, query_weight: Tensor, key_weight: Tensor,
-                  value_weight: Tensor, query_bias: Tensor, key_bias: Tensor, value_bias: Tensor,
-                  query_segments: Tensor, key_segments: Tensor, dropout_seed: Tensor) -> Tensor:
-        batch = query_segments.shape[0]
-        q = self.project(x, (query_weight,), (query_bias,), batch)[0]
-        k, v = self.project(key_value_states, (key_weight, value_weight), (key_bias, value_bias), batch)
-        return self.context(q, k, v, query_segments, key_segments)
 
 
 class _LogSumExp(nn.Cell):

@@ -19,19 +19,22 @@ class NumberFormat(NamedTuple):
         return f"{self.compute_type} ({self.reason})"
 
 
-def choose_number_format(compute_type: str, device_target: str, kernel_library: str) -> NumberFormat:
+def choose_number_format(compute_type: str, device_target: str, kernel_library: str,
+                         loss_scale_mode: str = "dynamic") -> NumberFormat:
     """Return the number format that the configuration asks for or, with auto, the fastest one of the device.
 
     Args:
         compute_type: of model_config: auto, float32, float16 or bfloat16.
         device_target: of training_config: CPU, GPU or Ascend.
         kernel_library: path of the C kernels, "" if the network runs on MindSpore's operators.
+        loss_scale_mode: of loss_scale_config; auto does not choose float16, whose smallest numbers are larger than many
+            gradients, with a static scale.
 
     Raises:
         UsageError: the environment variable that overrides the question to the processor is neither 0 nor 1.
     """
     if device_target != "CPU":
-        return _on_accelerator(compute_type, device_target)
+        return _on_accelerator(compute_type, device_target, loss_scale_mode)
     if compute_type == "bfloat16" and kernel_library and not has_fast_bfloat16(kernel_library):
         return NumberFormat(compute_type, "configured; slow: the processor has no instructions for it")
     if compute_type != "auto":
@@ -58,8 +61,10 @@ def has_fast_bfloat16(kernel_library: str) -> bool:
     return forced == "1" if forced else bool(ctypes.CDLL(kernel_library).fast_bfloat16())
 
 
-def _on_accelerator(compute_type: str, device_target: str) -> NumberFormat:
+def _on_accelerator(compute_type: str, device_target: str, loss_scale_mode: str) -> NumberFormat:
     if compute_type != "auto":
         return NumberFormat(compute_type, "configured")
     fastest = {"GPU": "float16", "Ascend": "bfloat16"}[device_target]
+    if fastest == "float16" and loss_scale_mode == "static":
+        return NumberFormat("float32", "auto: float16 is faster, and needs loss_scale_mode dynamic")
     return NumberFormat(fastest, f"auto: the fastest format of {device_target}")

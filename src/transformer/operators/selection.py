@@ -1,6 +1,7 @@
 """The choice between the implementations of the operators, and of their number format."""
 from typing import NamedTuple
 
+from config.config import Config
 from src.common.errors import MassError, UsageError
 from src.transformer.kernels.build import Kernels, build_kernels
 from src.transformer.operators.accelerator_operators import AcceleratorOperators
@@ -25,28 +26,42 @@ class _Implementation(NamedTuple):
     reason: str
 
 
-def choose_operators(device_target: str, native_kernels: str, compute_type: str = "float32") -> Choice:
+def operators_of(config: Config) -> Choice:
+    """Return the operators that the configuration chooses; see choose_operators."""
+    training = config.training_config
+    return choose_operators(training.device_target, training.native_kernels, config.model_config.compute_type,
+                            training.flash_attention, config.loss_scale_config.loss_scale_mode)
+
+
+def choose_operators(device_target: str, native_kernels: str, compute_type: str = "float32",
+                     flash_attention: bool = False, loss_scale_mode: str = "dynamic") -> Choice:
     """Return C kernels where the configuration asks for them or allows them, else MindSpore's operators.
 
     Args:
         device_target, native_kernels: of training_config; the latter is "auto", "on" or "off".
         compute_type: of model_config.
+        flash_attention: of training_config.
+        loss_scale_mode: of loss_scale_config.
 
     Raises:
-        UsageError: native_kernels is "on" for another device than the CPU or with the type float16.
+        UsageError: native_kernels is "on" for another device than the CPU or with the type float16, or flash_attention
+            is true for another device than Ascend or with the type float32.
         MassError: native_kernels is "on" and the kernels cannot be compiled. With "auto", MindSpore's operators are
             chosen in this case.
     """
     kernels, reason = _choose_implementation(device_target, native_kernels, compute_type)
     library = kernels.path if kernels else ""
-    number_format = choose_number_format(compute_type, device_target, library)
-    return Choice(_make_operators(device_target, library, number_format.compute_type), reason, number_format)
-
-
-def _make_operators(device_target: str, library: str, compute_type: str) -> Operators:
+    number_format = choose_number_format(compute_type, device_target, library, loss_scale_mode)
+    if flash_attention and (device_target != "Ascend" or number_format.compute_type == "float32"):
+        raise UsageError(f"training_config.flash_attention is true: only Ascend has it, for products in float16 or "
+                         f"bfloat16, but this is {device_target} with {number_format.compute_type}; set it to false")
     if library:
-        return COperators(library, compute_type)
-    return MindSporeOperators(compute_type) if device_target == "CPU" else AcceleratorOperators(compute_type)
+        return Choice(COperators(library, number_format.compute_type), reason, number_format)
+    if device_target == "CPU":
+        return Choice(MindSporeOperators(number_format.compute_type), reason, number_format)
+    if flash_attention:
+        reason += ", flash attention"
+    return Choice(AcceleratorOperators(number_format.compute_type, flash_attention), reason, number_format)
 
 
 def _choose_implementation(device_target: str, native_kernels: str, compute_type: str) -> _Implementation:

@@ -1,0 +1,35 @@
+"""Copy the BPE codes, the vocabulary and the pre-trained weights of an earlier run of a recipe."""
+import os
+import shutil
+
+from src.common.arguments import CommandLineParser
+from src.common.errors import MassError, run
+from src.common.progress import say
+
+CODES, VOCABULARY = os.path.join("subword", "all.bpe.codes"), os.path.join("subword", "all_en.dict.bin")
+PRETRAINED = os.path.join("pretrain", "best.safetensors")
+_CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", "latest.safetensors")  # but for the best one
+
+
+def require_run(folder: str) -> None:
+    """Raise a MassError unless a run folder holds everything that another run can take over."""
+    missing = [name for name in (CODES, VOCABULARY, PRETRAINED) if not os.path.isfile(os.path.join(folder, name))]
+    if missing:
+        raise MassError(f"--pretrained {folder}: {', '.join(missing)} is missing; name the run folder of a recipe "
+                        f"whose pre-training is finished")
+
+
+def main() -> None:
+    parser = CommandLineParser(prog="python -m recipes.reuse", description=__doc__)
+    for part in ("subword", "pretrain"):
+        parser.add_argument(f"--{part}", required=True, help=f"folder {part}/ of the earlier run")
+    parser.add_argument("--output_folder", required=True, help="the run folder that gets copies of both")
+    args = parser.parse_args()
+    for source in (args.subword, args.pretrain):
+        target = os.path.join(args.output_folder, os.path.basename(source))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_CHECKPOINTS))
+        say(f"{source} -> {target}")
+
+
+if __name__ == "__main__":
+    run(main)
