@@ -29,7 +29,7 @@ SMALL = {"seq_length": LENGTH, "max_position_embeddings": LENGTH, "max_decode_le
          "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64,
          "beam_width": 4, "n_best": 1}
 SCALE = 1.0
-UPDATE = "training: update by "
+FURTHER, UPDATE = "training: further gradients", "training: update by "
 
 
 class ProgramGraph(NamedTuple):
@@ -140,7 +140,7 @@ def _training_graphs(config: Config, trainable: TrainableNetwork, ranks: Ranks) 
         step.clear()
 
     yield ProgramGraph("training: gradients", lambda: _wait(step.accumulate(batch, SCALE, seed)))
-    yield ProgramGraph("training: further gradients", lambda: _wait(step.accumulate(batch, SCALE, seed)))
+    yield ProgramGraph(FURTHER, lambda: _wait(step.accumulate(batch, SCALE, seed)))
     norm = "training: all-reduce and norm" if ranks.world_size > 1 else "training: norm"
     update = UPDATE + config.learn_rate_config.optimizer
     yield ProgramGraph(norm, all_reduce, multiplies=False)

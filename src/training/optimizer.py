@@ -24,12 +24,14 @@ class Optimizer(nn.Cell):
     """The base class of the optimizers.
 
     `construct(gradients, factor)` updates each parameter by its entry of `gradients` times `factor`, which is None for
-    1, and returns a tensor without meaning. `learning_rate` is a Parameter that is set before each step.
+    1, and returns a tensor without meaning. A gradient may also be flat, [size]; a tuple of reshaped gradients would be
+    slow to compile. `learning_rate` is a Parameter that is set before each step.
     """
 
     def __init__(self, parameters: list[Parameter], learning_rate: float, operators: Operators):
         super().__init__(auto_prefix=False)
         self.parameters = ParameterTuple(parameters)
+        self.shapes = tuple([parameter.shape for parameter in parameters])
         self.learning_rate = _scalar("learning_rate", learning_rate)
 
 
@@ -46,7 +48,7 @@ class Momentum(Optimizer):
         factor = None if factor is None else ops.reshape(factor, (1,))
         for i in range(len(self.parameters)):
             self.apply_momentum(self.parameters[i], self.moments[i], self.learning_rate,
-                                scaled(gradients[i], factor), 0.9)
+                                scaled(ops.reshape(gradients[i], self.shapes[i]), factor), 0.9)
         return self.learning_rate if factor is None else factor
 
 
@@ -98,7 +100,7 @@ class Lamb(_WithMoments):
         beta1_power, beta2_power = self.next_powers()
         mean_rest, variance_rest = ops.sub(1.0, beta1_power), ops.sub(1.0, beta2_power)
         for i in range(len(self.parameters)):
-            weight, gradient = self.parameters[i], scaled(gradients[i], factor)
+            weight, gradient = self.parameters[i], scaled(ops.reshape(gradients[i], self.shapes[i]), factor)
             mean = self.advance(self.means[i], gradient, BETA1)
             variance = self.advance(self.variances[i], ops.square(gradient), BETA2)
             step = ops.div(ops.div(mean, mean_rest),

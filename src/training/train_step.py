@@ -97,9 +97,8 @@ class ApplyGradients(nn.Cell):
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
         self.buffers = buffers
-        self.shapes = tuple([parameter.shape for parameter in optimizer.parameters])
         self.sizes = [parameter.size for parameter in optimizer.parameters]
-        self.flat = len(buffers) < len(self.shapes)
+        self.flat = len(buffers) < len(self.sizes)
         self.split = SplitWithSize()  # one kernel; ops.split is one for each part, and GPU does not have mint.split
         self.clip_norm = clip_norm
         self.guarded = guarded
@@ -119,9 +118,7 @@ class ApplyGradients(nn.Cell):
     def update(self, factor: Tensor) -> Tensor:
         if not self.flat:
             return self.optimizer(self.buffers, factor)
-        parts = self.split(ops.mul(self.buffers[0], factor), self.sizes)
-        gradients = [ops.reshape(parts[i], self.shapes[i]) for i in range(len(self.shapes))]
-        return self.optimizer(gradients, None)
+        return self.optimizer(self.split(ops.mul(self.buffers[0], factor), self.sizes), None)
 
 
 class TrainStep:

@@ -13,7 +13,7 @@ import src  # noqa: F401  (before MindSpore is loaded)
 from config.config import Config, LearnRateConfig, TrainingConfig
 from src.runtime.device import require_compute_type, set_up_device
 from src.runtime.distributed import join_ranks
-from src.training.device_check import UPDATE, check_graphs, small_config
+from src.training.device_check import FURTHER, UPDATE, check_graphs, small_config
 from tests.devices.simulation import BEGIN, FINISHED, GRAPH, SEPARATOR
 
 
@@ -21,7 +21,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("device")
     parser.add_argument("compute_type")
-    parser.add_argument("--optimizers", nargs="*", default=[], help="compile the graphs without products too")
+    parser.add_argument("--optimizers", nargs="*", default=[],
+                        help="compile also the updates by these, and what else has no matrix products")
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--flash_attention", action="store_true", help="compile only what has it")
     args = parser.parse_args()
@@ -36,10 +37,11 @@ def main() -> None:
     if args.flash_attention:
         compile_graphs(config, ranks, lambda graph: graph.name in ("training: gradients", "flash attention"))
         return
-    compile_graphs(with_optimizer(config, (args.optimizers or ["adam"])[0]), ranks,
-                   lambda graph: graph.multiplies or bool(args.optimizers))
-    for optimizer in args.optimizers[1:]:
-        compile_graphs(with_optimizer(config, optimizer), ranks, lambda graph: graph.name.startswith(UPDATE))
+    if not args.optimizers:
+        compile_graphs(config, ranks, lambda graph: graph.multiplies and graph.name != FURTHER)
+    for number, optimizer in enumerate(args.optimizers):  # the other graphs do not depend on it
+        compile_graphs(with_optimizer(config, optimizer), ranks,
+                       lambda graph, first=not number, name=optimizer: first or graph.name == UPDATE + name)
 
 
 def with_optimizer(config: Config, optimizer: str) -> Config:

@@ -46,7 +46,7 @@ def test_all_graphs_compile_on_all_devices(compiled, capsys) -> None:
 def test_every_graph_was_seen_with_its_kernels(compiled) -> None:
     """An empty graph in the log would mean that MindSpore's messages are no longer understood."""
     for run, graphs in compiled.items():
-        assert len(graphs) >= (2 if "flash" in run else 9)
+        assert len(graphs) >= (2 if "flash" in run else 8)
         assert all(graph.launches > 0 for graph in graphs if "encoder" not in graph.name)
 
 

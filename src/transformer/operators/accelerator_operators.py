@@ -80,19 +80,22 @@ class _SumOfSquares(nn.Cell):
 
 
 class _Adam(nn.Cell):
-    """See Operators.adam; the factor may be None for 1."""
+    """See Operators.adam; the factor may be None for 1, and the gradients may be flat."""
 
     def __init__(self, weights: ParameterTuple, means: ParameterTuple, variances: ParameterTuple,
                  constants: tuple[float, float, float]):
         super().__init__(auto_prefix=False)
         self.weights, self.means, self.variances, self.constants = weights, means, variances, constants
+        self.shapes = tuple([weight.shape for weight in weights])
         self.adam = ops.Adam()
 
     def construct(self, gradients: tuple[Tensor, ...], beta1_power: Tensor, beta2_power: Tensor, rate: Tensor,
                   factor: Tensor | None) -> Tensor:
         beta1, beta2, epsilon = self.constants
         for i in range(len(self.weights)):
-            gradient = gradients[i] if factor is None else ops.mul(gradients[i], factor)
+            gradient = ops.reshape(gradients[i], self.shapes[i])
+            if factor is not None:
+                gradient = ops.mul(gradient, factor)
             self.adam(self.weights[i], self.means[i], self.variances[i], beta1_power, beta2_power, rate, beta1, beta2,
                       epsilon, gradient)
         return rate
