@@ -1,6 +1,5 @@
 """Spell tokenized text as the Gigaword corpus does: lower case, digits as #, brackets as -lrb-, -rrb- and so on."""
 import os
-import re
 from collections.abc import Iterable, Iterator
 
 from src.common.arguments import CommandLineParser, split_paths
@@ -8,15 +7,15 @@ from src.common.errors import UsageError, run
 from src.common.files import atomic_output, list_files, make_output_folder
 from src.common.progress import say
 from src.common.text_files import read_lines
+from src.text.text_processing import hash_digits, lower_words
 
 BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
-_DIGIT = re.compile(r"\d")
 
 
 def in_gigaword_style(line: str) -> str:
     """Return a line of tokens in the spelling of the corpus; a line that has it already stays as it is."""
-    words = (BRACKETS.get(word, word) for word in line.lower().split(" "))
-    return _DIGIT.sub("#", " ".join(words))
+    words = (BRACKETS.get(word, word) for word in lower_words(line).split(" "))
+    return hash_digits(" ".join(words))
 
 
 def convert(folders: Iterable[str], output_folder: str) -> Iterator[str]:

@@ -28,6 +28,16 @@ _DIGIT = re.compile("[0-9]")
 _KEPT = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
 
 
+def lower_words(text: str) -> str:
+    """Return text in lower case, but for special tokens and other spellings of the unknown token, such as UNK."""
+    return _WORD.sub(lambda match: match[0] if match[0] in _KEPT else match[0].lower(), text)
+
+
+def hash_digits(text: str) -> str:
+    """Return text with # for each digit 0 to 9."""
+    return _DIGIT.sub("#", text)
+
+
 class ProcessedLines(NamedTuple):
     """Lines of text as words and as subwords, both separated by single spaces."""
 
@@ -61,9 +71,9 @@ class TextProcessing:
                 raise MassError(f"the text of this model is tokenized by {self.tokenizer}, which cannot be imported "
                                 f"({error}); install it with: pip install {self.tokenizer}") from error
         if self.lower_case:
-            text = _WORD.sub(lambda match: match[0] if match[0] in _KEPT else match[0].lower(), text)
+            text = lower_words(text)
         if self.digits_to_hash:
-            text = _DIGIT.sub("#", text)
+            text = hash_digits(text)
         encoded = self._encoding.encode_text(text) if self.codes else text
         return ProcessedLines(text.split("\n")[:-1], encoded.split("\n")[:-1])
 

@@ -5,8 +5,10 @@ from itertools import product
 import pytest
 
 from recipes import cornell, gigaword, own
+from recipes.gigaword_style import in_gigaword_style
 from recipes.text_layout import SIDES, SPLITS, TextFolders, read_text, write_sentences
 from src.common.errors import MassError, UsageError
+from src.text.text_processing import TextProcessing
 
 
 def write(path, lines):
@@ -150,3 +152,11 @@ def test_compressed_text_that_is_damaged_is_an_error(tmp_path):
         (tmp_path / "a.txt.gz").write_bytes(damaged)
         with pytest.raises(MassError, match="a.txt.gz"):
             list(read_text(str(tmp_path / "a.txt.gz")))
+
+
+def test_gigaword_style_is_that_of_eval():
+    """But for brackets, text is spelled in training as eval.py spells raw text for the model."""
+    line = "The UNK sold 1,234 shares <unk> in İstanbul ٣ times ."
+    as_eval = TextProcessing("none", lower_case=True, digits_to_hash=True).encode([line]).words
+    assert [in_gigaword_style(line)] == as_eval
+    assert in_gigaword_style("Shares ( UNK ) fell [ 5 ]") == "shares -lrb- UNK -rrb- fell -lsb- # -rsb-"
