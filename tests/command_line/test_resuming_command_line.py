@@ -22,7 +22,7 @@ def place(tmp_path_factory):
     """A folder with records and a configuration, and what an uninterrupted run gives."""
     folder = tmp_path_factory.mktemp("a place")
     paths = write_pairs(folder, "train", 22), write_pairs(folder, "valid", 6, seed=1)
-    nodes = training_nodes(*paths, learn_rate_config={"optimizer": "lamb"}, checkpoint_options={"save_ckpt_steps": 7},
+    nodes = training_nodes(*paths, checkpoint_options={"save_ckpt_steps": 7},
                            training_config={"max_steps": STEPS, "valid_steps": 50})
     (folder / "config.json").write_text(json.dumps(nodes))
     train_in_process(folder, folder / "whole")
