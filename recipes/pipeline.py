@@ -45,7 +45,7 @@ class Pipeline:
         self._make_records()
         pretrain, finetune = self._lengths()
         if self.pretrains:
-            self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], resume=True)
+            self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], "pretrain")
         models: dict[str, list[str]] = {"mass": [], "scratch": []}
         for seed in self.options.seeds or [None]:
             for start, names in models.items():
@@ -129,7 +129,8 @@ class Pipeline:
             return [], []
         probes = self._in("speed", "pretrain"), self._in("speed", "finetune")
         if self.pretrains:
-            self._pretrain(probes[0], [*self.options.pretrain_settings, *PROBE_SETTINGS], resume=False)
+            self._pretrain(probes[0], [*self.options.pretrain_settings, *PROBE_SETTINGS], "speed_pretrain",
+                           resume=False)
         self._finetune_into(probes[1], "speed_finetune", PROBE_SETTINGS)
         if self.steps.dry_run:
             return ["training_config.max_steps=..."], ["training_config.max_steps=..."]
@@ -141,11 +142,10 @@ class Pipeline:
         finetune, *pretrain = shorten(trainings, self.options.minutes)
         return (pretrain[0] if pretrain else []), finetune
 
-    def _pretrain(self, output: str, settings: Sequence[str], resume: bool) -> None:
+    def _pretrain(self, output: str, settings: Sequence[str], step: str, resume: bool = True) -> None:
         data = (f"dataset_config.pre_train_dataset={self._in('records', 'pretrain')}",
                 f"dataset_config.valid_dataset={self._in('records', 'pretrain_valid')}")
-        self._train("pretrain" if resume else "speed_pretrain", output, self.recipe.pretrain_config,
-                    [*data, *settings], resume)
+        self._train(step, output, self.recipe.pretrain_config, [*data, *settings], resume)
 
     def _finetune(self, name: str, from_pretrained: bool, seed: int | None, settings: Sequence[str]) -> None:
         more = [f"checkpoint_options.existed_ckpt={self._in(reuse.PRETRAINED)}"] * from_pretrained

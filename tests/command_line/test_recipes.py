@@ -2,7 +2,7 @@
 import pytest
 
 from tests.helpers.recipe_corpus import write_corpus
-from tests.helpers.scripts import run_script
+from tests.helpers.scripts import run_python, run_script
 
 OWN = ("scripts/run_recipe.sh", "own", "--sentences", "news", "--pairs", "pairs")
 
@@ -36,6 +36,24 @@ def test_pretrained_weights_are_taken_over(text):
     (earlier / "pretrain" / "best.safetensors").unlink()
     refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
     assert "pretrain/best.safetensors is missing" in refused.stderr and not (text / "out").exists()
+
+
+def test_objectives_are_compared_at_equal_numbers_of_positions(text):
+    (text / "out").mkdir()
+    (text / "out" / "results.json").write_text('{"recipe": "own"}')
+    done = run_python("from recipes.objectives import main; main()", "--run_folder", text / "out", "--dry_run")
+    commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
+    pretrain = [command for command in commands if "fragment_ratio" in command]
+    assert len(pretrain) == 13 and sum(" train.py " in command for command in commands) == 27
+    positions = [(1.0 + float(setting(command, "dataset_config.fragment_ratio")))
+                 * int(setting(command, "training_config.max_steps")) for command in pretrain]
+    assert max(positions) < 1.001 * min(positions)
+    assert sum("existed_ckpt" in command for command in commands) == 13
+    assert not (text / "out" / "steps").exists()
+
+
+def setting(command, key):
+    return command.split(f"{key}=")[1].split()[0]
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [

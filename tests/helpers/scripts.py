@@ -35,10 +35,11 @@ def output_of(script: str, *arguments: object, **options) -> str:
     return run_script(script, *arguments, stderr=subprocess.STDOUT, **options).stdout
 
 
-def run_python(program: str, code: int | None = 0, environment: Environment | None = None,
+def run_python(program: str, *arguments: object, code: int | None = 0, environment: Environment | None = None,
                **options) -> subprocess.CompletedProcess[str]:
     """Run the text of a program, which can import the modules of the repository; otherwise as run_script does."""
-    return _run([sys.executable, "-c", program], code, {"PYTHONPATH": str(ROOT), **(environment or {})}, options)
+    variables = {"PYTHONPATH": str(ROOT), **(environment or {})}
+    return _run([sys.executable, "-c", program, *map(str, arguments)], code, variables, options)
 
 
 def start_script(script: str, *arguments: object, root: Path = ROOT, environment: Environment | None = None,

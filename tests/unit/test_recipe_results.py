@@ -5,6 +5,7 @@ import math
 import pytest
 
 from recipes import results
+from recipes.objectives import OBJECTIVES, collect, draw, table
 from recipes.register import RECIPES
 from recipes.report import make_report
 from src.common.errors import MassError
@@ -45,6 +46,20 @@ def run_folder(tmp_path):
     for part, split in (("pretrain", "pretrain"), ("pairs", "train"), ("pairs", "test")):
         write_json_lines(tmp_path / "records" / part / f"{split}.tfrecord.json", [{**INFO, "split": split}])
     return tmp_path
+
+
+def test_objectives_are_collected_and_drawn(tmp_path):
+    names = [f"objective_{objective.name}" for objective in OBJECTIVES]
+    for number, name in enumerate(names):
+        write_model(tmp_path, name, 50.0 + number)
+    found = collect(str(tmp_path), names)
+    assert [entry["ppl"]["subword"] for entry in found.values()] == [50.0 + number for number in range(len(names))]
+    assert found["none"]["ratio"] is None and found["mass_30"]["ratio"] == 0.3
+    assert found["loose_50"]["language_model"] == "loose"
+    lines = table(found)
+    assert lines[1].split()[:2] == ["none", "50.0"] and len(lines) == 1 + len(names)
+    draw(found, str(tmp_path / "picture.png"))
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_report_collects_prints_and_plots(run_folder, capsys):

@@ -1,0 +1,147 @@
+"""Compare pre-training objectives: each pre-trains a network in the same time, which is then fine-tuned and scored.
+
+The text, the data sets and the configurations are those of a recipe that was run before. The objectives are MASS with
+fragments from one token (as BERT masks) to the whole sentence (as GPT predicts), the released code's (loose), MASS
+without the 80/10/10 rule (masked), and none. The number of steps is such that all of them process the same number of
+source and target positions.
+"""
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recipes.pipeline import METRICS, Options, Pipeline
+from recipes.recipe import Recipe
+from recipes.register import RECIPES
+from recipes.report import RESULTS_FILE
+from recipes.results import scores_of
+from recipes.schedule import load_planned, scaled_settings
+from recipes.steps import Steps
+from src.common.arguments import CommandLineParser, not_empty
+from src.common.errors import run
+from src.common.files import atomic_output, require_file
+from src.common.folder_lock import locked_folder
+from src.common.json_files import read_json
+from src.common.json_output import json_text
+from src.common.text_table import table_lines
+from src.utils.monitoring.loss_curve import BLUE, ORANGE
+from src.utils.rouge_score import ROUGE_METRICS
+
+OBJECTIVES_FILE, PICTURE_FILE = "objectives.json", "objectives.png"
+USUAL_RATIO = 0.5  # the fragment of MASS, whose number of steps is that of the configuration
+ONE_TOKEN = 1e-6  # the ratio whose fragment is one token in any sentence
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A pre-training objective; `ratio` is the share of a sentence that is masked, None without pre-training."""
+
+    name: str
+    ratio: float | None
+    language_model: str = "mass"
+
+    @property
+    def settings(self) -> list[str]:
+        """The keys of the configuration that choose it."""
+        return [f"dataset_config.language_model={self.language_model}", f"dataset_config.fragment_ratio={self.ratio:g}"]
+
+
+OBJECTIVES = (
+    Objective("none", None),
+    Objective("one_token", ONE_TOKEN),
+    *(Objective(f"mass_{percent}", percent / 100) for percent in range(10, 101, 10)),
+    Objective("loose_50", USUAL_RATIO, "loose"),
+    Objective("masked_50", USUAL_RATIO, "masked"),
+)
+
+
+class Comparison(Pipeline):
+    """Runs the trainings and the evaluations of the objectives in the run folder of a recipe."""
+
+    def run(self) -> dict[str, list[str]]:
+        """Run everything; return the names of the fine-tuned models, under `objectives`."""
+        names = [f"objective_{objective.name}" for objective in OBJECTIVES]
+        for objective, name in zip(OBJECTIVES, names, strict=True):
+            start = []
+            if objective.ratio is not None:
+                weights = self._in("objectives", objective.name)
+                self._pretrain(weights, self._pretrain_settings(objective), f"pretrain_{objective.name}")
+                start = [f"checkpoint_options.existed_ckpt={os.path.join(weights, 'best.safetensors')}"]
+            self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", start, resume=True)
+            for metric in METRICS:
+                self._score(name, metric, None)
+        return {"objectives": names}
+
+    def _pretrain_settings(self, objective: Objective) -> list[str]:
+        given = self.options.pretrain_settings
+        planned = load_planned(self.recipe.pretrain_config, given)
+        factor = (1.0 + USUAL_RATIO) / (1.0 + objective.ratio)
+        return [*given, *scaled_settings(planned, factor), *objective.settings]
+
+
+def collect(folder: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return ratio and scores of each objective, by its name."""
+    return {objective.name: {"ratio": objective.ratio, "language_model": objective.language_model,
+                             **scores_of(folder, name)}
+            for objective, name in zip(OBJECTIVES, names, strict=True)}
+
+
+def table(results: Mapping[str, Any]) -> list[str]:
+    """Return a table of the scores as lines of text."""
+    rows = {"": ["perplexity per subword", "per word", *(f"ROUGE-{name[-1].upper()}" for name in ROUGE_METRICS)]}
+    for name, found in results.items():
+        rows[name] = [f"{found['ppl']['subword']:.1f}", f"{found['ppl']['word']:.1f}",
+                      *(f"{found['rouge'][metric]:.2f}" for metric in ROUGE_METRICS)]
+    return list(table_lines(rows))
+
+
+def draw(results: Mapping[str, Any], path: str) -> None:
+    """Plot perplexity and ROUGE-L against the share that is masked; lines mark the model without pre-training."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    mass = [found for found in results.values() if found["ratio"] is not None and found["language_model"] == "mass"]
+    values = (("perplexity per subword", lambda found: found["ppl"]["subword"], BLUE),
+              ("ROUGE-L", lambda found: found["rouge"]["rouge-l"], ORANGE))
+    for panel, (label, value, colour) in zip(figure.subplots(1, 2), values, strict=True):
+        panel.plot([100 * found["ratio"] for found in mass], [value(found) for found in mass], "o-", color=colour,
+                   label="MASS")
+        for name, marker in (("loose_50", "s"), ("masked_50", "^")):
+            panel.plot([50], [value(results[name])], marker, color="black", label=name.partition("_")[0])
+        panel.axhline(value(results["none"]), color="gray", linestyle="--", label="no pre-training")
+        panel.set_xlabel("masked share of a sentence (%)")
+        panel.set_ylabel(label)
+        panel.legend(frameon=False, fontsize=8)
+    with atomic_output(path) as temporary:
+        figure.savefig(temporary, dpi=140, format="png")
+
+
+def main() -> None:
+    parser = CommandLineParser(prog="python -m recipes.objectives", description=__doc__)
+    parser.add_argument("--run_folder", required=True, type=not_empty, metavar="DIR",
+                        help="the run folder of a recipe; the models, objectives.json and objectives.png are put there")
+    for stage, name in (("pretrain", "pre-training"), ("finetune", "fine-tuning")):
+        parser.add_argument(f"--{stage}_set", action="append", default=[], metavar="node.key=value",
+                            help=f"override a configuration key of {name}; may be repeated")
+    parser.add_argument("--dry_run", action="store_true", help="print the commands and run none")
+    args = parser.parse_args()
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folder = os.path.relpath(args.run_folder, root)
+    os.chdir(root)
+    found = read_json(require_file(os.path.join(folder, RESULTS_FILE), "the results of a recipe"))
+    recipe: Recipe = RECIPES[found["recipe"]]
+    options = Options(folder, pretrain_settings=args.pretrain_set, finetune_settings=args.finetune_set)
+    if args.dry_run:
+        Comparison(recipe, options, Steps(folder, dry_run=True)).run()
+        return
+    with locked_folder(folder):
+        names = Comparison(recipe, options, Steps(folder)).run()["objectives"]
+        results = collect(folder, names)
+        with atomic_output(os.path.join(folder, OBJECTIVES_FILE)) as path, open(path, "w", encoding="utf-8") as stream:
+            stream.write(json_text(results, indent=2) + "\n")
+        draw(results, os.path.join(folder, PICTURE_FILE))
+    print("\n".join(["", *table(results)]))
+
+
+if __name__ == "__main__":
+    run(main)
