@@ -148,8 +148,8 @@ class ModelConfig:
     compute_type: str = key("auto", "number format of the inputs of matrix products; weights, sums, norms, softmax, "
                                     "loss and optimizer stay in float32. auto is bfloat16 on a CPU that has "
                                     "instructions for it (AVX512-BF16, AMX-BF16) and the C kernels, float32 on other "
-                                    "CPUs, bfloat16 on Ascend, and on a GPU float16 or, as that needs it, float32 "
-                                    "without loss_scale_mode dynamic; the start of a run says which. "
+                                    "CPUs, bfloat16 on Ascend, and on a GPU float16 with loss_scale_mode dynamic, "
+                                    "float32 with static; the start of a run says which. "
                                     "float32 gives the results of another machine to the last digits. A format that "
                                     "the device has no kernels for is an error",
                             choices=("auto", "float32", "float16", "bfloat16"))
@@ -219,9 +219,9 @@ class TrainingConfig:
     jit_level: str = key("O0", "how MindSpore compiles for a GPU or Ascend: O0 kernel by kernel, O1 with small kernels "
                                "fused (DVM on Ascend, which needs CANN). Only O0 has been compiled in our tests; "
                                "ignored on the CPU", choices=("O0", "O1"), resume=MAY_CHANGE)
-    flash_attention: bool = key(False, "attention in one kernel that stores no scores, on Ascend with float16 or "
-                                       "bfloat16. It was compiled in our tests and never executed: train.py "
-                                       "--check_device compares it with the composed attention",
+    flash_attention: bool = key(False, "attention in one kernel that stores no scores, in training on Ascend with "
+                                       "float16 or bfloat16. It was compiled in our tests and never executed: "
+                                       "train.py --check_device compares it with the composed attention",
                                 resume=MAY_CHANGE)
     max_steps: int = key(0, "number of optimizer steps after which training ends; 0 = after the number of epochs",
                          minimum=0, resume=MAY_CHANGE)

@@ -39,7 +39,7 @@ def parse_arguments() -> Namespace:
                              "instead of pre-training")
     parser.add_argument("--minutes", type=finite_number, metavar="N",
                         help="shorten or lengthen all trainings by the same factor, so that they take about N minutes "
-                             "together; two short trial runs measure the speed (default: as the configurations say)")
+                             "together; short trial runs measure the speed (default: as the configurations say)")
     parser.add_argument("--seeds", metavar="N,N,...", type=_seeds,
                         help="fine-tune once with each of these random seeds; the report gives means and deviations")
     for stage, config in (("pretrain", "pre-training"), ("finetune", "fine-tuning")):
@@ -62,8 +62,10 @@ def main() -> None:
         require_run(args.pretrained)
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run_folder = os.path.relpath(args.run_folder or os.path.join(root, f"recipe_{recipe.name}"), root)
-    os.chdir(root)
     pretrained = None if args.pretrained is None else os.path.relpath(args.pretrained, root)
+    if pretrained is not None and os.path.realpath(args.pretrained) == os.path.realpath(os.path.join(root, run_folder)):
+        raise UsageError(f"--pretrained {args.pretrained} is the run folder itself: name another --run_folder")
+    os.chdir(root)
     options = Options(run_folder, folders, pretrained, args.minutes, args.seeds or (), args.pretrain_set,
                       args.finetune_set)
     for config, settings in ((recipe.pretrain_config, args.pretrain_set),

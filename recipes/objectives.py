@@ -1,9 +1,9 @@
-"""Compare pre-training objectives: each pre-trains a network in the same time, which is then fine-tuned and scored.
+"""Compare pre-training objectives: a network is pre-trained with each, fine-tuned and scored.
 
-The text, the data sets and the configurations are those of a recipe that was run before. The objectives are MASS with
-fragments from one token (as BERT masks) to the whole sentence (as GPT predicts), the released code's (loose), MASS
-without the 80/10/10 rule (masked), and none. The number of steps is such that all of them process the same number of
-source and target positions.
+The text and the data sets are those of a recipe that was run before; the lengths of the trainings are those of its
+configuration files. The objectives are MASS with fragments from one token (as BERT masks) to the whole sentence (as GPT
+predicts), the released code's (loose), MASS without the 80/10/10 rule (masked), and none. The number of steps is such
+that all of them process the same number of source and target positions.
 """
 import os
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from recipes.schedule import load_planned, scaled_settings
 from recipes.steps import Steps
 from src.common.arguments import CommandLineParser, not_empty
 from src.common.errors import run
-from src.common.files import atomic_output, require_file
+from src.common.files import atomic_output, require_file, require_folder
 from src.common.folder_lock import locked_folder
 from src.common.json_files import read_json
 from src.common.json_output import json_text
@@ -130,6 +130,7 @@ def main() -> None:
     os.chdir(root)
     found = read_json(require_file(os.path.join(folder, RESULTS_FILE), "the results of a recipe"))
     recipe: Recipe = RECIPES[found["recipe"]]
+    require_folder(os.path.join(folder, "records", "pretrain"), "folder of the data sets of pre-training")
     options = Options(folder, pretrain_settings=args.pretrain_set, finetune_settings=args.finetune_set)
     if args.dry_run:
         Comparison(recipe, options, Steps(folder, dry_run=True)).run()

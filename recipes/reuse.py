@@ -2,6 +2,7 @@
 import os
 import shutil
 
+from recipes.steps import is_finished
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, run
 from src.common.progress import say
@@ -12,11 +13,17 @@ _CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", "latest.safetensors")  # bu
 
 
 def require_run(folder: str) -> None:
-    """Raise a MassError unless a run folder holds everything that another run can take over."""
+    """Raise a MassError unless a run folder holds everything that another run can take over.
+
+    The weights of a pre-training that was interrupted are refused.
+    """
     missing = [name for name in (CODES, VOCABULARY, PRETRAINED) if not os.path.isfile(os.path.join(folder, name))]
     if missing:
         raise MassError(f"--pretrained {folder}: {', '.join(missing)} is missing; name the run folder of a recipe "
-                        f"whose pre-training is finished")
+                        f"that has pre-trained")
+    if not any(is_finished(folder, step) for step in ("pretrain", "reuse")):
+        raise MassError(f"--pretrained {folder}: the pre-training is not finished; call the recipe with that run "
+                        f"folder again to resume it")
 
 
 def main() -> None:

@@ -87,6 +87,12 @@ class Steps:
         print(f"({step.name}: {time.monotonic() - started:.0f} s)", flush=True)
 
 
+def is_finished(folder: str, name: str) -> bool:
+    """Return whether a step of a run folder was finished."""
+    note = _read_note(os.path.join(folder, STEPS_FOLDER, f"{name}.json"))
+    return note is not None and bool(note["output"])
+
+
 def _call(command: Sequence[str]) -> int:
     """Run a command and return its exit code, 128 + the signal's number if a signal ended it.
 

@@ -1,4 +1,5 @@
 """Loading of a trained network for inference."""
+import dataclasses
 import sys
 from typing import NamedTuple
 
@@ -25,7 +26,9 @@ def load_model(files: ModelFiles) -> Model:
         UsageError: the number format is not possible on the device.
         MassError: the weights do not match the configuration or the vocabulary, or the device is not available.
     """
-    config = files.config
+    # A model that was trained with flash attention, on Ascend, runs on every device.
+    training = dataclasses.replace(files.config.training_config, flash_attention=False)
+    config = dataclasses.replace(files.config, training_config=training)
     set_up_device(config)
     require_compute_type(config)
     choice = operators_of(config)

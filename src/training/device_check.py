@@ -20,7 +20,12 @@ from src.training.assembly import TrainableNetwork, assemble_network
 from src.training.train_step import StepSums, derive_dropout_seed, read_sums
 from src.training.validation import measure_nll
 from src.transformer.decoding.options import Sampling, SearchOptions
-from src.transformer.operators.accelerator_attention import ComposedAttention, FlashAttention, SelfAttention
+from src.transformer.operators.accelerator_attention import (
+    ComposedAttention,
+    CrossAttention,
+    FlashAttention,
+    SelfAttention,
+)
 from src.transformer.operators.selection import operators_of
 from src.transformer.transformer_for_infer import TransformerForInfer
 
@@ -29,6 +34,8 @@ SMALL = {"seq_length": LENGTH, "max_position_embeddings": LENGTH, "max_decode_le
          "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64,
          "beam_width": 4, "n_best": 1}
 SCALE = 1.0
+DROPOUT, DRAWS = 0.1, 100  # the mean of so many draws is compared with the result without dropout
+ODD_ROWS, QUERIES = 3, 5  # the bits of a dropout mask do not fill its last 16 bytes
 FURTHER, UPDATE = "training: further gradients", "training: update by "
 
 
@@ -117,6 +124,7 @@ def program_graphs(config: Config, ranks: Ranks) -> Iterator[ProgramGraph]:
     yield ProgramGraph("attention plot", check_attention)
     if config.training_config.flash_attention:
         yield ProgramGraph("flash attention", lambda: _check_flash_attention(config))
+        yield ProgramGraph("flash attention: dropout", lambda: _check_dropout_of_flash_attention(config))
     beam = SearchOptions.from_config(dataclasses.replace(config.model_config, decode_strategy="beam"))
     for name, options in (("beam search", beam), ("sampling", dataclasses.replace(beam, sampling=Sampling()))):
         infer = TransformerForInfer(network.transformer, ROWS, options)
@@ -164,6 +172,14 @@ class _OneBatch:
         yield np.arange(ROWS), self.batch
 
 
+def _random_tensors(hidden: int, lengths: tuple[int, int], rows: int = ODD_ROWS) -> list[Tensor]:
+    """Return two tensors [rows * length, hidden], three weights [hidden, hidden] and three biases [hidden]."""
+    generator = np.random.default_rng(0)
+    shapes = [(1.0, (rows * length, hidden)) for length in lengths]
+    shapes += [(hidden ** -0.5, (hidden, hidden))] * 3 + [(0.1, (hidden,))] * 3
+    return [Tensor(generator.normal(0.0, scale, shape).astype(np.float32)) for scale, shape in shapes]
+
+
 class _AttentionGradient(nn.Cell):
     """Returns self-attention with the given weights, and the gradient of its product with `direction` for x."""
 
@@ -183,13 +199,9 @@ class _AttentionGradient(nn.Cell):
 
 
 def _check_flash_attention(config: Config) -> None:
-    """Compare flash attention with the composed one: two sentences in each row, and no dropout."""
+    """Compare flash attention without dropout, and its gradient, with the composed one: two sentences in each row."""
     model, compute_type = config.model_config, getattr(mstype, operators_of(config).number_format.compute_type)
-    generator = np.random.default_rng(0)
-    x, direction, *weights = [Tensor(generator.normal(0.0, scale, shape).astype(np.float32)) for scale, shape in (
-        [(1.0, (ROWS * LENGTH, model.hidden_size))] * 2
-        + [(model.hidden_size ** -0.5, (model.hidden_size, model.hidden_size))] * 3
-        + [(0.1, (model.hidden_size,))] * 3)]
+    x, direction, *weights = _random_tensors(model.hidden_size, (LENGTH, LENGTH), ROWS)
     segments = Tensor(np.tile(np.repeat(np.array([1, 2], np.int32), LENGTH // 2), (ROWS, 1)))
     found = []
     for form in (ComposedAttention, FlashAttention):
@@ -198,6 +210,22 @@ def _check_flash_attention(config: Config) -> None:
         found.append([result.asnumpy() for result in results])
     for name, expected, got in zip(("context", "gradient"), *found, strict=True):
         _require(np.allclose(got, expected, atol=0.03 * np.abs(expected).max()), f"the {name} of flash attention")
+
+
+def _check_dropout_of_flash_attention(config: Config) -> None:
+    """Compare the mean of many draws with what is computed without dropout, in the shapes of a cross-attention."""
+    model, compute_type = config.model_config, getattr(mstype, operators_of(config).number_format.compute_type)
+    x, states, *weights = _random_tensors(model.hidden_size, (QUERIES, LENGTH))
+    segments = [Tensor(np.ones((ODD_ROWS, length), np.int32)) for length in (QUERIES, LENGTH)]
+    whole, dropping = (CrossAttention(form(model.num_attention_heads, dropout, False, compute_type), compute_type)
+                       for form, dropout in ((ComposedAttention, 0.0), (FlashAttention, DROPOUT)))
+    expected = whole(x, states, *weights, *segments, None).astype(mstype.float32).asnumpy()
+    dropping.set_train(True)
+    drawn = np.stack([dropping(x, states, *weights, *segments, None).astype(mstype.float32).asnumpy()
+                      for _ in range(DRAWS)])
+    largest = np.abs(expected).max()
+    _require(drawn.std(0).max() > 0.03 * largest, "the dropout of flash attention, which drops nothing,")
+    _require(np.allclose(drawn.mean(0), expected, atol=0.3 * largest), "the dropout of flash attention")
 
 
 def _check_step(infer: TransformerForInfer) -> None:

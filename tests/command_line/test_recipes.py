@@ -1,6 +1,8 @@
 """Recipes as a user starts them: the commands that they print, and mistakes."""
 import pytest
 
+from src.common.json_files import write_json
+from tests.helpers.paths import ROOT
 from tests.helpers.recipe_corpus import write_corpus
 from tests.helpers.scripts import run_python, run_script
 
@@ -23,23 +25,52 @@ def test_dry_run_prints_every_command_and_makes_nothing(text):
 
 
 def test_pretrained_weights_are_taken_over(text):
-    earlier = text / "earlier"
-    for name in ("subword/all.bpe.codes", "subword/all_en.dict.bin", "pretrain/best.safetensors"):
-        (earlier / name).parent.mkdir(parents=True, exist_ok=True)
-        (earlier / name).touch()
+    earlier = finished_run(text / "earlier")
     done = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", "--dry_run", cwd=text)
     commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
     for script, count in (("recipes.reuse", 1), ("learn_subword.py", 0), ("apply_bpe_encoding.py", 1),
                           ("news_crawl.py", 0), ("train.py", 2)):
         assert sum(f" {script} " in command for command in commands) == count, script
     assert not any("pre_train_dataset" in command for command in commands)
+    [reuse] = [command.split() for command in commands if "recipes.reuse" in command]
+    assert (ROOT / reuse[reuse.index("--subword") + 1]).resolve() == (earlier / "subword").resolve()
+    with_minutes = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", "--minutes", 3, "--dry_run",
+                              cwd=text)
+    assert sum(" train.py " in line for line in with_minutes.stdout.splitlines()) == 3
+    refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "earlier", cwd=text, code=2)
+    assert "is the run folder itself" in refused.stderr and (earlier / "subword" / "all.bpe.codes").exists()
+    (earlier / "steps" / "pretrain.json").unlink()
+    refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
+    assert "the pre-training is not finished" in refused.stderr
     (earlier / "pretrain" / "best.safetensors").unlink()
     refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
     assert "pretrain/best.safetensors is missing" in refused.stderr and not (text / "out").exists()
 
 
+def finished_run(folder):
+    """Write what a finished pre-training leaves of a run folder."""
+    for name in ("subword/all.bpe.codes", "subword/all_en.dict.bin", "pretrain/best.safetensors",
+                 "pretrain/ckpt-100.safetensors", "pretrain/ckpt-100.state.json", "pretrain/latest.safetensors",
+                 "pretrain/config.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    (folder / "steps").mkdir()
+    note = {"identity": {}, "output": [["pretrain/best.safetensors", 1, 1]]}
+    write_json(str(folder / "steps" / "pretrain.json"), note, checksum=True)
+    return folder
+
+
+def test_only_the_best_checkpoint_is_copied(tmp_path):
+    earlier = finished_run(tmp_path / "earlier")
+    run_python("from recipes.reuse import main; main()", "--subword", earlier / "subword", "--pretrain",
+               earlier / "pretrain", "--output_folder", tmp_path / "new")
+    copied = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").glob("*/*")}
+    assert copied == {"subword/all.bpe.codes", "subword/all_en.dict.bin", "pretrain/best.safetensors",
+                      "pretrain/config.json"}
+
+
 def test_objectives_are_compared_at_equal_numbers_of_positions(text):
-    (text / "out").mkdir()
+    (text / "out" / "records" / "pretrain").mkdir(parents=True)
     (text / "out" / "results.json").write_text('{"recipe": "own"}')
     done = run_python("from recipes.objectives import main; main()", "--run_folder", text / "out", "--dry_run")
     commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]

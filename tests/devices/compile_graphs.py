@@ -8,12 +8,13 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 
 import src  # noqa: F401  (before MindSpore is loaded)
 from config.config import Config, LearnRateConfig, TrainingConfig
 from src.runtime.device import require_compute_type, set_up_device
-from src.runtime.distributed import join_ranks
-from src.training.device_check import FURTHER, UPDATE, check_graphs, small_config
+from src.runtime.distributed import Ranks, join_ranks
+from src.training.device_check import FURTHER, UPDATE, ProgramGraph, check_graphs, small_config
 from tests.devices.simulation import BEGIN, FINISHED, GRAPH, SEPARATOR
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     ranks = join_ranks(args.device)
     require_compute_type(config)
     if args.flash_attention:
-        compile_graphs(config, ranks, lambda graph: graph.name in ("training: gradients", "flash attention"))
+        compile_graphs(config, ranks, lambda graph: graph.name.startswith(("training: gradients", "flash attention")))
         return
     if not args.optimizers:
         compile_graphs(config, ranks, lambda graph: graph.multiplies and graph.name != FURTHER)
@@ -48,7 +49,7 @@ def with_optimizer(config: Config, optimizer: str) -> Config:
     return dataclasses.replace(config, learn_rate_config=LearnRateConfig(optimizer=optimizer))
 
 
-def compile_graphs(config: Config, ranks, wanted) -> None:
+def compile_graphs(config: Config, ranks: Ranks, wanted: Callable[[ProgramGraph], bool]) -> None:
     note(BEGIN)
     for checked in check_graphs(config, ranks, wanted):
         error = " ".join(repr(checked.error).split())[:1500] if checked.error else ""

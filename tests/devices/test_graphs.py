@@ -1,4 +1,8 @@
-"""Every graph of the program compiles for Ascend and GPU, in each number format, without a fallback to the CPU."""
+"""The graphs of the program compile for Ascend and GPU without a fallback to the CPU.
+
+In the format of `auto` these are all graphs, in the others those with matrix products, but for the gradients of a
+step's further batches, which differ from those of the first in how they are stored.
+"""
 import subprocess
 import sys
 from collections import Counter
@@ -46,7 +50,7 @@ def test_all_graphs_compile_on_all_devices(compiled, capsys) -> None:
 def test_every_graph_was_seen_with_its_kernels(compiled) -> None:
     """An empty graph in the log would mean that MindSpore's messages are no longer understood."""
     for run, graphs in compiled.items():
-        assert len(graphs) >= (2 if "flash" in run else 8)
+        assert len(graphs) >= (3 if "flash" in run else 8)
         assert all(graph.launches > 0 for graph in graphs if "encoder" not in graph.name)
 
 

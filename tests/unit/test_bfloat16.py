@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from mindspore import Tensor, mutable, nn
 
-from config.config import Config
+from config.config import Config, LossScaleConfig, TrainingConfig
 from src.common.errors import UsageError
 from src.runtime.device import set_up_device
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_products import ProductKernels
 from src.transformer.operators.interface import Operators
 from src.transformer.operators.number_format import FAST_BFLOAT16_VARIABLE, choose_number_format, has_fast_bfloat16
-from src.transformer.operators.selection import choose_operators
+from src.transformer.operators.selection import choose_operators, operators_of
 from tests.helpers.compiler import require_compiler
 from tests.helpers.gradients import Widened, WithGradients
 from tests.helpers.scripts import run_python
@@ -223,5 +223,8 @@ def test_auto_on_other_devices_and_without_kernels():
 def test_auto_does_not_choose_float16_with_a_static_loss_scale():
     """Small gradients would be 0 in float16; the recipes have a static scale, for the CPU."""
     assert choose_number_format("auto", "GPU", "", "static").compute_type == "float32"
+    gpu = Config(training_config=TrainingConfig(device_target="GPU"),
+                 loss_scale_config=LossScaleConfig(loss_scale_mode="static"))
+    assert operators_of(gpu).number_format.compute_type == "float32"
     assert choose_number_format("auto", "Ascend", "", "static").compute_type == "bfloat16"
     assert choose_number_format("float16", "GPU", "", "static").compute_type == "float16"

@@ -12,12 +12,14 @@ from src.checkpoints.find import find_checkpoint, find_model
 from src.common.errors import MassError, UsageError
 from src.inference.evaluation.metrics.rouge import Rouge
 from src.inference.evaluation.options import EvaluationOptions
+from src.inference.model import load_model
 from src.inference.options import GenerationOptions
 from src.inference.raw_text import TextInput, pairs_of_text, read_text
 from src.inference.text_flags import TextFlags, find_text
 from src.text.text_processing import TextProcessing
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import read_metadata, save_weights
+from tests.helpers.tiny_model import make_model_folder
 
 VOCABULARY = Dictionary.from_counts({word: 1 for word in "abcd"})
 SMALL = {"vocab_size": 9, "seq_length": 5, "beam_width": 2}
@@ -205,3 +207,9 @@ def test_training_says_how_its_text_was_made(tmp_path):
     TextProcessing("jieba").save(str(tmp_path / "earlier"))
     assert said(existed=path) == TextProcessing("jieba")
     assert said(existed=path, tokenizer="none", bpe_codes=codes).tokenizer == "none"
+
+
+def test_a_model_that_was_trained_with_flash_attention_runs_on_the_cpu(tmp_path):
+    make_model_folder(tmp_path)
+    files = find_model(checkpoint=str(tmp_path), overrides=["training_config.flash_attention=true"])
+    assert "float32" in load_model(files).computation

@@ -196,4 +196,4 @@ def test_the_spelling_of_gigaword():
     assert in_gigaword_style("The U.S. paid $ 1.25 billion ( 3 % ) in 1999 .") == \
         "the u.s. paid $ #.## billion -lrb- # % -rrb- in #### ."
     styled = in_gigaword_style("A [ b ] { c } UNK <unk>")
-    assert styled == "a -lsb- b -rsb- -lcb- c -rcb- unk <unk>" and in_gigaword_style(styled) == styled
+    assert styled == "a -lsb- b -rsb- -lcb- c -rcb- UNK <unk>" and in_gigaword_style(styled) == styled

@@ -7,6 +7,7 @@ import math
 
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
+from mindspore.common.seed import _get_graph_seed
 from mindspore.ops.operations import DropoutGenMask
 
 from src.transformer.create_attn_mask import segment_bias, segment_mask
@@ -54,7 +55,7 @@ class FlashAttention(nn.Cell):
         super().__init__()
         self.num_heads, self.causal, self.keep = num_heads, causal, 1.0 - dropout
         self.composed = ComposedAttention(num_heads, dropout, causal, compute_type)
-        self.random_bits = DropoutGenMask()
+        self.random_bits = DropoutGenMask(*_get_graph_seed(0, "dropout"))  # the seeds of nn.Dropout
 
     def separate(self, product: Tensor, count: int) -> tuple[Tensor, ...]:
         """Return the `count` projections in product [batch, length, count * hidden], in the layout of `construct`."""
@@ -75,8 +76,11 @@ class FlashAttention(nn.Cell):
         bits, keep = None, 1.0
         if dropped:
             shape, keep = (batch, self.num_heads, query_len, key_len), self.keep
-            bits = ops.reshape(self.random_bits(shape, Tensor(keep, mstype.float32)),
-                               (batch, self.num_heads, query_len, key_len // 8))
+            size = batch * self.num_heads * query_len * key_len // 8
+            bits = self.random_bits(shape, Tensor(keep, mstype.float32))  # padded to a multiple of 16 bytes
+            if size % 16:
+                bits = ops.slice(bits, (0,), (size,))
+            bits = ops.reshape(bits, (batch, self.num_heads, query_len, key_len // 8))
         context = ops.flash_attention_score(q, k, v, self.num_heads, drop_mask=bits, attn_mask=discarded,
                                             keep_prob=keep, scalar_value=1.0 / math.sqrt(head_size))
         return ops.reshape(context, (-1, hidden))

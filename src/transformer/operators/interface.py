@@ -15,9 +15,9 @@ class Operators(Protocol):
     `dropout_seed` is an int32 tensor [2] that changes with every training step. Cells drop nothing out in evaluation
     (`set_train(False)`).
 
-    There are two implementations: MindSporeOperators (mindspore_operators.py), composed of MindSpore's own operators
-    for every device, and COperators (c_operators.py), C kernels for the CPU. `choose_operators` (selection.py) chooses
-    between them.
+    There are three implementations: MindSporeOperators (mindspore_operators.py), composed of MindSpore's own operators
+    for the CPU, AcceleratorOperators (accelerator_operators.py), composed of them for GPU and Ascend, and COperators
+    (c_operators.py), C kernels for the CPU. `choose_operators` (selection.py) chooses between them.
 
     Attributes:
         kernel_library: path of the compiled C kernels that these operators run, "" if they run none. The search runs

@@ -21,7 +21,7 @@ class NumberFormat(NamedTuple):
 
 def choose_number_format(compute_type: str, device_target: str, kernel_library: str,
                          loss_scale_mode: str = "dynamic") -> NumberFormat:
-    """Return the number format that the configuration asks for or, with auto, the fastest one of the device.
+    """Return the number format that the configuration asks for or, with auto, the fastest one for training.
 
     Args:
         compute_type: of model_config: auto, float32, float16 or bfloat16.

@@ -35,7 +35,8 @@ def operators_of(config: Config) -> Choice:
 
 def choose_operators(device_target: str, native_kernels: str, compute_type: str = "float32",
                      flash_attention: bool = False, loss_scale_mode: str = "dynamic") -> Choice:
-    """Return C kernels where the configuration asks for them or allows them, else MindSpore's operators.
+    """Return C kernels where the configuration asks for them or allows them, else MindSpore's operators, composed for
+    the CPU or for accelerators.
 
     Args:
         device_target, native_kernels: of training_config; the latter is "auto", "on" or "off".
