@@ -93,6 +93,14 @@ def is_finished(folder: str, name: str) -> bool:
     return note is not None and bool(note["output"])
 
 
+def commands_of(folder: str) -> list[list[str]]:
+    """Return the commands of the finished steps of a run folder, without the program, in the order of their ends."""
+    notes = os.path.join(folder, STEPS_FOLDER)
+    paths = sorted((os.path.join(notes, name) for name in os.listdir(notes)), key=os.path.getmtime)
+    found = [note for path in paths if (note := _read_note(path)) is not None and note["output"]]
+    return [note["identity"]["command"][1:] for note in found]
+
+
 def _call(command: Sequence[str]) -> int:
     """Run a command and return its exit code, 128 + the signal's number if a signal ended it.
 

@@ -6,9 +6,11 @@ import pytest
 
 from recipes import results
 from recipes.objectives import OBJECTIVES, collect, draw, table
+from recipes.publish import summary_of, thinned
 from recipes.register import RECIPES
 from recipes.report import make_report
 from src.common.errors import MassError
+from src.common.json_files import write_json
 
 ROUGE = {"rouge-1": 30.0, "rouge-2": 10.0, "rouge-l": 25.0}
 MODELS = {"mass": ["mass"], "scratch": ["scratch"]}
@@ -60,6 +62,27 @@ def test_objectives_are_collected_and_drawn(tmp_path):
     assert lines[1].split()[:2] == ["none", "50.0"] and len(lines) == 1 + len(names)
     draw(found, str(tmp_path / "picture.png"))
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_published_holds_figures_and_commands_and_no_text(run_folder, capsys):
+    make_report(RECIPE, str(run_folder), MODELS)
+    (run_folder / "steps").mkdir()
+    for name, output in (("text", [["text", 1, 1]]), ("pretrain", None)):
+        note = {"identity": {"command": ["python", f"{name}.py", "--flag", "a b"]}, "output": output}
+        write_json(str(run_folder / "steps" / f"{name}.json"), note, checksum=True)
+    published = summary_of(str(run_folder))
+    assert published["commands"] == ["text.py --flag 'a b'"]  # of the finished step
+    assert published["models"]["mass"]["ppl"]["subword"] == 50.0
+    assert [entry["event"] for entry in published["histories"]["pretrain"]] == ["train", "valid", "valid"]
+    assert "the source number" not in json.dumps(published)
+
+
+def test_a_long_history_is_thinned():
+    history = [{"event": "train", "step": step, "loss": 1.23456789, "checksum": 1} for step in range(1, 1001)]
+    history.insert(500, {"event": "valid", "step": 500, "ppl": 30.0, "best": True})
+    kept = thinned(history)
+    assert len(kept) == 41 and kept[-1] == {"event": "train", "step": 1000, "loss": 1.2346}
+    assert {"event": "valid", "step": 500, "ppl": 30.0, "best": True} in kept
 
 
 def test_report_collects_prints_and_plots(run_folder, capsys):

@@ -1,0 +1,65 @@
+"""Write what a run of a recipe found, without any text of its corpora, into one small file for docs/results/.
+
+The file holds results.json without its examples, the command of each step, and the validations and a part of the
+training entries of each training.
+"""
+import os
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from recipes.report import RESULTS_FILE
+from recipes.results import read_history
+from recipes.steps import commands_of
+from src.common.arguments import CommandLineParser, not_empty
+from src.common.errors import run
+from src.common.files import atomic_output, require_file
+from src.common.json_files import read_json
+from src.common.json_output import json_text
+from src.common.progress import say
+
+MOST_ENTRIES = 40  # training entries of each training
+_KEPT = ("event", "step", "loss", "nll", "ppl", "lr", "seconds", "tokens_per_second", "compute_type", "rouge", "best")
+_TEXT = ("examples",)
+
+
+def summary_of(folder: str) -> dict[str, Any]:
+    """Return the content of the file.
+
+    Raises:
+        MassError: the run folder has no results.json.
+    """
+    results = read_json(require_file(os.path.join(folder, RESULTS_FILE), "the results of a recipe"))
+    return {**{key: value for key, value in results.items() if key not in _TEXT},
+            "commands": [shlex.join(command) for command in commands_of(folder)],
+            "histories": {name: thinned(read_history(folder, name)) for name in results["training"]}}
+
+
+def thinned(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return all validations and at most about MOST_ENTRIES other entries, evenly spaced, with numbers rounded."""
+    others = sum(entry["event"] == "train" for entry in history)
+    distance, number, kept = max(1, others // MOST_ENTRIES), 0, []
+    for entry in history:
+        number += entry["event"] == "train"
+        if entry["event"] != "train" or number % distance == 0:
+            kept.append({key: _rounded(entry[key]) for key in _KEPT if key in entry})
+    return kept
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def main() -> None:
+    parser = CommandLineParser(prog="python -m recipes.publish", description=__doc__)
+    parser.add_argument("--run_folder", required=True, type=not_empty, metavar="DIR", help="of a finished recipe")
+    parser.add_argument("--output", required=True, type=not_empty, metavar="FILE", help="docs/results/<name>.json")
+    args = parser.parse_args()
+    content = summary_of(args.run_folder)
+    with atomic_output(args.output) as path, open(path, "w", encoding="utf-8") as stream:
+        stream.write(json_text(content, indent=1) + "\n")
+    say(f"{args.output}: {os.path.getsize(args.output):,} bytes")
+
+
+if __name__ == "__main__":
+    run(main)
