@@ -45,5 +45,5 @@ def arrange(folders: TextFolders, output: str) -> list[str]:
 RECIPE = Recipe(
     name="gigaword", description="headlines of news articles (Gigaword)",
     pretrain_config="config/gigaword_pretrain.json", finetune_config="config/gigaword_small.json",
-    symbols=8000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10, pairs_are_tokenized=True,
+    symbols=6000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10, pairs_are_tokenized=True,
     gigaword_style=True, check=check, arrange=arrange)
