@@ -55,6 +55,7 @@ class FlashAttention(nn.Cell):
         super().__init__()
         self.num_heads, self.causal, self.keep = num_heads, causal, 1.0 - dropout
         self.composed = ComposedAttention(num_heads, dropout, causal, compute_type)
+        self.slice = ops.Slice()
         self.random_bits = DropoutGenMask(*_get_graph_seed(0, "dropout"))  # the seeds of nn.Dropout
 
     def separate(self, product: Tensor, count: int) -> tuple[Tensor, ...]:
@@ -79,7 +80,7 @@ class FlashAttention(nn.Cell):
             size = batch * self.num_heads * query_len * key_len // 8
             bits = self.random_bits(shape, Tensor(keep, mstype.float32))  # padded to a multiple of 16 bytes
             if size % 16:
-                bits = ops.slice(bits, (0,), (size,))
+                bits = self.slice(bits, (0,), (size,))
             bits = ops.reshape(bits, (batch, self.num_heads, query_len, key_len // 8))
         context = ops.flash_attention_score(q, k, v, self.num_heads, drop_mask=bits, attn_mask=discarded,
                                             keep_prob=keep, scalar_value=1.0 / math.sqrt(head_size))
