@@ -3,13 +3,13 @@ import os
 import sys
 from argparse import ArgumentTypeError, Namespace
 
-from recipes.arrange import add_text_flags
+from recipes.flags import add_run_flags, add_text_flags
 from recipes.pipeline import Options, Pipeline
 from recipes.register import RECIPES
 from recipes.report import make_report
 from recipes.reuse import require_run
-from recipes.schedule import load_planned
-from recipes.steps import Steps
+from recipes.schedule import require_settings
+from recipes.steps import ROOT, Steps
 from recipes.text_layout import TextFolders
 from src.common.arguments import CommandLineParser, HelpFormatter, finite_number, not_empty
 from src.common.errors import UsageError, run
@@ -42,10 +42,7 @@ def parse_arguments() -> Namespace:
                              "together; short trial runs measure the speed (default: as the configurations say)")
     parser.add_argument("--seeds", metavar="N,N,...", type=_seeds,
                         help="fine-tune once with each of these random seeds; the report gives means and deviations")
-    for stage, config in (("pretrain", "pre-training"), ("finetune", "fine-tuning")):
-        parser.add_argument(f"--{stage}_set", action="append", default=[], metavar="node.key=value",
-                            help=f"override a configuration key of {config}; may be repeated")
-    parser.add_argument("--dry_run", action="store_true", help="print the commands and run none")
+    add_run_flags(parser)
     return parser.parse_args()
 
 
@@ -60,21 +57,19 @@ def main() -> None:
         if args.pretrain_set:
             raise UsageError("--pretrain_set changes the pre-training, which --pretrained replaces: give one of them")
         require_run(args.pretrained)
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    run_folder = os.path.relpath(args.run_folder or os.path.join(root, f"recipe_{recipe.name}"), root)
-    pretrained = None if args.pretrained is None else os.path.relpath(args.pretrained, root)
-    if pretrained is not None and os.path.realpath(args.pretrained) == os.path.realpath(os.path.join(root, run_folder)):
+    run_folder = args.run_folder or os.path.join(ROOT, f"recipe_{recipe.name}")
+    if args.pretrained is not None and os.path.realpath(args.pretrained) == os.path.realpath(run_folder):
         raise UsageError(f"--pretrained {args.pretrained} is the run folder itself: name another --run_folder")
-    os.chdir(root)
+    run_folder = os.path.relpath(run_folder, ROOT)
+    pretrained = None if args.pretrained is None else os.path.relpath(args.pretrained, ROOT)
+    os.chdir(ROOT)
     options = Options(run_folder, folders, pretrained, args.minutes, args.seeds or (), args.pretrain_set,
                       args.finetune_set)
-    for config, settings in ((recipe.pretrain_config, args.pretrain_set),
-                             (recipe.finetune_config, [*recipe.finetune_settings, *args.finetune_set])):
-        load_planned(config, settings)  # refuses mistakes before anything is made
+    require_settings(recipe, args.pretrain_set, args.finetune_set)
     if args.dry_run:
         Pipeline(recipe, options, Steps(run_folder, dry_run=True)).run()
         return
-    print(f"+ cd {root}")
+    print(f"+ cd {ROOT}")
     with locked_folder(run_folder):
         models = Pipeline(recipe, options, Steps(run_folder)).run()
         make_report(recipe, run_folder, models)

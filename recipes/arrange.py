@@ -1,20 +1,11 @@
 """Bring the text of a user into the common layout of the recipes (see recipes/text_layout.py)."""
-from argparse import ArgumentParser
-
+from recipes.flags import add_text_flags
 from recipes.register import RECIPES
 from recipes.text_layout import TextFolders
-from src.common.arguments import CommandLineParser, not_empty, whole_number
+from src.common.arguments import CommandLineParser, not_empty
 from src.common.errors import run
 from src.common.files import make_output_folder
 from src.common.progress import say
-
-
-def add_text_flags(parser: ArgumentParser) -> None:
-    """Add the flags that say where the text is."""
-    parser.add_argument("--data", "--pairs", type=not_empty, metavar="DIR",
-                        help="folder of the pairs, or of the published corpus")
-    parser.add_argument("--sentences", type=not_empty, metavar="DIR", help="folder of text for pre-training (*.txt)")
-    parser.add_argument("--train_pairs", type=whole_number(1), metavar="N", help="use the first N training pairs only")
 
 
 def main() -> None:

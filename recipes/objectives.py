@@ -6,23 +6,25 @@ predicts), the released code's (loose), MASS without the 80/10/10 rule (masked),
 that all of them process the same number of source and target positions.
 """
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from recipes.flags import add_run_flags
 from recipes.pipeline import METRICS, Options, Pipeline
 from recipes.recipe import Recipe
 from recipes.register import RECIPES
 from recipes.report import RESULTS_FILE
 from recipes.results import scores_of
-from recipes.schedule import load_planned, scaled_settings
-from recipes.steps import Steps
+from recipes.schedule import load_planned, require_settings, scaled_settings
+from recipes.steps import ROOT, Steps
+from src.checkpoints.files import BEST
 from src.common.arguments import CommandLineParser, not_empty
-from src.common.errors import run
+from src.common.errors import MassError, run
 from src.common.files import atomic_output, require_file, require_folder
 from src.common.folder_lock import locked_folder
 from src.common.json_files import read_json
-from src.common.json_output import json_text
+from src.common.json_output import write_json_text
 from src.common.text_table import table_lines
 from src.utils.monitoring.loss_curve import BLUE, ORANGE
 from src.utils.rouge_score import ROUGE_METRICS
@@ -39,6 +41,11 @@ class Objective:
     name: str
     ratio: float | None
     language_model: str = "mass"
+
+    @property
+    def model(self) -> str:
+        """The name of the model that is fine-tuned after it."""
+        return f"objective_{self.name}"
 
     @property
     def settings(self) -> list[str]:
@@ -60,17 +67,16 @@ class Comparison(Pipeline):
 
     def run(self) -> dict[str, list[str]]:
         """Run everything; return the names of the fine-tuned models, under `objectives`."""
-        names = [f"objective_{objective.name}" for objective in OBJECTIVES]
-        for objective, name in zip(OBJECTIVES, names, strict=True):
-            start = []
+        for objective in OBJECTIVES:
+            name, start = objective.model, []
             if objective.ratio is not None:
                 weights = self._in("objectives", objective.name)
                 self._pretrain(weights, self._pretrain_settings(objective), f"pretrain_{objective.name}")
-                start = [f"checkpoint_options.existed_ckpt={os.path.join(weights, 'best.safetensors')}"]
+                start = [f"checkpoint_options.existed_ckpt={os.path.join(weights, BEST)}"]
             self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", start, resume=True)
             for metric in METRICS:
                 self._score(name, metric, None)
-        return {"objectives": names}
+        return {"objectives": [objective.model for objective in OBJECTIVES]}
 
     def _pretrain_settings(self, objective: Objective) -> list[str]:
         given = self.options.pretrain_settings
@@ -79,11 +85,11 @@ class Comparison(Pipeline):
         return [*given, *scaled_settings(planned, factor), *objective.settings]
 
 
-def collect(folder: str, names: Sequence[str]) -> dict[str, Any]:
+def collect(folder: str) -> dict[str, Any]:
     """Return ratio and scores of each objective, by its name."""
     return {objective.name: {"ratio": objective.ratio, "language_model": objective.language_model,
-                             **scores_of(folder, name)}
-            for objective, name in zip(OBJECTIVES, names, strict=True)}
+                             **scores_of(folder, objective.model)}
+            for objective in OBJECTIVES}
 
 
 def table(results: Mapping[str, Any]) -> list[str]:
@@ -116,30 +122,38 @@ def draw(results: Mapping[str, Any], path: str) -> None:
         figure.savefig(temporary, dpi=140, format="png")
 
 
+def recipe_of(folder: str) -> Recipe:
+    """Return the recipe that a run folder is of.
+
+    Raises:
+        MassError: the folder has no results.json, or one that a recipe did not write.
+    """
+    path = require_file(os.path.join(folder, RESULTS_FILE), "results of a recipe")
+    try:
+        return RECIPES[read_json(path)["recipe"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise MassError(f"{path} is not the file that a recipe writes; run the recipe again") from error
+
+
 def main() -> None:
     parser = CommandLineParser(prog="python -m recipes.objectives", description=__doc__)
     parser.add_argument("--run_folder", required=True, type=not_empty, metavar="DIR",
                         help="the run folder of a recipe; the models, objectives.json and objectives.png are put there")
-    for stage, name in (("pretrain", "pre-training"), ("finetune", "fine-tuning")):
-        parser.add_argument(f"--{stage}_set", action="append", default=[], metavar="node.key=value",
-                            help=f"override a configuration key of {name}; may be repeated")
-    parser.add_argument("--dry_run", action="store_true", help="print the commands and run none")
+    add_run_flags(parser)
     args = parser.parse_args()
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    folder = os.path.relpath(args.run_folder, root)
-    os.chdir(root)
-    found = read_json(require_file(os.path.join(folder, RESULTS_FILE), "the results of a recipe"))
-    recipe: Recipe = RECIPES[found["recipe"]]
+    folder = os.path.relpath(args.run_folder, ROOT)
+    os.chdir(ROOT)
+    recipe = recipe_of(folder)
+    require_settings(recipe, args.pretrain_set, args.finetune_set)
     require_folder(os.path.join(folder, "records", "pretrain"), "folder of the data sets of pre-training")
     options = Options(folder, pretrain_settings=args.pretrain_set, finetune_settings=args.finetune_set)
     if args.dry_run:
         Comparison(recipe, options, Steps(folder, dry_run=True)).run()
         return
     with locked_folder(folder):
-        names = Comparison(recipe, options, Steps(folder)).run()["objectives"]
-        results = collect(folder, names)
-        with atomic_output(os.path.join(folder, OBJECTIVES_FILE)) as path, open(path, "w", encoding="utf-8") as stream:
-            stream.write(json_text(results, indent=2) + "\n")
+        Comparison(recipe, options, Steps(folder)).run()
+        results = collect(folder)
+        write_json_text(os.path.join(folder, OBJECTIVES_FILE), results)
         draw(results, os.path.join(folder, PICTURE_FILE))
     print("\n".join(["", *table(results)]))
 

@@ -41,6 +41,8 @@ class Pipeline:
     def run(self) -> dict[str, list[str]]:
         """Run everything; return the names of the fine-tuned models, `mass` and `scratch`, one for each seed."""
         self._make_text()
+        if not self.pretrains:
+            self._take_over()
         self._encode()
         self._make_records()
         pretrain, finetune = self._lengths()
@@ -69,6 +71,13 @@ class Pipeline:
         given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
         self._step("text", text, "-m", "recipes.arrange", self.recipe.name, *given, "--output_folder", text)
 
+    def _take_over(self) -> None:
+        """Copy codes, vocabulary and weights from the run folder that has pre-trained."""
+        earlier = self.options.pretrained
+        self._step("reuse", self._in("pretrain"), "-m", "recipes.reuse", "--subword", os.path.join(earlier, "subword"),
+                   "--pretrain", os.path.join(earlier, "pretrain"), "--output_folder", self._in(),
+                   others=[self._in("subword")])
+
     def _encode(self) -> None:
         """Tokenize and encode. Codes and vocabulary are made from the pre-training text only: held-out text stays
         unseen."""
@@ -78,12 +87,6 @@ class Pipeline:
         if self.pretrains:
             self._step("codes", self.codes, "learn_subword.py", tokens["pretrain"], "--symbols",
                        str(self.recipe.symbols), "--output", self.codes)
-        else:
-            subword, pretrain = (self._in(name) for name in ("subword", "pretrain"))
-            earlier = [word for name in ("subword", "pretrain")
-                       for word in (f"--{name}", os.path.join(self.options.pretrained, name))]
-            self._step("reuse", pretrain, "-m", "recipes.reuse", *earlier, "--output_folder", self._in(),
-                       others=[subword])
         for part, folder in tokens.items():
             words = ["apply_bpe_encoding.py", "--codes", self.codes, "--src_folder", folder, "--output_folder",
                      self._in("bpe", part)]

@@ -13,9 +13,9 @@ from recipes.results import read_history
 from recipes.steps import commands_of
 from src.common.arguments import CommandLineParser, not_empty
 from src.common.errors import run
-from src.common.files import atomic_output, require_file
+from src.common.files import require_file
 from src.common.json_files import read_json
-from src.common.json_output import json_text
+from src.common.json_output import write_json_text
 from src.common.progress import say
 
 MOST_ENTRIES = 40  # training entries of each training
@@ -55,9 +55,7 @@ def main() -> None:
     parser.add_argument("--run_folder", required=True, type=not_empty, metavar="DIR", help="of a finished recipe")
     parser.add_argument("--output", required=True, type=not_empty, metavar="FILE", help="docs/results/<name>.json")
     args = parser.parse_args()
-    content = summary_of(args.run_folder)
-    with atomic_output(args.output) as path, open(path, "w", encoding="utf-8") as stream:
-        stream.write(json_text(content, indent=1) + "\n")
+    write_json_text(args.output, summary_of(args.run_folder), indent=1)
     say(f"{args.output}: {os.path.getsize(args.output):,} bytes")
 
 

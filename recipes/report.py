@@ -6,8 +6,7 @@ from typing import Any
 from recipes.loss_curves import draw_loss_curves
 from recipes.recipe import Recipe
 from recipes.results import STARTS, Models, collect_results, read_history, training_names
-from src.common.files import atomic_output
-from src.common.json_output import json_text
+from src.common.json_output import write_json_text
 from src.utils.rouge_score import ROUGE_METRICS
 
 RESULTS_FILE, CURVES_FILE = "results.json", "loss_curves.png"
@@ -31,9 +30,7 @@ def make_report(recipe: Recipe, folder: str, models: Models) -> None:
     results = collect_results(recipe, folder, models)
     draw_loss_curves({_label(name): read_history(folder, name) for name in training_names(models)},
                      os.path.join(folder, CURVES_FILE))
-    with (atomic_output(os.path.join(folder, RESULTS_FILE)) as path,
-          open(path, "w", encoding="utf-8") as stream):
-        stream.write(json_text(results, indent=2) + "\n")
+    write_json_text(os.path.join(folder, RESULTS_FILE), results)
     print_report(recipe, results, folder, models)
 
 

@@ -3,13 +3,14 @@ import os
 import shutil
 
 from recipes.steps import is_finished
+from src.checkpoints.files import BEST, LATEST
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, run
 from src.common.progress import say
 
 CODES, VOCABULARY = os.path.join("subword", "all.bpe.codes"), os.path.join("subword", "all_en.dict.bin")
-PRETRAINED = os.path.join("pretrain", "best.safetensors")
-_CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", "latest.safetensors")  # but for the best one
+PRETRAINED = os.path.join("pretrain", BEST)
+_CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", LATEST)  # but for the best one
 
 
 def require_run(folder: str) -> None:

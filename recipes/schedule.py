@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from config.config import Config
 from config.loading import load_config
+from recipes.recipe import Recipe
 from src.common.errors import MassError
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 
@@ -71,6 +72,12 @@ def scaled_settings(config: Config, factor: float) -> list[str]:
               "learn_rate_config.warmup_steps": warmup, "learn_rate_config.decay_steps": steps - warmup,
               "checkpoint_options.save_ckpt_steps": scaled(config.checkpoint_options.save_ckpt_steps)}
     return [f"{name}={json.dumps(value)}" for name, value in values.items()]
+
+
+def require_settings(recipe: Recipe, pretrain: Sequence[str], finetune: Sequence[str]) -> None:
+    """Raise an error for a mistake in the settings of a recipe's trainings, before anything is made."""
+    load_planned(recipe.pretrain_config, pretrain)
+    load_planned(recipe.finetune_config, [*recipe.finetune_settings, *finetune])
 
 
 def load_planned(config: str, settings: Sequence[str]) -> Config:

@@ -11,10 +11,13 @@ from types import FrameType
 from typing import NamedTuple
 
 from src.common.errors import MassError
-from src.common.files import make_output_folder
+from src.common.files import make_output_folder, require_folder
 from src.common.finished_outputs import Stamp, file_stamp
 from src.common.interruption import END_SIGNALS
 from src.common.json_files import read_json, take_checksum, write_json
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The folder of the repository, in which all commands run."""
 
 STEPS_FOLDER = "steps"
 _FORMAT = 1
@@ -95,7 +98,7 @@ def is_finished(folder: str, name: str) -> bool:
 
 def commands_of(folder: str) -> list[list[str]]:
     """Return the commands of the finished steps of a run folder, without the program, in the order of their ends."""
-    notes = os.path.join(folder, STEPS_FOLDER)
+    notes = require_folder(os.path.join(folder, STEPS_FOLDER), "notes on the steps of a recipe")
     paths = sorted((os.path.join(notes, name) for name in os.listdir(notes)), key=os.path.getmtime)
     found = [note for path in paths if (note := _read_note(path)) is not None and note["output"]]
     return [note["identity"]["command"][1:] for note in found]

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from src.common.files import atomic_output
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -15,6 +17,12 @@ def json_text(content: Any, indent: int | None = None) -> str:
     """
     text = json.dumps(finite(content), ensure_ascii=False, allow_nan=False, indent=indent)
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def write_json_text(path: str, content: Any, indent: int = 2) -> None:
+    """Write content as `json_text` gives it to a file, completely or not at all."""
+    with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        stream.write(json_text(content, indent) + "\n")
 
 
 def finite(content: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from src.common.errors import UsageError
 from src.common.files import atomic_output, make_output_folder
 from src.common.json_files import read_json
-from src.common.json_output import json_text
+from src.common.json_output import json_text, write_json_text
 from src.common.output_checks import require_replaceable
 
 METRICS_FILE = "metrics.json"
@@ -101,8 +101,7 @@ def write_metrics(output_path: str, metrics: dict[str, Any]) -> str:
     earlier = _read_metrics(path) if os.path.isfile(path) else None
     if earlier and all(earlier[name] == metrics[name] for name in SUBJECT):
         metrics = {**earlier, **metrics}
-    with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        stream.write(json_text(metrics, indent=2) + "\n")
+    write_json_text(path, metrics)
     return path
 
 

@@ -183,9 +183,9 @@ def _random_tensors(hidden: int, lengths: tuple[int, int], rows: int = ODD_ROWS)
 class _AttentionGradient(nn.Cell):
     """Returns self-attention with the given weights, and the gradient of its product with `direction` for x."""
 
-    def __init__(self, core: ComposedAttention | FlashAttention, compute_type: mstype.Type, weights: list[Tensor]):
+    def __init__(self, core: ComposedAttention | FlashAttention, weights: list[Tensor]):
         super().__init__(auto_prefix=False)
-        self.attention = SelfAttention(core, compute_type)
+        self.attention = SelfAttention(core)
         self.weights = weights
         self.gradient = value_and_grad(self.along, 0, None, has_aux=True)
 
@@ -206,7 +206,7 @@ def _check_flash_attention(config: Config) -> None:
     found = []
     for form in (ComposedAttention, FlashAttention):
         core = form(model.num_attention_heads, 0.0, True, compute_type)
-        results = _AttentionGradient(core, compute_type, weights)(x, segments, direction)
+        results = _AttentionGradient(core, weights)(x, segments, direction)
         found.append([result.asnumpy() for result in results])
     for name, expected, got in zip(("context", "gradient"), *found, strict=True):
         _require(np.allclose(got, expected, atol=0.03 * np.abs(expected).max()), f"the {name} of flash attention")
@@ -217,7 +217,7 @@ def _check_dropout_of_flash_attention(config: Config) -> None:
     model, compute_type = config.model_config, getattr(mstype, operators_of(config).number_format.compute_type)
     x, states, *weights = _random_tensors(model.hidden_size, (QUERIES, LENGTH))
     segments = [Tensor(np.ones((ODD_ROWS, length), np.int32)) for length in (QUERIES, LENGTH)]
-    whole, dropping = (CrossAttention(form(model.num_attention_heads, dropout, False, compute_type), compute_type)
+    whole, dropping = (CrossAttention(form(model.num_attention_heads, dropout, False, compute_type))
                        for form, dropout in ((ComposedAttention, 0.0), (FlashAttention, DROPOUT)))
     expected = whole(x, states, *weights, *segments, None).astype(mstype.float32).asnumpy()
     dropping.set_train(True)

@@ -83,6 +83,20 @@ def test_objectives_are_compared_at_equal_numbers_of_positions(text):
     assert not (text / "out" / "steps").exists()
 
 
+def test_a_wrong_folder_or_setting_of_the_objectives_is_one_sentence(text):
+    objectives = "from recipes.objectives import main; from src.common.errors import run; run(main)"
+    refused = run_python(objectives, "--run_folder", text, code=1)
+    assert "results.json" in refused.stderr
+    (text / "results.json").write_text('{"recipe": "poems"}')
+    refused = run_python(objectives, "--run_folder", text, code=1)
+    assert "is not the file that a recipe writes" in refused.stderr
+    (text / "results.json").write_text('{"recipe": "own"}')
+    refused = run_python(objectives, "--run_folder", text, code=1)
+    assert "folder of the data sets of pre-training" in refused.stderr
+    refused = run_python(objectives, "--run_folder", text, "--finetune_set", "model_config.hiden=1", code=2)
+    assert "model_config.hiden" in refused.stderr and not (text / "steps").exists()
+
+
 def setting(command, key):
     return command.split(f"{key}=")[1].split()[0]
 

@@ -51,10 +51,10 @@ def run_folder(tmp_path):
 
 
 def test_objectives_are_collected_and_drawn(tmp_path):
-    names = [f"objective_{objective.name}" for objective in OBJECTIVES]
+    names = [objective.model for objective in OBJECTIVES]
     for number, name in enumerate(names):
         write_model(tmp_path, name, 50.0 + number)
-    found = collect(str(tmp_path), names)
+    found = collect(str(tmp_path))
     assert [entry["ppl"]["subword"] for entry in found.values()] == [50.0 + number for number in range(len(names))]
     assert found["none"]["ratio"] is None and found["mass_30"]["ratio"] == 0.3
     assert found["loose_50"]["language_model"] == "loose"

@@ -53,7 +53,7 @@ class FlashAttention(nn.Cell):
 
     def __init__(self, num_heads: int, dropout: float, causal: bool, compute_type: mstype.Type):
         super().__init__()
-        self.num_heads, self.causal, self.keep = num_heads, causal, 1.0 - dropout
+        self.num_heads, self.causal, self.compute_type, self.keep = num_heads, causal, compute_type, 1.0 - dropout
         self.composed = ComposedAttention(num_heads, dropout, causal, compute_type)
         self.slice = ops.Slice()
         self.random_bits = DropoutGenMask(*_get_graph_seed(0, "dropout"))  # the seeds of nn.Dropout
@@ -90,9 +90,9 @@ class FlashAttention(nn.Cell):
 class _Projecting(nn.Cell):
     """Computes projections in the compute type of `core`, which attends."""
 
-    def __init__(self, core: ComposedAttention | FlashAttention, compute_type: mstype.Type):
+    def __init__(self, core: ComposedAttention | FlashAttention):
         super().__init__()
-        self.core, self.compute_type = core, compute_type
+        self.core, self.compute_type = core, core.compute_type
         self.matmul = ops.MatMul(transpose_b=True)
 
     def project(self, x: Tensor, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...],

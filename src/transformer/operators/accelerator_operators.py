@@ -48,10 +48,10 @@ class AcceleratorOperators(MindSporeOperators):
         return _Activation(name, dropout, self._compute_type)
 
     def self_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
-        return SelfAttention(self._core(num_heads, dropout, causal), self._compute_type)
+        return SelfAttention(self._core(num_heads, dropout, causal))
 
     def cross_attention(self, num_heads: int, dropout: float, causal: bool) -> nn.Cell:
-        return CrossAttention(self._core(num_heads, dropout, causal), self._compute_type)
+        return CrossAttention(self._core(num_heads, dropout, causal))
 
     def _core(self, num_heads: int, dropout: float, causal: bool) -> ComposedAttention | FlashAttention:
         form = FlashAttention if self._flash_attention else ComposedAttention

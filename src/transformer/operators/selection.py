@@ -56,13 +56,14 @@ def choose_operators(device_target: str, native_kernels: str, compute_type: str 
     if flash_attention and (device_target != "Ascend" or number_format.compute_type == "float32"):
         raise UsageError(f"training_config.flash_attention is true: only Ascend has it, for products in float16 or "
                          f"bfloat16, but this is {device_target} with {number_format.compute_type}; set it to false")
+    operators: Operators
     if library:
-        return Choice(COperators(library, number_format.compute_type), reason, number_format)
-    if device_target == "CPU":
-        return Choice(MindSporeOperators(number_format.compute_type), reason, number_format)
-    if flash_attention:
-        reason += ", flash attention"
-    return Choice(AcceleratorOperators(number_format.compute_type, flash_attention), reason, number_format)
+        operators = COperators(library, number_format.compute_type)
+    elif device_target == "CPU":
+        operators = MindSporeOperators(number_format.compute_type)
+    else:
+        operators = AcceleratorOperators(number_format.compute_type, flash_attention)
+    return Choice(operators, reason + ", flash attention" * flash_attention, number_format)
 
 
 def _choose_implementation(device_target: str, native_kernels: str, compute_type: str) -> _Implementation:
