@@ -161,7 +161,7 @@ def test_the_logits_of_candidates_are_exact_where_the_states_are(library, networ
         np.testing.assert_allclose(result.log_probs, expected.log_probs, atol=2e-3)
 
 
-def test_projections_of_attention_are_not_int8(library, portable):
+def test_only_fc2_and_the_output_layer_are_int8(library, portable):
     assert step_formats("float32", True, library) == ("float32",) * 3
     assert step_formats("bfloat16", True, portable) == ("bfloat16", "bfloat16", "int8")
     assert step_formats("bfloat16", False, portable) == ("bfloat16",) * 3

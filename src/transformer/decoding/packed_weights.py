@@ -156,10 +156,9 @@ class PackedWeights:
 
     def _dense(self, name: str, *cells: DenseCell) -> Dense:
         """Pack the projections of one input as one matrix."""
-        formats, feed_forward = self._formats, name.endswith((".fc1", ".fc2"))
+        number_format = self._formats.fc2 if name.endswith(".fc2") else self._formats.projections
         return self._pack(name, np.concatenate([cell.weight.asnumpy() for cell in cells]),
-                          np.concatenate([cell.bias.asnumpy() for cell in cells]),
-                          formats.feed_forward if feed_forward else formats.attention)
+                          np.concatenate([cell.bias.asnumpy() for cell in cells]), number_format)
 
     def _pack(self, name: str, weight: np.ndarray, bias: np.ndarray | None, number_format: str) -> Dense:
         if name not in self._packed:

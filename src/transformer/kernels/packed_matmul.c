@@ -82,26 +82,23 @@ int packed_panel(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, f
   return next_tile(x, first, rows - first, dense, panel, 1, out);
 }
 
-static inline __attribute__((always_inline)) void finish_columns(const float *restrict sums, const i64 count,
-                                                                 const float *restrict bias, Finish finish,
-                                                                 float *restrict out) {
-  float sum[PANEL];
-  for (i64 c = 0; c < count; c++) sum[c] = sums[c] + (bias ? bias[c] : 0.0f);
-  if (finish == ADD)
-    for (i64 c = 0; c < count; c++) out[c] += sum[c];
-  else if (finish == STORE_RELU)
-    for (i64 c = 0; c < count; c++) out[c] = sum[c] < 0.0f ? 0.0f : sum[c];
-  else if (finish == STORE_GELU)
-    for (i64 c = 0; c < count; c++) out[c] = 0.5f * sum[c] * (1.0f + erff(sum[c] * 0.70710678f));
-  else
-    for (i64 c = 0; c < count; c++) out[c] = sum[c];
+static float finish_number(float sum, Finish finish, float out) {
+  if (finish == ADD) return out + sum;
+  if (finish == STORE_RELU) return sum < 0.0f ? 0.0f : sum;
+  return finish == STORE_GELU ? 0.5f * sum * (1.0f + erff(sum * 0.70710678f)) : sum;
 }
 
+/* The sums of one row, `count` of its outputs: whole vectors of them, then the rest one by one. */
 static void finish_row(const float *sums, i64 count, const float *bias, Finish finish, float *out) {
-  i64 first = 0;
-  for (; first + PANEL <= count; first += PANEL)
-    finish_columns(sums + first, PANEL, bias ? bias + first : NULL, finish, out + first);
-  finish_columns(sums + first, count - first, bias ? bias + first : NULL, finish, out + first);
+  i64 c = 0;
+  for (; finish != STORE_GELU && c + LANES <= count; c += LANES) {
+    lanes sum = *(const lanes *)(sums + c);
+    if (bias) sum += *(const lanes *)(bias + c);
+    if (finish == ADD) sum += *(const lanes *)(out + c);
+    if (finish == STORE_RELU) sum = (lanes)((whole_lanes)sum & ~(sum < 0.0f));
+    *(lanes *)(out + c) = sum;
+  }
+  for (; c < count; c++) out[c] = finish_number(sums[c] + (bias ? bias[c] : 0.0f), finish, out[c]);
 }
 
 /* Rows `from` to `to` of x times `width` panels, the first of which is `panel`. */
@@ -109,11 +106,11 @@ static void times_panels(Inputs x, i64 from, i64 to, const Dense *dense, i64 pan
                          float *out) {
   float sums[MOST_ROWS * 2 * PANEL] __attribute__((aligned(64)));
   const i64 first = panel * PANEL, count = min_of(width * PANEL, dense->out - first);
+  const float *bias = dense->bias ? dense->bias + first : NULL;
   for (i64 row = from; row < to;) {
     const int done = next_tile(x, row, to - row, dense, panel, width, sums);
     for (int r = 0; r < done; r++)
-      finish_row(sums + r * width * PANEL, count, dense->bias ? dense->bias + first : NULL, finish,
-                 out + (row + r) * dense->out + first);
+      finish_row(sums + r * width * PANEL, count, bias, finish, out + (row + r) * dense->out + first);
     row += done;
   }
 }
