@@ -1,8 +1,9 @@
 """Make the corpus of the quick start: English prose from docstrings of the standard library and installed packages.
 
 It consists of sentences for pre-training and its validation (pretrain/, pretrain_valid/) and of pairs of description
-and summary (pairs/). A summary is the first sentence of a docstring, and a description is the prose after it. Each line
-holds one sentence or description in lower case. The packages in HELD_OUT form the valid and test splits, all others the
+and summary (pairs/). A summary is the first sentence of a docstring, and a description is the prose after it; in the
+train split, the sentences about parameters and results make up for a description that is too short. Each line holds one
+sentence or description in lower case. The packages in HELD_OUT form the valid and test splits, all others the
 train split. Other versions of Python or of packages change the text, but not the assignment of packages to splits.
 """
 import argparse
@@ -42,6 +43,15 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """A docstring that begins with a summary, in sentences."""
+
+    summary: str
+    description: list[str]  # the prose after the summary
+    details: list[str]  # sentences of lists, of parameters and results above all
+
+
+@dataclass(frozen=True)
 class Corpus:
     """The sentences and pairs of each split, ordered by package, file and position in the file."""
 
@@ -66,7 +76,7 @@ def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
     Texts that differ only in case and white space are duplicates. A pair is a duplicate if either of its sides is.
     """
     prose: dict[str, list[str]] = {split: [] for split in SPLITS}
-    drafts: dict[str, list[list[str]]] = {split: [] for split in SPLITS}
+    drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
     for docstring in docstrings:
         split = split_of(docstring.package)
         found, draft = read_prose(docstring.text)
@@ -79,51 +89,59 @@ def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
     seen_sides: set[str] = set()
     corpus = Corpus({}, {})
     for split in reversed(SPLITS):
-        pairs = (make_pair(draft, boilerplate) for draft in drafts[split])
+        pairs = (make_pair(draft, boilerplate, split == "train") for draft in drafts[split])
         corpus.pairs[split] = [pair for pair in pairs if pair and are_new([pair.source, pair.target], seen_sides)]
         corpus.sentences[split] = [text for text in prose[split] if are_new([text], seen_sentences)]
     return corpus
 
 
-def read_prose(docstring: str) -> tuple[list[str], list[str]]:
-    """Return all sentences of a docstring that are prose, and the sentences of a pair (the summary comes first).
-
-    The second list is empty if the docstring does not begin with a summary.
-    """
+def read_prose(docstring: str) -> tuple[list[str], Draft | None]:
+    """Return all sentences of a docstring that are prose, and its draft of a pair if it begins with a summary."""
     found = [(part.kind, sentence) for part in paragraphs(docstring) for sentence in sentences(part.text)]
     prose = [(kind, sentence) for kind, sentence in found if is_prose(sentence)]
-    draft = []
+    draft = None
     if found and found[0][0] == "prose" and is_prose(found[0][1], *SUMMARY_WORDS):
-        summary = found[0]
-        draft = [sentence for kind, sentence in [summary, *prose] if kind == "prose"]
+        draft = Draft(found[0][1], [sentence for kind, sentence in prose if kind == "prose"],
+                      [sentence for kind, sentence in prose if kind != "prose"])
     return [sentence for _, sentence in prose], draft
 
 
-def find_boilerplate(drafts: Iterable[Sequence[str]]) -> set[str]:
+def find_boilerplate(drafts: Iterable[Draft]) -> set[str]:
     """Return the normalized sentences that occur in many descriptions, such as 'this interface is deprecated.'."""
-    counts = Counter(text for _, *description in drafts for text in {normalize(sentence) for sentence in description})
+    counts = Counter(text for draft in drafts
+                     for text in {normalize(sentence) for sentence in [*draft.description, *draft.details]})
     return {text for text, count in counts.items() if count > BOILERPLATE}
 
 
-def make_pair(draft: Sequence[str], boilerplate: set[str]) -> Pair | None:
-    """Make a pair from a summary and the sentences that follow it; return None if the description is too short.
+def make_pair(draft: Draft, boilerplate: set[str], with_details: bool) -> Pair | None:
+    """Make a pair from a summary and the sentences that follow it; return None if they are too short.
 
     A description that is too long is truncated at the end of a sentence. Sentences that repeat the summary are dropped.
+
+    Args:
+        draft: the docstring.
+        boilerplate: normalized sentences that are dropped.
+        with_details: add the details to a description that is too short.
     """
-    summary, *description = draft
-    known = normalize(summary).rstrip(".")
+    known = normalize(draft.summary).rstrip(".")
+
+    def informative(sentences: Iterable[str]) -> list[str]:
+        return [sentence for sentence in sentences
+                if normalize(sentence) not in boilerplate and known not in normalize(sentence)]
+
     fewest, most = DESCRIPTION_WORDS
-    kept, words = [], 0
-    for sentence in description:
-        if normalize(sentence) in boilerplate or known in normalize(sentence):
-            continue
-        length = len(sentence.split())
-        if words + length > most:
-            break
-        # The tokenizer separates the full stop only at the end of a line, so those inside the line are separated here.
-        kept.append(f"{sentence[:-1]} ." if sentence.endswith(".") else sentence)
-        words += length
-    return Pair(" ".join(kept), summary) if words >= fewest else None
+    description = informative(draft.description)
+    if with_details and count_words(description) < fewest:
+        description += informative(draft.details)
+    while count_words(description) > most:
+        description.pop()
+    # The tokenizer separates the full stop only at the end of a line, so those inside the line are separated here.
+    source = " ".join(f"{sentence[:-1]} ." if sentence.endswith(".") else sentence for sentence in description)
+    return Pair(source, draft.summary) if count_words(description) >= fewest else None
+
+
+def count_words(sentences: Iterable[str]) -> int:
+    return sum(len(sentence.split()) for sentence in sentences)
 
 
 def normalize(text: str) -> str:

@@ -122,6 +122,17 @@ def test_pairs_take_summary_and_description():
     ]
 
 
+def test_parameters_make_up_for_a_short_description_in_the_train_split():
+    text = "Open the door of the house.\n\nArgs:\n    key (str): The key that opens the door of the house.\n" \
+           "        It has to be the right one for this house.\n"
+    corpus = make_corpus([Docstring(package, text.replace("house", place)) for package, place in (
+        ("numpy", "car"), (min(HELD_OUT["test"]), "barn"), (min(HELD_OUT["valid"]), "shop"))])
+    assert [(pair.target, pair.source) for pair in corpus.pairs["train"]] == [
+        ("Open the door of the car.",
+         "The key that opens the door of the car . It has to be the right one for this car .")]
+    assert not corpus.pairs["test"] and not corpus.pairs["valid"]
+
+
 def test_boilerplate_is_removed_from_descriptions():
     docstrings = [Docstring("numpy", f"Do the thing number {i}.\n\nThis interface is going to be removed soon. "
                                      f"It makes {i} copies of the thing and puts them away.") for i in range(5)]
