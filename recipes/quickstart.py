@@ -9,8 +9,11 @@ RECIPE = Recipe(
     pretrain_config="config/quickstart.json", finetune_config="config/quickstart.json",
     symbols=8000, threshold=1, sentence_max_len=64, pair_max_len=128, lead_words=10, text_command=_CORPUS,
     length_penalties=(),
-    finetune_settings=("training_config.max_steps=400", "learn_rate_config.decay_steps=400",
-                       "learn_rate_config.lr=0.001", "training_config.valid_steps=133"))
+    finetune_settings=("model_config.hidden_dropout_prob=0.2", "training_config.max_steps=500",
+                       "learn_rate_config.warmup_steps=50", "learn_rate_config.decay_steps=450",
+                       "learn_rate_config.lr=0.0005", "training_config.valid_steps=100",
+                       "checkpoint_options.save_ckpt_steps=100", "training_config.valid_rouge_sentences=200",
+                       "training_config.best_metric=rouge-l"))
 
 FAST_RECIPE = Recipe(
     name="quickstart_fast", description=f"{_DESCRIPTION}, a smoke test",
