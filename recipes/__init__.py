@@ -13,7 +13,7 @@ gigaword_style    the command that spells tokenized text as the Gigaword corpus 
 steps             running commands one after another, and skipping those that are up to date
 pipeline          the commands of all recipes, in their order
 schedule          lengths of trainings that fit into a given time
-tuning            the choice of the length penalty on the validation pairs
+tuning            the choice of settings of the search on the validation pairs
 results, report   the figures of results.json; the table and the examples that are printed
 loss_curves       the plot of the losses
 docstring_corpus, docstrings, prose

@@ -64,5 +64,5 @@ def _arrange_pairs(folder: str, output: str, train_pairs: int | None) -> list[st
 RECIPE = Recipe(
     name="cornell", description="responses in film dialogs (Cornell)",
     pretrain_config="config/news_small.json", finetune_config="config/cornell_small.json",
-    symbols=8000, threshold=3, sentence_max_len=64, pair_max_len=64, length_penalties=(),
+    symbols=8000, threshold=3, sentence_max_len=64, pair_max_len=64,
     check=check, arrange=arrange)

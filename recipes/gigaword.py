@@ -11,6 +11,7 @@ from recipes.text_layout import (
     write_sentences,
     write_text,
 )
+from recipes.tuning import SEARCH_VALUES
 from src.common.errors import UsageError
 from src.common.files import require_folder
 
@@ -46,4 +47,5 @@ RECIPE = Recipe(
     name="gigaword", description="headlines of news articles (Gigaword)",
     pretrain_config="config/gigaword_pretrain.json", finetune_config="config/gigaword_small.json",
     symbols=6000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10, pairs_are_tokenized=True,
-    gigaword_style=True, check=check, arrange=arrange)
+    gigaword_style=True, search_values=SEARCH_VALUES, check=check,
+    arrange=arrange)

@@ -75,7 +75,7 @@ class Comparison(Pipeline):
                 start = [f"checkpoint_options.existed_ckpt={os.path.join(weights, BEST)}"]
             self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", start, resume=True)
             for metric in METRICS:
-                self._score(name, metric, None)
+                self._score(name, metric, ())
         return {"objectives": [objective.model for objective in OBJECTIVES]}
 
     def _pretrain_settings(self, objective: Objective) -> list[str]:

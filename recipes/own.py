@@ -1,6 +1,7 @@
 """The recipe for a corpus of one's own: sentences for pre-training, and pairs."""
 from recipes.recipe import Recipe
 from recipes.text_layout import SIDES, SPLITS, TextFolders, find_file, require_files, write_pairs, write_sentences
+from recipes.tuning import SEARCH_VALUES
 from src.common.errors import UsageError
 from src.common.files import list_files
 
@@ -26,4 +27,5 @@ def arrange(folders: TextFolders, output: str) -> list[str]:
 RECIPE = Recipe(
     name="own", description="sentences and pairs of your own",
     pretrain_config="config/news_small.json", finetune_config="config/cornell_small.json",
-    symbols=8000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10, check=check, arrange=arrange)
+    symbols=8000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10,
+    search_values=SEARCH_VALUES, check=check, arrange=arrange)

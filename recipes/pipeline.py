@@ -9,10 +9,9 @@ from recipes.recipe import Recipe
 from recipes.schedule import PROBE_SETTINGS, PlannedTraining, load_planned, shorten
 from recipes.steps import Step, Steps
 from recipes.text_layout import TextFolders
-from recipes.tuning import best_penalty
+from recipes.tuning import best_value, values_to_try
 
 METRICS = ("rouge", "ppl")
-PENALTY_KEY = "model_config.length_penalty_weight"
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,10 @@ class Pipeline:
                 names.append(start if seed is None else f"{start}_seed{seed}")
                 self._finetune(names[-1], start == "mass", seed, finetune)
         for names in models.values():
-            penalty = self._tune(names[0])
+            search = self.tune(names[0])
             for name in names:
                 for metric in METRICS:
-                    self._score(name, metric, penalty)
+                    self._score(name, metric, search)
         return models
 
     # -- the data ----------------------------------------------------------------------------------------------------
@@ -169,29 +168,34 @@ class Pipeline:
 
     # -- search and scores -------------------------------------------------------------------------------------------
 
-    def _tune(self, name: str) -> float | None:
-        """Return the length penalty with the best ROUGE on the validation pairs; None leaves that of the training."""
-        found = {}
-        for penalty in self.recipe.length_penalties:
-            output = self._in("tuning", f"{name}_{penalty:g}")
-            self._evaluate(f"tune_{name}_{penalty:g}", name, "rouge", "valid", output, penalty)
-            found[penalty] = output
-        if not found or self.steps.dry_run:
-            return None
-        return best_penalty(name, found)
+    def tune(self, name: str) -> list[str]:
+        """Return the settings of the search with the best ROUGE on the validation pairs, chosen one after the other."""
+        model = load_planned(self.recipe.finetune_config, self.finetune_settings).model_config
+        chosen: list[str] = []
+        best_output = ""  # of the settings chosen so far
+        for key, values in self.recipe.search_values.items():
+            usual, *_ = tried = values_to_try(key, model, values)
+            outputs = {usual: best_output} if best_output else {}
+            for value in tried:
+                if value not in outputs:
+                    outputs[value] = self._in("tuning", f"{name}_{key}_{value:g}")
+                    self._evaluate(f"tune_{name}_{key}_{value:g}", name, "rouge", "valid", outputs[value],
+                                   [*chosen, f"model_config.{key}={value:g}"])
+            best = usual if self.steps.dry_run else best_value(name, key, outputs)
+            best_output = outputs[best]
+            chosen.append(f"model_config.{key}=" + ("..." if self.steps.dry_run else f"{best:g}"))
+        return chosen
 
-    def _score(self, name: str, metric: str, penalty: float | None) -> None:
+    def _score(self, name: str, metric: str, search: Sequence[str]) -> None:
         output = self._in("scores", f"{name}_{metric}")
         more = ["--confidence"]
         if metric == "rouge" and name.startswith("mass"):
             more += ["--report", os.path.join(output, "report.html")]
-        self._evaluate(f"score_{name}_{metric}", name, metric, "test", output, penalty, more)
+        self._evaluate(f"score_{name}_{metric}", name, metric, "test", output, search, more)
 
-    def _evaluate(self, step: str, name: str, metric: str, split: str, output: str, penalty: float | None,
+    def _evaluate(self, step: str, name: str, metric: str, split: str, output: str, search: Sequence[str],
                   more: Sequence[str] = ()) -> None:
-        settings = [f"dataset_config.test_dataset={self.pairs}_{split}_dataset.tfrecord"]
-        if penalty is not None:
-            settings.append(f"{PENALTY_KEY}={penalty:g}")
+        settings = [f"dataset_config.test_dataset={self.pairs}_{split}_dataset.tfrecord", *search]
         self._step(step, output, "eval.py", "--ckpt", self._in(f"finetune_{name}"), "--metric", metric, *more,
                    "--output", os.path.join(output, "predictions.jsonl"),
                    *(word for setting in settings for word in ("--set", setting)))

@@ -1,6 +1,6 @@
 """What a recipe consists of."""
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from recipes.text_layout import TextFolders
 
@@ -24,7 +24,8 @@ class Recipe:
     pairs_are_tokenized: bool = False
     gigaword_style: bool = False  # tokenized text is spelled as the Gigaword corpus spells it
     finetune_settings: Sequence[str] = ()  # node.key=value, changes of finetune_config
-    length_penalties: Sequence[float] = (0.0, 0.5, 1.0, 1.5, 2.0)  # tried on the validation pairs; may be empty
+    search_values: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Keys of model_config, and the values that are tried on the validation pairs, beside that of finetune_config."""
     text_command: Sequence[str] = ()  # makes the text in the common layout, instead of `arrange`
     check: Callable[[TextFolders], None] = lambda folders: None
     """Raises a MassError that says which text is missing, and where it is published."""
