@@ -12,7 +12,7 @@ RECIPE = Recipe(
                        "learn_rate_config.warmup_steps=50", "learn_rate_config.decay_steps=450",
                        "learn_rate_config.lr=0.0005", "training_config.valid_steps=100",
                        "checkpoint_options.save_ckpt_steps=100", "training_config.valid_rouge_sentences=200",
-                       "training_config.best_metric=rouge-l"))
+                       "training_config.best_metric=rouge-2"))
 
 FAST_RECIPE = Recipe(
     name="quickstart_fast", description=f"{_DESCRIPTION}, a smoke test",
