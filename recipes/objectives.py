@@ -102,13 +102,13 @@ def table(results: Mapping[str, Any]) -> list[str]:
 
 
 def draw(results: Mapping[str, Any], path: str) -> None:
-    """Plot perplexity and ROUGE-L against the share that is masked; lines mark the model without pre-training."""
+    """Plot perplexity and ROUGE-2 against the share that is masked; lines mark the model without pre-training."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     mass = [found for found in results.values() if found["ratio"] is not None and found["language_model"] == "mass"]
     values = (("perplexity per subword", lambda found: found["ppl"]["subword"], BLUE),
-              ("ROUGE-L", lambda found: found["rouge"]["rouge-l"], ORANGE))
+              ("ROUGE-2", lambda found: found["rouge"]["rouge-2"], ORANGE))
     for panel, (label, value, colour) in zip(figure.subplots(1, 2), values, strict=True):
         panel.plot([100 * found["ratio"] for found in mass], [value(found) for found in mass], "o-", color=colour,
                    label="MASS")
