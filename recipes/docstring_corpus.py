@@ -2,7 +2,7 @@
 
 It consists of sentences for pre-training and its validation (pretrain/, pretrain_valid/) and of pairs of description
 and summary (pairs/). A summary is the first sentence of a docstring, and a description is the prose after it; in the
-train split, the sentences about parameters and results make up for a description that is too short. Each line holds one
+train split, sentences about parameters and results are added to a description that is too short. Each line holds one
 sentence or description in lower case. The packages in HELD_OUT form the valid and test splits, all others the
 train split. Other versions of Python or of packages change the text, but not the assignment of packages to splits.
 """
@@ -26,7 +26,7 @@ HELD_OUT = {
 SPLITS = ("train", "valid", "test")
 SUMMARY_WORDS = (3, 20)
 DESCRIPTION_WORDS = (8, 120)
-BOILERPLATE = 3  # a sentence in the descriptions of more docstrings than this is removed from all of them
+BOILERPLATE = 3  # a sentence in more docstrings than this is removed from the sources of all of them
 FAST_STEP = 3  # the small corpus is made from every third file
 FAST_SENTENCES = {"train": 12_000, "valid": 500}
 FAST_PAIRS = {"train": 1_500, "valid": 100, "test": 100}
@@ -101,13 +101,14 @@ def read_prose(docstring: str) -> tuple[list[str], Draft | None]:
     prose = [(kind, sentence) for kind, sentence in found if is_prose(sentence)]
     draft = None
     if found and found[0][0] == "prose" and is_prose(found[0][1], *SUMMARY_WORDS):
-        draft = Draft(found[0][1], [sentence for kind, sentence in prose if kind == "prose"],
-                      [sentence for kind, sentence in prose if kind != "prose"])
+        rest = [(kind, sentence) for kind, sentence in found[1:] if is_prose(sentence)]
+        draft = Draft(found[0][1], [sentence for kind, sentence in rest if kind == "prose"],
+                      [sentence for kind, sentence in rest if kind != "prose"])
     return [sentence for _, sentence in prose], draft
 
 
 def find_boilerplate(drafts: Iterable[Draft]) -> set[str]:
-    """Return the normalized sentences that occur in many descriptions, such as 'this interface is deprecated.'."""
+    """Return the normalized sentences that occur in many docstrings, such as 'this interface is deprecated.'."""
     counts = Counter(text for draft in drafts
                      for text in {normalize(sentence) for sentence in [*draft.description, *draft.details]})
     return {text for text, count in counts.items() if count > BOILERPLATE}

@@ -169,7 +169,7 @@ class Pipeline:
     # -- search and scores -------------------------------------------------------------------------------------------
 
     def tune(self, name: str) -> list[str]:
-        """Return the settings of the search with the best ROUGE on the validation pairs, chosen one after the other."""
+        """Return the settings of the search that are best on the validation pairs, chosen one after the other."""
         model = load_planned(self.recipe.finetune_config, self.finetune_settings).model_config
         chosen: list[str] = []
         best_output = ""  # of the settings chosen so far
@@ -180,10 +180,10 @@ class Pipeline:
                 if value not in outputs:
                     outputs[value] = self._in("tuning", f"{name}_{key}_{value:g}")
                     self._evaluate(f"tune_{name}_{key}_{value:g}", name, "rouge", "valid", outputs[value],
-                                   [*chosen, f"model_config.{key}={value:g}"])
+                                   [*chosen, f"model_config.{key}={value!r}"])
             best = usual if self.steps.dry_run else best_value(name, key, outputs)
             best_output = outputs[best]
-            chosen.append(f"model_config.{key}=" + ("..." if self.steps.dry_run else f"{best:g}"))
+            chosen.append(f"model_config.{key}=" + ("..." if self.steps.dry_run else repr(best)))
         return chosen
 
     def _score(self, name: str, metric: str, search: Sequence[str]) -> None:

@@ -49,7 +49,12 @@ def print_report(recipe: Recipe, results: dict[str, Any], folder: str, models: M
     print(f"\nTest split, {results['test_pairs']:,} pairs: {recipe.description}\n")
     print(table(results) + "\n")
     print("\n".join(results["verdict"]))
-    print(f"({results['signature']})\n\nOutputs:")
+    signatures = results["signatures"]
+    if signatures["mass"] == signatures["scratch"]:
+        print(f"({signatures['mass']})")
+    else:
+        print("\n".join(f"{label}: {signatures[start]}" for start, label in STARTS.items()))
+    print("\nOutputs:")
     first = {start: names[0] for start, names in models.items()}
     outputs = {os.path.join(folder, name.format(**first)): meaning for name, meaning in OUTPUTS.items()}
     width = max(map(len, outputs))

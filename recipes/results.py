@@ -50,7 +50,7 @@ def collect_results(recipe: Recipe, folder: str, models: Models) -> dict[str, An
         "models": scores,
         "lead_baseline": _lead_baseline(recipe.lead_words, mass) if recipe.lead_words else None,
         "verdict": verdict(scores["mass"], scores["scratch"]),
-        "signature": _metrics(folder, first["mass"], "rouge")["signature"],
+        "signatures": {start: _metrics(folder, name, "rouge")["signature"] for start, name in first.items()},
         "training": {name: summarize(read_history(folder, name)) for name in training_names(models)},
         "examples": examples(mass, scratch),
         "processor": f"{_processor()}, {os.cpu_count()} cores",

@@ -25,7 +25,7 @@ def test_a_corpus_of_ones_own_to_the_end_and_again(tmp_path):
     assert results["test_pairs"] == 40 and results["training"]["pretrain"]["steps"] == 6
     assert results["model"]["hidden_size"] == 16 and results["data"]["pretrain"]["examples"] == 396
     assert {"mass", "scratch"} == set(results["models"]) and "first 10 words" in done.stdout
-    assert "length_penalty_weight of mass by ROUGE-L" in done.stdout
+    assert "length_penalty_weight of mass by ROUGE-2" in done.stdout
     assert (text / "out" / "scores" / "mass_rouge" / "report.html").exists()
 
     again = run_script(*arguments, cwd=text)

@@ -13,8 +13,14 @@ from src.runtime.device import set_up_device
 from src.transformer.decoding.c_steps import CSteps, load_library
 from src.transformer.decoding.graph_steps import GraphSteps
 from src.transformer.decoding.interface import StepSizes
-from src.transformer.decoding.number_formats import NUMBER_FORMATS, choose_format, fast_formats, step_formats
-from src.transformer.decoding.packed_weights import PackedMatrix
+from src.transformer.decoding.number_formats import (
+    NUMBER_FORMATS,
+    StepFormats,
+    choose_format,
+    fast_formats,
+    step_formats,
+)
+from src.transformer.decoding.packed_weights import PackedMatrix, PackedWeights
 from src.transformer.decoding.selection import make_steps
 from src.transformer.kernels.build import build_kernels
 from src.transformer.operators.c_operators import COperators
@@ -113,11 +119,12 @@ def test_numbers_that_are_not_finite_stay_so(library, number_format, damage):
 
 @pytest.mark.parametrize("number_format", NUMBER_FORMATS)
 @pytest.mark.parametrize("candidates", [6, NETWORK.vocab_size])
-def test_steps_are_close_to_the_formulas(library, network, number_format, candidates):
+@pytest.mark.parametrize("kernels", ["library", "portable"])
+def test_steps_are_close_to_the_formulas(request, network, number_format, candidates, kernels):
     """With few candidates, the logits are not stored; with all, they are."""
     batch, width = 5, 3
     sizes = StepSizes(batch, width, MAX_LENGTH, candidates, False)
-    steps = CSteps(library._name, network, sizes, number_format)
+    steps = CSteps(request.getfixturevalue(kernels)._name, network, sizes, number_format)
     sources = some_sources(batch, 7, seed=1)
     for ids, result in decode_random(steps, sources, width, seed=2):
         expected = expected_log_probs(network, sources, ids)
@@ -168,6 +175,16 @@ def test_only_fc2_and_the_output_layer_are_int8(library, portable):
     assert fast_formats(portable) == ("float32",)
     assert step_formats("int8", True, portable) == ("float32", "int8", "int8")
     assert step_formats("int8", False, library)[0] != "int8"
+
+
+def test_each_weight_has_its_format(library, network):
+    packed = PackedWeights(library, network, StepFormats("float32", "int8", "bfloat16")).network
+    for layer in (packed.encoder[0], packed.decoder[0]):
+        weights = [layer.self_attention.query_key_value, layer.self_attention.output, layer.feed_forward.fc1]
+        assert [NUMBER_FORMATS[weight.format] for weight in weights] == ["float32"] * 3
+        assert NUMBER_FORMATS[layer.feed_forward.fc2.format] == "int8"
+    assert NUMBER_FORMATS[packed.decoder[0].cross_attention.key_value.format] == "float32"
+    assert NUMBER_FORMATS[packed.logits.format] == "bfloat16"
 
 
 def test_the_configuration_chooses_the_format():

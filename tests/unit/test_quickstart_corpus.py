@@ -122,7 +122,7 @@ def test_pairs_take_summary_and_description():
     ]
 
 
-def test_parameters_make_up_for_a_short_description_in_the_train_split():
+def test_parameters_are_added_to_a_short_description_in_the_train_split():
     text = "Open the door of the house.\n\nArgs:\n    key (str): The key that opens the door of the house.\n" \
            "        It has to be the right one for this house.\n"
     corpus = make_corpus([Docstring(package, text.replace("house", place)) for package, place in (

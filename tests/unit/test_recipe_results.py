@@ -23,7 +23,7 @@ def write_json_lines(path, objects):
     path.write_text("".join(json.dumps(item) + "\n" for item in objects))
 
 
-def write_model(folder, name, ppl, rouge_1=30.0, kind="mass"):
+def write_model(folder, name, ppl, rouge_1=30.0, kind="mass", signature="rouge, beam 4"):
     """Write what train.py and eval.py leave of one fine-tuned model that was scored on 20 test pairs."""
     history = [{"event": "train", "step": 5, "nll": 4.0, "seconds": 1.0},
                {"event": "valid", "step": 5, "nll": 3.5, "ppl": 33.0, "seconds": 2.0, "best": True},
@@ -36,7 +36,7 @@ def write_model(folder, name, ppl, rouge_1=30.0, kind="mass"):
     scores = folder / "scores"
     write_json_lines(scores / f"{name}_rouge/predictions.jsonl", predictions)
     write_json_lines(scores / f"{name}_rouge/metrics.json",
-                     [{"rouge": {**ROUGE, "rouge-1": rouge_1}, "signature": "s", "rouge_interval": None}])
+                     [{"rouge": {**ROUGE, "rouge-1": rouge_1}, "signature": signature, "rouge_interval": None}])
     write_json_lines(scores / f"{name}_ppl/metrics.json", [{"ppl": {"subword": ppl, "word": 99.0}}])
 
 
@@ -100,7 +100,14 @@ def test_report_collects_prints_and_plots(run_folder, capsys):
     assert (run_folder / "loss_curves.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "MASS pre-trained         50.0     99.0" in printed and "Example 5 of 5" in printed
-    assert "first 10 words" in printed
+    assert "first 10 words" in printed and printed.count("rouge, beam 4") == 1
+
+
+def test_searches_that_differ_are_both_printed(run_folder, capsys):
+    write_model(run_folder, "scratch", 80.0, kind="scratch", signature="rouge, beam 4, at least 9 symbols")
+    make_report(RECIPE, str(run_folder), MODELS)
+    lines = capsys.readouterr().out.splitlines()
+    assert "MASS pre-trained: rouge, beam 4" in lines and "from scratch: rouge, beam 4, at least 9 symbols" in lines
 
 
 def test_several_seeds_are_averaged(run_folder, capsys):

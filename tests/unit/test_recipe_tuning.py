@@ -12,7 +12,7 @@ from recipes.tuning import best_value, values_to_try
 
 
 class ScoredSteps(Steps):
-    """Steps that run nothing: each evaluation leaves the ROUGE-L that `score` gives for its settings."""
+    """Steps that run nothing: each evaluation leaves the ROUGE-2 that `score` gives for its settings."""
 
     def __init__(self, folder: str, score):
         super().__init__(folder, dry_run=False)
@@ -23,7 +23,7 @@ class ScoredSteps(Steps):
                         if word.startswith("model_config."))
         self.names.append(step.name)
         Path(step.output).mkdir(parents=True)
-        scores = {"rouge": {"rouge-l": self.score({key: float(value) for key, value in settings.items()})}}
+        scores = {"rouge": {"rouge-2": self.score({key: float(value) for key, value in settings.items()})}}
         (Path(step.output) / "metrics.json").write_text(json.dumps(scores))
 
 
@@ -41,7 +41,7 @@ def test_each_setting_is_chosen_with_those_before_it(tmp_path):
         return 10 * penalty + (length if penalty == 2 else -length)
 
     chosen, names = tune(tmp_path, score, length_penalty_weight=(0.5, 2.0), min_decode_length=(1, 6, 9))
-    assert chosen == ["model_config.length_penalty_weight=2", "model_config.min_decode_length=9"]
+    assert chosen == ["model_config.length_penalty_weight=2.0", "model_config.min_decode_length=9"]
     assert names == [f"tune_mass_{name}" for name in (  # with the usual minimum the score is known
         "length_penalty_weight_1", "length_penalty_weight_0.5", "length_penalty_weight_2", "min_decode_length_6",
         "min_decode_length_9")]
@@ -49,7 +49,7 @@ def test_each_setting_is_chosen_with_those_before_it(tmp_path):
 
 def test_the_usual_value_stays_if_no_other_is_better(tmp_path):
     chosen, _ = tune(tmp_path, lambda settings: 5.0, length_penalty_weight=(0.5, 2.0), no_repeat_ngram_size=(3,))
-    assert chosen == ["model_config.length_penalty_weight=1", "model_config.no_repeat_ngram_size=0"]
+    assert chosen == ["model_config.length_penalty_weight=1.0", "model_config.no_repeat_ngram_size=0"]
 
 
 def test_nothing_is_tuned_without_values(tmp_path):
@@ -67,7 +67,7 @@ def test_the_scores_of_all_values_are_printed(tmp_path, capsys):
     for value, score in ((1.0, 20.0), (1.5, 21.5)):
         outputs[value] = str(tmp_path / str(value))
         Path(outputs[value]).mkdir()
-        (Path(outputs[value]) / "metrics.json").write_text(json.dumps({"rouge": {"rouge-l": score}}))
+        (Path(outputs[value]) / "metrics.json").write_text(json.dumps({"rouge": {"rouge-2": score}}))
     assert best_value("mass", "length_penalty_weight", outputs) == 1.5
-    assert "length_penalty_weight of mass by ROUGE-L on the validation pairs: 1.5 (1: 20.00, 1.5: 21.50)" in \
+    assert "length_penalty_weight of mass by ROUGE-2 on the validation pairs: 1.5 (1: 20.00, 1.5: 21.50)" in \
         capsys.readouterr().out

@@ -37,8 +37,8 @@ def choose_format(decode_compute_type: str, operators: Operators) -> str:
 def step_formats(number_format: str, chooses_early: bool, library: ctypes.CDLL) -> StepFormats:
     """Return the formats of all weights.
 
-    With int8, the projections are bfloat16: most of the error of int8 throughout comes from rounding their inputs to
-    8 bits, so that it changes twice as many predictions.
+    With int8, the projections are bfloat16. Rounding the inputs of fc1 to 8 bits as well changed 7.9% of the
+    predictions of a Gigaword model, instead of 4.5%.
 
     Args:
         number_format: one of NUMBER_FORMATS.
