@@ -1,13 +1,14 @@
 """Make the corpus of the quick start: English prose from docstrings of the standard library and installed packages.
 
 It consists of sentences for pre-training and its validation (pretrain/, pretrain_valid/) and of pairs of description
-and summary (pairs/). A summary is the first sentence of a docstring, and a description is the prose after it; in the
-train split, sentences about parameters and results are added to a description that is too short. Each line holds one
-sentence or description in lower case. The packages in HELD_OUT form the valid and test splits, all others the
+and summary (pairs/). A summary is the first sentence of a docstring. A description is the name of the function, class
+or module in words, a colon, and the prose after the summary; in the train split, sentences about parameters and results
+are added if there is too little prose. Each line holds one sentence or description in lower case. The packages in HELD_OUT form the valid and test splits, all others the
 train split. Other versions of Python or of packages change the text, but not the assignment of packages to splits.
 """
 import argparse
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ HELD_OUT = {
 SPLITS = ("train", "valid", "test")
 SUMMARY_WORDS = (3, 20)
 DESCRIPTION_WORDS = (8, 120)
+WORDS_OF_A_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 BOILERPLATE = 3  # a sentence in more docstrings than this is removed from the sources of all of them
 FAST_STEP = 3  # the small corpus is made from every third file
 FAST_SENTENCES = {"train": 12_000, "valid": 500}
@@ -46,6 +48,7 @@ class Pair:
 class Draft:
     """A docstring that begins with a summary, in sentences."""
 
+    name: str  # of the function, class or module
     summary: str
     description: list[str]  # the prose after the summary
     details: list[str]  # sentences of lists, of parameters and results above all
@@ -79,7 +82,7 @@ def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
     drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
     for docstring in docstrings:
         split = split_of(docstring.package)
-        found, draft = read_prose(docstring.text)
+        found, draft = read_prose(docstring)
         prose[split] += found
         if draft:
             drafts[split].append(draft)
@@ -95,14 +98,14 @@ def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
     return corpus
 
 
-def read_prose(docstring: str) -> tuple[list[str], Draft | None]:
+def read_prose(docstring: Docstring) -> tuple[list[str], Draft | None]:
     """Return all sentences of a docstring that are prose, and its draft of a pair if it begins with a summary."""
-    found = [(part.kind, sentence) for part in paragraphs(docstring) for sentence in sentences(part.text)]
+    found = [(part.kind, sentence) for part in paragraphs(docstring.text) for sentence in sentences(part.text)]
     prose = [(kind, sentence) for kind, sentence in found if is_prose(sentence)]
     draft = None
     if found and found[0][0] == "prose" and is_prose(found[0][1], *SUMMARY_WORDS):
         rest = [(kind, sentence) for kind, sentence in found[1:] if is_prose(sentence)]
-        draft = Draft(found[0][1], [sentence for kind, sentence in rest if kind == "prose"],
+        draft = Draft(docstring.name, found[0][1], [sentence for kind, sentence in rest if kind == "prose"],
                       [sentence for kind, sentence in rest if kind != "prose"])
     return [sentence for _, sentence in prose], draft
 
@@ -138,7 +141,13 @@ def make_pair(draft: Draft, boilerplate: set[str], with_details: bool) -> Pair |
         description.pop()
     # The tokenizer separates the full stop only at the end of a line, so those inside the line are separated here.
     source = " ".join(f"{sentence[:-1]} ." if sentence.endswith(".") else sentence for sentence in description)
+    source = " : ".join(part for part in (words_of(draft.name), source) if part)
     return Pair(source, draft.summary) if count_words(description) >= fewest else None
+
+
+def words_of(name: str) -> str:
+    """Return the parts of a name in lower case: `get http status` for `get_HTTPStatus`."""
+    return " ".join(WORDS_OF_A_NAME.findall(name)).lower()
 
 
 def count_words(sentences: Iterable[str]) -> int:

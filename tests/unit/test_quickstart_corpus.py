@@ -106,35 +106,35 @@ def test_not_prose(text):
 
 def test_pairs_take_summary_and_description():
     corpus = make_corpus([
-        Docstring("numpy", NUMPY_STYLE),
-        Docstring("numpy", GOOGLE_STYLE.replace("house", "car")),
-        Docstring("numpy", "There is a summary here.\n\nToo short a description."),
-        Docstring("numpy", "no summary at all\n\nThis description is long enough but has no summary before it."),
-        Docstring("numpy", "Close the old window.\n\nThe idea is to close the old window. "
+        Docstring("numpy", "larger_of", NUMPY_STYLE),
+        Docstring("numpy", "larger_of", GOOGLE_STYLE.replace("house", "car")),
+        Docstring("numpy", "larger_of", "There is a summary here.\n\nToo short a description."),
+        Docstring("numpy", "larger_of", "no summary at all\n\nThis description is long enough but has no summary before it."),
+        Docstring("numpy", "larger_of", "Close the old window.\n\nThe idea is to close the old window. "
                            "That keeps the cold air outside of the house in winter."),
     ])
     assert [(pair.target, pair.source) for pair in corpus.pairs["train"]] == [
         ("Return the larger of two numbers.",
-         "The numbers are compared as they are given, without any rounding at all . "
+         "larger of : The numbers are compared as they are given, without any rounding at all . "
          "It is an error if one of them is not a number . The order of the two numbers is of no importance here ."),
-        ("Open the door of the car.", "The door is closed again when nobody is at home ."),
-        ("Close the old window.", "That keeps the cold air outside of the house in winter ."),
+        ("Open the door of the car.", "larger of : The door is closed again when nobody is at home ."),
+        ("Close the old window.", "larger of : That keeps the cold air outside of the house in winter ."),
     ]
 
 
 def test_parameters_are_added_to_a_short_description_in_the_train_split():
     text = "Open the door of the house.\n\nArgs:\n    key (str): The key that opens the door of the house.\n" \
            "        It has to be the right one for this house.\n"
-    corpus = make_corpus([Docstring(package, text.replace("house", place)) for package, place in (
+    corpus = make_corpus([Docstring(package, "larger_of", text.replace("house", place)) for package, place in (
         ("numpy", "car"), (min(HELD_OUT["test"]), "barn"), (min(HELD_OUT["valid"]), "shop"))])
     assert [(pair.target, pair.source) for pair in corpus.pairs["train"]] == [
         ("Open the door of the car.",
-         "The key that opens the door of the car . It has to be the right one for this car .")]
+         "larger of : The key that opens the door of the car . It has to be the right one for this car .")]
     assert not corpus.pairs["test"] and not corpus.pairs["valid"]
 
 
 def test_boilerplate_is_removed_from_descriptions():
-    docstrings = [Docstring("numpy", f"Do the thing number {i}.\n\nThis interface is going to be removed soon. "
+    docstrings = [Docstring("numpy", "larger_of", f"Do the thing number {i}.\n\nThis interface is going to be removed soon. "
                                      f"It makes {i} copies of the thing and puts them away.") for i in range(5)]
     assert all("removed" not in pair.source for pair in make_corpus(docstrings).pairs["train"])
 
@@ -142,20 +142,29 @@ def test_boilerplate_is_removed_from_descriptions():
 def test_long_descriptions_end_after_a_sentence():
     long = "The thing is what it is and that is all of it. "
     text = "Do a thing.\n\n" + "".join(long.replace("thing", f"thing {i}") for i in range(40))
-    source = make_corpus([Docstring("numpy", text)]).pairs["train"][0].source
+    source = make_corpus([Docstring("numpy", "larger_of", text)]).pairs["train"][0].source
     assert source.endswith("that is all of it .") and 100 < len(source.replace(" .", ".").split()) <= 120
 
 
 def test_no_text_is_in_two_splits():
     held_out = {split: sorted(packages)[0] for split, packages in HELD_OUT.items()}
     text = "Return the Larger of two numbers.\n\nThe numbers are compared as they are given to the function."
-    shared = [Docstring(package, text.replace("  ", " ")) for package in ("numpy", held_out["valid"], held_out["test"])]
-    corpus = make_corpus([*shared, Docstring("numpy", text.upper().capitalize() + "\nIt is not the same after this."),
-                          Docstring("numpy", GOOGLE_STYLE)])
+    shared = [Docstring(package, "larger_of", text) for package in ("numpy", held_out["valid"], held_out["test"])]
+    other = text.upper().capitalize() + "\nIt is not the same after this."
+    corpus = make_corpus([*shared, Docstring("numpy", "larger_of", other),
+                          Docstring("numpy", "larger_of", GOOGLE_STYLE)])
     assert [len(corpus.pairs[split]) for split in SPLITS] == [1, 0, 1]
     assert "Return the Larger of two numbers." not in corpus.sentences["train"]
     assert not HELD_OUT["test"] & HELD_OUT["valid"]
     assert [split_of(name) for name in ("mindspore", held_out["valid"], held_out["test"])] == list(SPLITS)
+
+
+@pytest.mark.parametrize("name, words", [
+    ("get_mode_base", "get mode base"), ("HTTPConnection2", "http connection 2"), ("isEmpty", "is empty"),
+    ("__init__", "init"), ("_", ""), ("putpixel", "putpixel")])
+def test_a_description_begins_with_the_words_of_the_name(name, words):
+    [pair] = make_corpus([Docstring("numpy", name, GOOGLE_STYLE)]).pairs["train"]
+    assert pair.source == (f"{words} : " if words else "") + "The door is closed again when nobody is at home ."
 
 
 def test_thin_keeps_the_order_and_the_spread():
@@ -173,9 +182,10 @@ def test_reading_is_ordered_and_counts_unreadable_files(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     reading = Reading()
-    found = [(docstring.package, docstring.text) for docstring in read_docstrings([str(tmp_path)], reading)]
-    assert found == [("a", "Underscore a."), ("a", "Module a."), ("a", "Class C."), ("a", "Method m."),
-                     ("b", "Module b."), ("b", "Function f.")]
+    found = list(read_docstrings([str(tmp_path)], reading))
+    assert found == [Docstring(*fields) for fields in (
+        ("a", "_a", "Underscore a."), ("a", "a", "Module a."), ("a", "C", "Class C."), ("a", "m", "Method m."),
+        ("b", "b", "Module b."), ("b", "f", "Function f."))]
     assert (reading.files, reading.docstrings, reading.unreadable) == (5, 6, 2)
 
 
