@@ -3,8 +3,10 @@
 It consists of sentences for pre-training and its validation (pretrain/, pretrain_valid/) and of pairs of description
 and summary (pairs/). A summary is the first sentence of a docstring. A description is the name of the function, class
 or module in words, a colon, and the prose after the summary; in the train split, sentences about parameters and results
-are added if there is too little prose. Each line holds one sentence or description in lower case. The packages in HELD_OUT form the valid and test splits, all others the
-train split. Other versions of Python or of packages change the text, but not the assignment of packages to splits.
+are added if there is too little prose. Each line holds one sentence or description in lower case.
+
+The packages in HELD_OUT form the valid and test splits, all others the train split. Other versions of Python or of
+packages change the text, but not the assignment of packages to splits.
 """
 import argparse
 import os

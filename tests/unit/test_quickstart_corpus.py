@@ -109,9 +109,10 @@ def test_pairs_take_summary_and_description():
         Docstring("numpy", "larger_of", NUMPY_STYLE),
         Docstring("numpy", "larger_of", GOOGLE_STYLE.replace("house", "car")),
         Docstring("numpy", "larger_of", "There is a summary here.\n\nToo short a description."),
-        Docstring("numpy", "larger_of", "no summary at all\n\nThis description is long enough but has no summary before it."),
+        Docstring("numpy", "larger_of", "no summary at all\n\nThis description is long enough but has no summary "
+                                        "before it."),
         Docstring("numpy", "larger_of", "Close the old window.\n\nThe idea is to close the old window. "
-                           "That keeps the cold air outside of the house in winter."),
+                                        "That keeps the cold air outside of the house in winter."),
     ])
     assert [(pair.target, pair.source) for pair in corpus.pairs["train"]] == [
         ("Return the larger of two numbers.",
@@ -134,8 +135,8 @@ def test_parameters_are_added_to_a_short_description_in_the_train_split():
 
 
 def test_boilerplate_is_removed_from_descriptions():
-    docstrings = [Docstring("numpy", "larger_of", f"Do the thing number {i}.\n\nThis interface is going to be removed soon. "
-                                     f"It makes {i} copies of the thing and puts them away.") for i in range(5)]
+    docstrings = [Docstring("numpy", "larger_of", f"Do the thing number {i}.\n\nThis interface is going to be "
+                                                  f"removed soon. It makes {i} copies of the thing and puts them away.") for i in range(5)]
     assert all("removed" not in pair.source for pair in make_corpus(docstrings).pairs["train"])
 
 
