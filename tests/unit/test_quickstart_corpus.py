@@ -135,8 +135,9 @@ def test_parameters_are_added_to_a_short_description_in_the_train_split():
 
 
 def test_boilerplate_is_removed_from_descriptions():
-    docstrings = [Docstring("numpy", "larger_of", f"Do the thing number {i}.\n\nThis interface is going to be "
-                                                  f"removed soon. It makes {i} copies of the thing and puts them away.") for i in range(5)]
+    text = "Do the thing number {0}.\n\nThis interface is going to be removed soon. It makes {0} copies of the thing and " \
+           "puts them away."
+    docstrings = [Docstring("numpy", "larger_of", text.format(number)) for number in range(5)]
     assert all("removed" not in pair.source for pair in make_corpus(docstrings).pairs["train"])
 
 
