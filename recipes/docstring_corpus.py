@@ -42,8 +42,14 @@ Item = TypeVar("Item")
 class Pair:
     """The source and the target of summarization."""
 
-    source: str  # the description
+    name: str  # in words
+    description: str
     target: str  # the summary
+
+    @property
+    def source(self) -> str:
+        """Name and description."""
+        return " : ".join(part for part in (self.name, self.description) if part)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ def split_of(package: str) -> str:
 def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
     """Divide the prose of docstrings into splits without duplicates: text of test is not in valid, or of both in train.
 
-    Texts that differ only in case and white space are duplicates. A pair is a duplicate if either of its sides is.
+    Texts that differ only in case and white space are duplicates. A pair is a duplicate if its summary is, or its
+    description without the name.
     """
     prose: dict[str, list[str]] = {split: [] for split in SPLITS}
     drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
@@ -95,7 +102,8 @@ def make_corpus(docstrings: Iterable[Docstring]) -> Corpus:
     corpus = Corpus({}, {})
     for split in reversed(SPLITS):
         pairs = (make_pair(draft, boilerplate, split == "train") for draft in drafts[split])
-        corpus.pairs[split] = [pair for pair in pairs if pair and are_new([pair.source, pair.target], seen_sides)]
+        corpus.pairs[split] = [pair for pair in pairs
+                               if pair and are_new([pair.description, pair.target], seen_sides)]
         corpus.sentences[split] = [text for text in prose[split] if are_new([text], seen_sentences)]
     return corpus
 
@@ -142,9 +150,8 @@ def make_pair(draft: Draft, boilerplate: set[str], with_details: bool) -> Pair |
     while count_words(description) > most:
         description.pop()
     # The tokenizer separates the full stop only at the end of a line, so those inside the line are separated here.
-    source = " ".join(f"{sentence[:-1]} ." if sentence.endswith(".") else sentence for sentence in description)
-    source = " : ".join(part for part in (words_of(draft.name), source) if part)
-    return Pair(source, draft.summary) if count_words(description) >= fewest else None
+    text = " ".join(f"{sentence[:-1]} ." if sentence.endswith(".") else sentence for sentence in description)
+    return Pair(words_of(draft.name), text, draft.summary) if count_words(description) >= fewest else None
 
 
 def words_of(name: str) -> str:

@@ -135,8 +135,8 @@ def test_parameters_are_added_to_a_short_description_in_the_train_split():
 
 
 def test_boilerplate_is_removed_from_descriptions():
-    text = "Do the thing number {0}.\n\nThis interface is going to be removed soon. It makes {0} copies of the thing and " \
-           "puts them away."
+    text = "Do the thing number {0}.\n\nThis interface is going to be removed soon. It makes {0} copies of the thing " \
+           "and puts them away."
     docstrings = [Docstring("numpy", "larger_of", text.format(number)) for number in range(5)]
     assert all("removed" not in pair.source for pair in make_corpus(docstrings).pairs["train"])
 
@@ -153,7 +153,8 @@ def test_no_text_is_in_two_splits():
     text = "Return the Larger of two numbers.\n\nThe numbers are compared as they are given to the function."
     shared = [Docstring(package, "larger_of", text) for package in ("numpy", held_out["valid"], held_out["test"])]
     other = text.upper().capitalize() + "\nIt is not the same after this."
-    corpus = make_corpus([*shared, Docstring("numpy", "larger_of", other),
+    same_description = text.replace("Return the Larger", "Take the smaller")
+    corpus = make_corpus([*shared, Docstring("numpy", "larger_of", other), Docstring("numpy", "least", same_description),
                           Docstring("numpy", "larger_of", GOOGLE_STYLE)])
     assert [len(corpus.pairs[split]) for split in SPLITS] == [1, 0, 1]
     assert "Return the Larger of two numbers." not in corpus.sentences["train"]
