@@ -151,11 +151,12 @@ def test_long_descriptions_end_after_a_sentence():
 def test_no_text_is_in_two_splits():
     held_out = {split: sorted(packages)[0] for split, packages in HELD_OUT.items()}
     text = "Return the Larger of two numbers.\n\nThe numbers are compared as they are given to the function."
-    shared = [Docstring(package, "larger_of", text) for package in ("numpy", held_out["valid"], held_out["test"])]
-    other = text.upper().capitalize() + "\nIt is not the same after this."
+    same_summary = text.upper().capitalize() + "\nIt is not the same after this."
     same_description = text.replace("Return the Larger", "Take the smaller")
-    corpus = make_corpus([*shared, Docstring("numpy", "larger_of", other), Docstring("numpy", "least", same_description),
-                          Docstring("numpy", "larger_of", GOOGLE_STYLE)])
+    corpus = make_corpus([
+        *(Docstring(held_out[split], "larger_of", text) for split in ("valid", "test")),
+        Docstring("numpy", "larger_of", same_summary), Docstring("numpy", "least", same_description),
+        Docstring("numpy", "larger_of", GOOGLE_STYLE)])
     assert [len(corpus.pairs[split]) for split in SPLITS] == [1, 0, 1]
     assert "Return the Larger of two numbers." not in corpus.sentences["train"]
     assert not HELD_OUT["test"] & HELD_OUT["valid"]
