@@ -8,8 +8,8 @@ RECIPE = Recipe(
     name="quickstart", description=_DESCRIPTION,
     pretrain_config="config/quickstart.json", finetune_config="config/quickstart.json",
     symbols=8000, threshold=1, sentence_max_len=64, pair_max_len=128, lead_words=10, text_command=_CORPUS,
-    finetune_settings=("model_config.hidden_dropout_prob=0.2", "training_config.max_steps=500",
-                       "learn_rate_config.warmup_steps=50", "learn_rate_config.decay_steps=450",
+    finetune_settings=("model_config.hidden_dropout_prob=0.2", "training_config.max_steps=400",
+                       "learn_rate_config.warmup_steps=50", "learn_rate_config.decay_steps=350",
                        "learn_rate_config.lr=0.0005", "training_config.valid_steps=100",
                        "checkpoint_options.save_ckpt_steps=100", "training_config.valid_rouge_sentences=200",
                        "training_config.best_metric=rouge-2"))
