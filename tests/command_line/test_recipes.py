@@ -17,9 +17,10 @@ def text(tmp_path):
 def test_dry_run_prints_every_command_and_makes_nothing(text):
     done = run_script(*OWN, "--minutes", 3, "--seeds", "1,2", "--run_folder", "out", "--dry_run", cwd=text)
     commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
+    # eval.py: ROUGE and perplexity of four models, and for two of them four penalties, two lengths and one n-gram size
     assert len(commands) == len(done.stdout.splitlines()) and not (text / "out").exists()
     for script, count in (("tokenize_corpus.py", 3), ("learn_subword.py", 1), ("apply_bpe_encoding.py", 3),
-                          ("news_crawl.py", 2), ("gigaword.py", 1), ("train.py", 7), ("eval.py", 18)):
+                          ("news_crawl.py", 2), ("gigaword.py", 1), ("train.py", 7), ("eval.py", 22)):
         assert sum(f" {script} " in command for command in commands) == count, script
     assert sum("model_config.random_seed=2" in command for command in commands) == 2
 
