@@ -114,7 +114,7 @@ def read_prose(docstring: Docstring) -> tuple[list[str], Draft | None]:
     prose = [(kind, sentence) for kind, sentence in found if is_prose(sentence)]
     draft = None
     if found and found[0][0] == "prose" and is_prose(found[0][1], *SUMMARY_WORDS):
-        rest = [(kind, sentence) for kind, sentence in found[1:] if is_prose(sentence)]
+        rest = prose[1:] if prose[:1] == found[:1] else prose
         draft = Draft(docstring.name, found[0][1], [sentence for kind, sentence in rest if kind == "prose"],
                       [sentence for kind, sentence in rest if kind != "prose"])
     return [sentence for _, sentence in prose], draft
