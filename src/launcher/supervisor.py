@@ -118,13 +118,14 @@ class _RankWatch:
 
     def is_running(self) -> bool:
         """Check all processes, and kill them if their time has run out; return False when all have ended."""
-        wrappers = self._wrappers_alive()  # before the endings: a wrapper records the ending, then ends
+        started = self._wrappers_started()  # read once: a wrapper that starts after this has not ended
+        wrappers = self._alive(started)  # before the endings: a wrapper records the ending, then ends
         for pid in wrappers.values():
             continue_if_stopped(pid)  # it would neither forward a signal nor record the ending, and the run would stand
         now = time.time()
         for rank in self._ranks:
             ending = self._files.ending(rank)
-            if ending is None and rank not in wrappers and self._files.wrapper(rank) is not None:
+            if ending is None and rank in started and rank not in wrappers:
                 ending = Ending(rank, 128 + signal.SIGKILL, now)  # killed together with its wrapper, as msrun does
             if ending is not None and rank not in self._endings:
                 self._endings[rank] = ending
@@ -139,7 +140,7 @@ class _RankWatch:
 
     def receivers(self) -> dict[int, Callable[[int], None]]:
         """Return a function that sends a signal, for each rank that can receive one now."""
-        return {rank: partial(send_signal, pid) for rank, pid in self._wrappers_alive().items()
+        return {rank: partial(send_signal, pid) for rank, pid in self._alive(self._wrappers_started()).items()
                 if rank not in self._endings}
 
     def result(self, starter_log: str) -> RunResult:
@@ -182,6 +183,10 @@ class _RankWatch:
         ending = self._files.ending(SCHEDULER)
         return ending if ending and ending.code else None
 
-    def _wrappers_alive(self) -> dict[int, int]:
+    def _wrappers_started(self) -> dict[int, int]:
+        """Return the process id of the wrapper of each rank that has one; it may have ended."""
         pids = {rank: self._files.wrapper(rank) for rank in self._ranks}
-        return {rank: pid for rank, pid in pids.items() if pid is not None and self._files.is_wrapper_alive(pid)}
+        return {rank: pid for rank, pid in pids.items() if pid is not None}
+
+    def _alive(self, pids: Mapping[int, int]) -> dict[int, int]:
+        return {rank: pid for rank, pid in pids.items() if self._files.is_wrapper_alive(pid)}

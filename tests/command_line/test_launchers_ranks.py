@@ -14,8 +14,10 @@ import pytest
 
 from src.common.errors import MassError
 from src.common.processes import is_stopped
+from src.launcher.plan import Command, Plan
 from src.launcher.rank_table import read_rank_table
 from src.launcher.run_files import RankFiles
+from src.launcher.supervisor import supervise
 from tests.helpers.launching import (
     arguments_seen,
     environment_seen,
@@ -25,6 +27,7 @@ from tests.helpers.launching import (
     start_launcher,
     wait_until,
 )
+from tests.helpers.paths import ROOT
 from tests.helpers.scripts import run_script
 
 GOOD = ["-t", "t", "-c", "my config.json"]
@@ -212,6 +215,26 @@ def test_stopping_gives_every_rank_the_time_to_save(ranks_place, method):
         assert not rank_processes(ranks_place), "no process of the run is left"
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize("unseen", range(1, 6))
+def test_a_wrapper_may_start_at_any_moment(tmp_path, monkeypatch, unseen):
+    """The supervisor finds its file at its `unseen`-th reading; a wrapper that was not there before has not ended."""
+    ranks, program, end = tmp_path / "ranks", tmp_path / "program.py", tmp_path / "end"
+    program.write_text(f"import os, time\nwhile not os.path.exists({str(end)!r}): time.sleep(0.05)\n")
+    command = Command((sys.executable, str(ROOT / "launch.py"), "rank", str(ranks), str(program)),
+                      {"RANK_ID": "0", "RANK_SIZE": "1"}, str(ranks / "rank_0.log"))
+    reads, read_file = [], RankFiles.wrapper
+
+    def late(files: RankFiles, rank: int) -> int | None:
+        pid = read_file(files, rank)
+        reads.extend([pid] if pid else [])
+        if len(reads) > unseen + 3:
+            end.touch()
+        return pid if len(reads) >= unseen else None
+
+    monkeypatch.setattr(RankFiles, "wrapper", late)
+    assert supervise(Plan(str(tmp_path), str(tmp_path), (0,), 1, (command,), ()), shown=False) == (0, "")
 
 
 @pytest.mark.parametrize("method", ["msrun", "rank table"])
