@@ -1,12 +1,17 @@
 """Set up the tests: the settings of src/__init__.py before MindSpore is loaded, signals, and a marker for each tier."""
+import gc
 import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import src  # noqa: F401  (MindSpore and OpenMP read its settings when they are loaded)
 
 TIERS = ("devices", "system", "command_line", "unit")  # the folders of tests/, the slowest files first
+
+settings.register_profile("busy machine", deadline=None)  # an example may take any time
+settings.load_profile("busy machine")
 
 
 def pytest_configure() -> None:
@@ -27,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(tier_of(item))
     items.sort(key=lambda item: TIERS.index(tier_of(item)))
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the objects of all modules from garbage collection, which MindSpore starts before each compilation."""
+    gc.collect()
+    gc.freeze()
 
 
 def tier_of(item: pytest.Item) -> str:

@@ -19,6 +19,9 @@ from src.text.text_processing import ProcessedLines
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import EOS_INDEX, Dictionary
 
+EXAMPLES_PER_SHAPE = 512
+"""A further batch shape pays off for so many examples: compiling it takes as long as padding some hundreds of them."""
+
 
 @dataclass(frozen=True)
 class ExampleSet:
@@ -51,8 +54,10 @@ class ExampleSet:
 
     def batches(self, config: Config, shapes: Sequence[Shape] = ()) -> BatchSource:
         """Return batches of eval_batch_size rows with one example each; for `shapes` see batch_source."""
-        data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size,
-                                   max_tokens=0, accumulate_batches=1, pack_sentences=False)
+        given = config.dataset_config
+        data = dataclasses.replace(given, batch_size=given.eval_batch_size, max_tokens=0, accumulate_batches=1,
+                                   pack_sentences=False,
+                                   num_buckets=min(given.num_buckets, 1 + len(self) // EXAMPLES_PER_SHAPE))
         config = dataclasses.replace(config, dataset_config=data)
         return create_batch_source(self.records, config, noisy=False, shapes=shapes)
 

@@ -1,4 +1,5 @@
 """Setting up MindSpore for a device."""
+import gc
 import os
 import signal
 
@@ -47,6 +48,7 @@ def set_up_device(config: Config) -> None:
     if model.save_graphs:
         mindspore.set_context(save_graphs=1, save_graphs_path="graphs")
     mindspore.set_seed(model.random_seed)
+    gc.freeze()  # before each compilation, MindSpore has Python examine all objects, which are mostly those of modules
 
 
 def load_error(message: str) -> str:

@@ -1,5 +1,6 @@
 """Tiny records, a configuration that trains on them in milliseconds per step, and runs that share a compiled step."""
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from mindspore import Tensor, ops
@@ -19,6 +20,7 @@ from src.training.loop import TrainingResult
 from src.training.start import choose_resume_point, load_start, prepare_folder
 from src.utils.dictionary import Dictionary
 from src.utils.loss_monitor import LossMonitor
+from src.utils.monitoring import outputs
 from src.utils.monitoring.metrics_file import read_metrics
 from tests.helpers.records import write_records
 
@@ -98,7 +100,10 @@ class Workbench:
 
     def run(self, folder: Path, resume: bool = False, monitor: type[LossMonitor] = LossMonitor,
             **changes: dict) -> TrainingResult:
-        """Train in `folder` from the beginning, or from its newest checkpoint; `changes` must not be of the network."""
+        """Train in `folder` from the beginning, or from its newest checkpoint; `changes` must not be of the network.
+
+        The loss curve is not drawn.
+        """
         nodes = {**self._changes, **{node: {**self._changes.get(node, {}), **keys} for node, keys in changes.items()}}
         config = with_vocabulary_of(training_config(*self._paths, **nodes), self.records)
         ranks = Ranks()
@@ -107,7 +112,8 @@ class Workbench:
         self._reset()
         load_start(config, self._trainable, resumed, data.records, ranks)
         writer = prepare_folder(str(folder), config, data.records, None, resumed)
-        return run_training(config, self._trainable, data, writer, str(folder), ranks, resumed, monitor)
+        with mock.patch.object(outputs, "draw_loss_curve"):
+            return run_training(config, self._trainable, data, writer, str(folder), ranks, resumed, monitor)
 
     def _reset(self) -> None:
         """Set weights and optimizer state to what they were at the start."""

@@ -90,7 +90,7 @@ def padded_positions(lengths, chosen):
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=40), st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_chosen_lengths_pad_least(lengths, count):
     chosen = choose_lengths(*np.unique(lengths, return_counts=True), count, multiple=2)
     assert len(chosen) <= count and chosen == sorted(set(chosen)) and all(size % 2 == 0 for size in chosen)
@@ -102,7 +102,7 @@ def test_chosen_lengths_pad_least(lengths, count):
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=60, unique=True),
        st.integers(1, 4), st.sampled_from([0.5, 0.98, 1.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_pair_has_a_bucket_that_holds_it(pairs, count, held):
     source, target = np.array(pairs).T
     lengths = LengthHistogram(source, target, 1 + source % 3)
@@ -169,7 +169,7 @@ def test_packing_does_not_change_what_the_network_sees(options):
 
 @given(st.sampled_from(KINDS), st.sampled_from([PACKED, BUCKETS]), st.sampled_from([1, 2, 3]), st.integers(1, 9),
        st.integers(0, 2))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_large_batches_ranks_and_accumulation_are_the_same_steps(kind, options, parts, rows, epoch):
     records = make_records(kind, count=41)
 

@@ -69,7 +69,6 @@ def test_characters_of_windows_are_repaired_and_counted(tmp_path):
         assert counts.latin1_lines == (2 if encoding == "iso-8859-1" else 0)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=0xFF)))
 def test_repair_agrees_with_the_codec(text):
     repaired, count = repair_windows_characters(text)
@@ -103,7 +102,7 @@ def test_an_utterance_is_one_line_of_single_spaces(tmp_path):
 DIRTY = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=8)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.lists(DIRTY, min_size=2, max_size=4), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]))
 def test_unusual_characters_never_shift_the_pairing(tmp_path_factory, conversations, newline):
     """Line i of the source file and line i of the target file are one pair, whatever the utterances contain."""
@@ -182,7 +181,6 @@ def test_a_split_without_films(tmp_path):
     assert not list((tmp_path / "out").glob("*.txt"))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.lists(st.integers(0, 5), min_size=3, max_size=3),
        st.integers(0, 9))
 def test_splits_end_within_half_a_film_of_the_shares(sizes, weights, seed):

@@ -54,7 +54,7 @@ def test_means_of_examples_have_the_right_variance():
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=30, unique=True), st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_an_example_draws_the_same_numbers_in_any_batch(examples, data):
     key = random_key(data.draw(st.integers(0, 99)), data.draw(st.integers(0, 9)))
     chosen = np.array(data.draw(st.lists(st.integers(0, len(examples) - 1), min_size=1)))
@@ -95,14 +95,14 @@ def test_different_coordinates_have_different_keys():
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_permutations_are_one_to_one(size, seed):
     found = permuted(np.arange(size), size, random_key(seed))
     assert found.dtype == np.int64 and sorted(found) == list(range(size))
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**7), st.floats(0, 0.999), st.integers(0, 99)), min_size=1, max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_permutations_of_several_sizes_at_once(wanted):
     sizes, shares, keys = (np.array(part) for part in zip(*wanted, strict=True))
     positions = (sizes * shares).astype(np.int64)

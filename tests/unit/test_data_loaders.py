@@ -72,7 +72,7 @@ class TestMonoLingualDataLoader:
     def test_byte_order_mark_and_windows_line_ends(self, tmp_path):
         assert listed(self.load(tmp_path, "\ufeffa c\r\nc\r\n")) == [{"tokens": [5, 7, 2]}, {"tokens": [7, 2]}]
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(lines=st.lists(DIRT))
     def test_only_newlines_end_lines(self, tmp_path, lines):
         loader = self.load(tmp_path, "".join(line + "\n" for line in lines))
@@ -143,7 +143,7 @@ class TestBiLingualDataLoader:
         assert counts.lines_read == 4 and not counts.dropped
         assert counts.flawed == {"empty source": 1, "empty target": 1, "source truncated": 1, "target truncated": 1}
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(pairs=st.lists(st.tuples(DIRT, DIRT)), last_newline=st.booleans())
     def test_dirt_does_not_shift_the_pairing(self, tmp_path, pairs, last_newline):
         paths = []
@@ -155,7 +155,7 @@ class TestBiLingualDataLoader:
         first_tokens = [(example["source"][0], example["target"][0]) for example in loader]
         assert first_tokens == [(5 + number, 5 + number) for number in range(len(pairs))]
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(pairs=st.lists(st.tuples(RAW_DIRT, RAW_DIRT)), data=st.data())
     def test_nor_do_undecodable_bytes_line_ends_and_parts(self, tmp_path, pairs, data):
         paths = []
@@ -186,7 +186,7 @@ class TestBiLingualDataLoader:
         with pytest.raises(UsageError, match="same file"):
             BiLingualDataLoader(path, path, VOCABULARY)
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(sizes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=40), data=st.data())
     def test_parts_hold_the_same_lines_of_both(self, tmp_path, sizes, data):
         ends = [data.draw(st.sampled_from(["", "\n"]) if side and side[-1] else st.just("\n" * bool(side)))

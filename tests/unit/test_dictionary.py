@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from src.common.errors import MassError
@@ -72,7 +72,6 @@ def test_decode_stops_at_the_end_and_drops_padding(vocabulary):
     assert vocabulary.decode(np.array([1, 5, 0, 3, 4, 2, 6, 2])) == ["a", "<unk>", "<mask>"]
 
 
-@settings(deadline=None)
 @given(COUNTS, st.integers(0, 500))
 def test_shrink_pads_the_size_to_a_multiple_of_16(counts, threshold):
     vocabulary = Dictionary.from_counts(counts)
@@ -90,7 +89,6 @@ def test_shrink_threshold_defaults_to_50_and_is_inclusive():
     assert len(vocabulary.shrink(49)) == 36  # no token is below the threshold, so none can be kept to pad the size
 
 
-@settings(deadline=None)
 @given(COUNTS, COUNTS)
 def test_merging_adds_frequencies(first, second):
     merged = Dictionary.from_counts(first).merge_dict(Dictionary.from_counts(second))

@@ -27,7 +27,7 @@ def padding(lengths, rows):
 
 
 @given(PAIRS, st.integers(20, 50), st.integers(9, 25))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_each_example_is_packed_once_and_no_room_is_left(pairs, source_len, target_len):
     lengths = histogram(*np.array(pairs).T)
     groups, repeats = pack(lengths, source_len, target_len)
@@ -90,7 +90,7 @@ def test_long_sentences_get_longer_rows_within_limits():
 
 
 @given(PAIRS, st.integers(1, 7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_lengths_are_counted_and_examples_sorted(pairs, block_size):
     source, target = np.array(pairs).T
     lengths = ExampleLengths([column(source), column(target)], block_size=block_size)

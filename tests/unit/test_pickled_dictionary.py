@@ -6,7 +6,7 @@ import pickle
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from src.common.errors import MassError
@@ -68,7 +68,6 @@ def test_loading_an_old_dictionary_as_a_vocabulary_is_refused(tmp_path, old_clas
             Dictionary.load_from_persisted_dict(path)
 
 
-@settings(deadline=None)
 @given(st.permutations(SPECIAL_TOKENS), st.lists(st.text("abcd", min_size=1), unique=True), st.integers(0, 5))
 def test_renumbering_moves_special_tokens_only(special, words, place):
     tokens = [*words[:place], *special, *words[place:]]

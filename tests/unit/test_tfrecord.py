@@ -57,7 +57,7 @@ def test_negative_ids_are_refused():
         encode_varints(np.array([3, -1]))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(id_lists, min_size=1, max_size=20))
 def test_same_bytes_as_another_writer(tmp_path, examples):
     # One column only: the other writer puts several in no fixed order.
@@ -70,7 +70,7 @@ def test_same_bytes_as_another_writer(tmp_path, examples):
     assert ours.read_bytes() == other.read_bytes()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(id_lists, id_lists), min_size=1, max_size=20))
 def test_round_trip(tmp_path, examples):
     path = str(tmp_path / "x.tfrecord")
@@ -116,7 +116,7 @@ def test_other_columns(tmp_path, columns):
         list(tfrecord.read_tfrecord(path, columns, 9))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_cut_or_changed_byte_is_an_error(tmp_path, sentences, data):
     path = str(tmp_path / "x.tfrecord")

@@ -3,7 +3,7 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from src.checkpoints.training_state import TrainingState
@@ -19,7 +19,6 @@ def test_a_state_comes_back_from_json_to_the_last_bit():
 
 
 @given(st.integers(0, len(TEXT) - 1), st.characters(codec="ascii"))
-@settings(deadline=None)
 def test_no_changed_character_goes_unnoticed(place, character):
     """Unless it changes nothing, as one blank more or less between two keys."""
     changed = TEXT[:place] + character + TEXT[place + 1 :]

@@ -64,11 +64,15 @@ class PieceTable:
             return
         for symbol in self.codes.number_symbols():
             yield symbol.removesuffix(END) if symbol.endswith(END) else symbol + SEPARATOR
-        for number in range(sys.maxunicode + 1):
-            character = chr(number)
-            if character.lower() != character:
-                yield from (token for token in (character, character + SEPARATOR)
-                            if vocabulary.text_index[token] != UNK_INDEX)
+        for character in _upper_case_characters():
+            yield from (token for token in (character, character + SEPARATOR)
+                        if vocabulary.text_index[token] != UNK_INDEX)
+
+
+@cache
+def _upper_case_characters() -> list[str]:
+    """Return all characters that `lower` changes."""
+    return [character for character in map(chr, range(sys.maxunicode + 1)) if character.lower() != character]
 
 
 def write_tokenizer(text: TextProcessing, vocabulary: Dictionary, pieces: PieceTable, max_length: int,
