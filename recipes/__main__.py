@@ -24,7 +24,7 @@ commands are relative to the repository's folder.
 examples:
   sh scripts/run_recipe.sh gigaword --data gigaword/ --sentences news/ --minutes 120
   sh scripts/run_recipe.sh cornell --data cornell/
-  sh scripts/run_recipe.sh own --sentences text/ --pairs pairs/ --dry_run"""
+  sh scripts/run_recipe.sh own --pairs pairs/ --sentences text/ --dry_run"""
 
 
 def parse_arguments() -> Namespace:

@@ -1,5 +1,4 @@
 """The recipe for the Cornell movie dialogs: a response to an utterance (Danescu-Niculescu-Mizil and Lee, 2011)."""
-import os
 from tempfile import TemporaryDirectory
 
 from recipes.recipe import Recipe
@@ -8,10 +7,9 @@ from recipes.text_layout import (
     SPLITS,
     TextFolders,
     find_file,
-    read_text,
-    write_pairs,
     write_sentences,
-    write_text,
+    write_split_pairs,
+    write_texts_of_pairs,
 )
 from src.common.errors import MassError, UsageError
 from src.common.files import require_folder
@@ -39,26 +37,18 @@ def check(folders: TextFolders) -> None:
 def arrange(folders: TextFolders, output: str) -> list[str]:
     """Arrange the pairs and, for pre-training, the utterances of the training pairs and the user's sentences."""
     if _has_pairs(folders.pairs):
-        report = _arrange_pairs(folders.pairs, output, folders.train_pairs)
+        report = write_split_pairs(output, folders.pairs, folders.train_pairs)
     else:
         with TemporaryDirectory(dir=output) as raw:
             plan = SplitPlan({split: split for split in SPLITS}, parse_shares(SHARES))
             summary, _ = split_corpus(folders.pairs, raw, plan, overwrite=True)
-            report = [str(summary), *_arrange_pairs(raw, output, folders.train_pairs)]
-    for part, split in (("pretrain", "train"), ("pretrain_valid", "valid")):
-        paths = [os.path.join(output, "pairs", f"{split}.{side}.txt") for side in SIDES]
-        utterances = dict.fromkeys(line for path in paths for line in read_text(path))
-        report.append(f"{part}: {write_text(output, f'{part}/utterances.txt', utterances):,} different utterances")
+            report = [str(summary), *write_split_pairs(output, raw, folders.train_pairs)]
+    report += write_texts_of_pairs(output)
     return report + (write_sentences(output, folders.sentences) if folders.sentences else [])
 
 
 def _has_pairs(folder: str) -> bool:
     return all(find_file(folder, f"{split}.{side}.txt") for split in SPLITS for side in SIDES)
-
-
-def _arrange_pairs(folder: str, output: str, train_pairs: int | None) -> list[str]:
-    return [write_pairs(output, split, *(find_file(folder, f"{split}.{side}.txt") for side in SIDES),
-                        train_pairs if split == "train" else None) for split in SPLITS]
 
 
 RECIPE = Recipe(

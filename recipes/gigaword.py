@@ -1,15 +1,13 @@
 """The recipe for Gigaword: headlines of news articles (Rush et al., 2015)."""
-import os
-
 from recipes.recipe import Recipe
 from recipes.text_layout import (
+    SIDES,
     TextFolders,
     find_file,
-    read_text,
     require_files,
     write_pairs,
     write_sentences,
-    write_text,
+    write_texts_of_pairs,
 )
 from recipes.tuning import SEARCH_VALUES
 from src.common.errors import UsageError
@@ -37,9 +35,7 @@ def arrange(folders: TextFolders, output: str) -> list[str]:
     found = {split: [find_file(folders.pairs, *group) for group in sides] for split, sides in FILES.items()}
     report = [write_pairs(output, split, *paths, folders.train_pairs if split == "train" else None)
               for split, paths in found.items()]
-    for part, split in (("pretrain", "train"), ("pretrain_valid", "valid")):
-        articles = dict.fromkeys(read_text(os.path.join(output, "pairs", f"{split}.src.txt")))
-        report.append(f"{part}: {write_text(output, f'tokenized/{part}/articles.txt', articles):,} different articles")
+    report += write_texts_of_pairs(output, SIDES[:1], "tokenized")
     return report + (write_sentences(output, folders.sentences) if folders.sentences else [])
 
 

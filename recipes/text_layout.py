@@ -12,7 +12,7 @@ A folder in the common layout holds
 import gzip
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -92,6 +92,28 @@ def write_pairs(folder: str, split: str, source: str, target: str, most: int | N
         raise MassError(f"{source!r} has {counts[0]:,} lines and {target!r} has {counts[1]:,}: line i of one must "
                         f"belong to line i of the other")
     return f"{split}: {counts[0]:,} pairs of {source} and {target}"
+
+
+def write_split_pairs(folder: str, source_folder: str, train_pairs: int | None) -> list[str]:
+    """Copy the pairs of all splits from `<split>.src.txt` and `<split>.tgt.txt`; return lines about them."""
+    return [write_pairs(folder, split, *(find_file(source_folder, f"{split}.{side}.txt") for side in SIDES),
+                        train_pairs if split == "train" else None) for split in SPLITS]
+
+
+def write_texts_of_pairs(folder: str, sides: Sequence[str] = SIDES, subfolder: str = "") -> list[str]:
+    """Write the different texts of the pairs for pre-training and its validation; return lines about them.
+
+    Args:
+        sides: the sides of the pairs whose texts are used.
+        subfolder: in which the folders pretrain/ and pretrain_valid/ are made.
+    """
+    report = []
+    for part, split in (("pretrain", "train"), ("pretrain_valid", "valid")):
+        paths = [os.path.join(folder, "pairs", f"{split}.{side}.txt") for side in sides]
+        texts = dict.fromkeys(line for path in paths for line in read_text(path))
+        count = write_text(folder, os.path.join(subfolder, part, "texts_of_pairs.txt"), texts)
+        report.append(f"{part}: {count:,} different texts of the {split} pairs")
+    return report
 
 
 def write_sentences(folder: str, source_folder: str) -> list[str]:

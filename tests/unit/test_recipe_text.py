@@ -55,15 +55,15 @@ def test_gigaword_is_arranged(corpus, sentences, tmp_path):
     text = tmp_path / "text"
     assert lines(text / "pairs" / "train.src.txt") == numbered("article", 20)
     assert lines(text / "pairs" / "test.tgt.txt") == numbered("test title", 4)
-    assert lines(text / "tokenized" / "pretrain" / "articles.txt") == numbered("article", 20)
-    assert lines(text / "tokenized" / "pretrain_valid" / "articles.txt") == numbered("valid article", 5)
+    assert lines(text / "tokenized" / "pretrain" / "texts_of_pairs.txt") == numbered("article", 20)
+    assert lines(text / "tokenized" / "pretrain_valid" / "texts_of_pairs.txt") == numbered("valid article", 5)
     assert len(lines(text / "pretrain" / "one.txt")) == 446 and len(lines(text / "pretrain_valid" / "one.txt")) == 4
     assert any("20 pairs" in line for line in report)
 
 
 def test_an_article_that_occurs_twice_is_read_once(corpus, tmp_path):
     gigaword.arrange(TextFolders(str(corpus)), str(tmp_path / "text"))
-    assert lines(tmp_path / "text" / "tokenized" / "pretrain" / "articles.txt") == numbered("article", 30)
+    assert lines(tmp_path / "text" / "tokenized" / "pretrain" / "texts_of_pairs.txt") == numbered("article", 30)
     assert not (tmp_path / "text" / "pretrain").exists()
 
 
@@ -100,7 +100,19 @@ def test_own_text_is_arranged(sentences, tmp_path):
     own.check(folders)
     own.arrange(folders, str(tmp_path / "text"))
     assert lines(tmp_path / "text" / "pairs" / "valid.src.txt") == numbered("valid src", 6)
-    assert len(lines(tmp_path / "text" / "pretrain" / "two.txt")) == 99
+    assert {path.name: len(lines(path)) for path in (tmp_path / "text" / "pretrain").iterdir()} == {
+        "one.txt": 446, "two.txt": 99, "texts_of_pairs.txt": 12}
+
+
+@pytest.mark.parametrize("recipe", [own, cornell])
+def test_pairs_alone_are_enough(recipe, tmp_path):
+    folders = TextFolders(str(write_pairs(tmp_path / "pairs")))
+    recipe.check(folders)
+    recipe.arrange(folders, str(tmp_path / "text"))
+    assert lines(tmp_path / "text" / "pretrain" / "texts_of_pairs.txt") == (numbered("train src", 6)
+                                                                           + numbered("train tgt", 6))
+    assert lines(tmp_path / "text" / "pretrain_valid" / "texts_of_pairs.txt") == (numbered("valid src", 6)
+                                                                                 + numbered("valid tgt", 6))
 
 
 def test_too_few_sentences_are_refused(tmp_path):
@@ -121,8 +133,6 @@ def test_cornell_as_pairs(tmp_path):
     cornell.check(folders)
     cornell.arrange(folders, str(tmp_path / "text"))
     assert lines(tmp_path / "text" / "pairs" / "train.tgt.txt") == numbered("train tgt", 6)
-    assert lines(tmp_path / "text" / "pretrain" / "utterances.txt") == (numbered("train src", 6)
-                                                                       + numbered("train tgt", 6))
 
 
 def test_cornell_as_published(tmp_path):
