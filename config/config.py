@@ -74,12 +74,14 @@ class DatasetConfig:
                                      "(--mask_ratio)", minimum=0.0, maximum=1.0)
     attend_to_masks: bool = key(False, "let the network attend to encoder positions that hold <mask>")
     tokenizer: str = key("", "tokenizer that made the words of the records: nltk, jieba, or none if the text was "
-                             "tokenized before. It is stored beside the checkpoints together with the next three keys, "
+                             "tokenized before. It is stored beside the checkpoints together with the next four keys, "
                              "so that eval.py can process raw text. If empty, the description beside existed_ckpt is "
                              "used, if there is one", choices=("", "nltk", "jieba", "none"), resume=MAY_CHANGE)
     lower_case: bool = key(False, "whether the words of the records are in lower case", resume=MAY_CHANGE)
     digits_to_hash: bool = key(False, "whether the digits in the records are replaced by #, as in Gigaword",
                                resume=MAY_CHANGE)
+    brackets_to_names: bool = key(False, "whether the brackets in the records are spelled -lrb-, -rrb- and so on, as "
+                                         "in Gigaword", resume=MAY_CHANGE)
     bpe_codes: str = key("", "file of the BPE codes that the records were encoded with; a copy is stored beside the "
                              "checkpoints. If empty, the tokens are whole words", path=True, resume=MAY_CHANGE)
 
@@ -286,9 +288,9 @@ class Config:
         if training.best_metric != "perplexity" and not training.valid_rouge_sentences:
             raise UsageError(f"training_config.best_metric is {training.best_metric}, but valid_rouge_sentences is 0: "
                              f"set the number of validation pairs of which ROUGE is measured")
-        if not data.tokenizer and (data.bpe_codes or data.lower_case or data.digits_to_hash):
-            raise UsageError("dataset_config.tokenizer is empty, but bpe_codes, lower_case or digits_to_hash is set: "
-                             "set tokenizer to nltk, jieba or none")
+        if not data.tokenizer and (data.bpe_codes or data.lower_case or data.digits_to_hash or data.brackets_to_names):
+            raise UsageError("dataset_config.tokenizer is empty, but bpe_codes, lower_case, digits_to_hash or "
+                             "brackets_to_names is set: set tokenizer to nltk, jieba or none")
         if data.dataset_sink_mode and self.loss_scale_config.loss_scale_mode == "dynamic":
             raise UsageError("dataset_config.dataset_sink_mode is true, but dynamic loss scaling must read back every "
                              "step: set loss_scale_config.loss_scale_mode to static")

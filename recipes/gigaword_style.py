@@ -7,15 +7,12 @@ from src.common.errors import UsageError, run
 from src.common.files import atomic_output, list_files, make_output_folder
 from src.common.progress import say
 from src.common.text_files import read_lines
-from src.text.text_processing import hash_digits, lower_words
-
-BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+from src.text.text_processing import hash_digits, lower_words, name_brackets
 
 
 def in_gigaword_style(line: str) -> str:
     """Return a line of tokens in the spelling of the corpus; a line that has it already stays as it is."""
-    words = (BRACKETS.get(word, word) for word in lower_words(line).split(" "))
-    return hash_digits(" ".join(words))
+    return hash_digits(name_brackets(lower_words(line)))
 
 
 def convert(folders: Iterable[str], output_folder: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from src.export.interface import ExportedModel, Generation, Runtime
 from src.export.text_rules import PYTHON, UNKNOWN, detokenization_rules, text_rules
 from src.text.jieba_tokenizer import JiebaTokenizer
-from src.text.text_processing import TEXT_FILE, TextProcessing
+from src.text.text_processing import BRACKET_NAMES, TEXT_FILE, TextProcessing
 from src.utils.dictionary import LOWER_CASE_MIN_FREQUENCY, UNKNOWN_SPELLINGS
 
 _MODULES = ("mass_text", "mass_search", "mass_model")
@@ -36,6 +36,7 @@ def write_runner(model: ExportedModel, name: str, folder: str, **settings: Any) 
     search, text = model.search, model.text
     content = {
         "tokenizer": text.tokenizer, "lower_case": text.lower_case, "digits_to_hash": text.digits_to_hash,
+        "bracket_names": BRACKET_NAMES if text.brackets_to_names else {},
         "codes": codes and codes["file"], "vocabulary": os.path.basename(model.files.vocabulary_path),
         "lower_case_min_frequency": LOWER_CASE_MIN_FREQUENCY, "unknown_spellings": UNKNOWN_SPELLINGS,
         "unknown": UNKNOWN, "whole_words": _whole_words(text), "seq_length": model.files.config.model_config.seq_length,

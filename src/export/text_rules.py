@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from src.common.errors import MassError
 from src.text.detokenization import CJK, TYPOGRAPHIC_RULES
-from src.text.text_processing import TOKENIZED, TextProcessing
+from src.text.text_processing import BRACKET_NAMES, TOKENIZED, TextProcessing
 from src.text.tokenization import INVISIBLE_TOKEN, NOT_TEXT
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 
@@ -91,7 +91,13 @@ def detokenization_rules(text: TextProcessing, engine: Engine) -> list[Rule]:
         rules = [(f"(?<=[{CJK}]) | (?=[{CJK}])", ""), (r" (?=[,.;:!?%)\]}])", ""), (r"(?<=[(\[{]) ", "")]
     else:
         rules = _nltk_detokenization_rules(engine, "$" if text.digits_to_hash else "#$")
-    return rules + TYPOGRAPHIC_RULES
+    names = BRACKET_NAMES.items() if text.brackets_to_names else ()
+    return [(whole_word(name), bracket) for bracket, name in names] + rules + TYPOGRAPHIC_RULES
+
+
+def whole_word(word: str) -> str:
+    """Return the expression for a word between spaces."""
+    return rf"(?<![^ ]){re.escape(word)}(?![^ ])"
 
 
 def apply_rules(rules: Sequence[Rule], text: str) -> str:

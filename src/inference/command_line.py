@@ -121,8 +121,9 @@ def _check(args: Namespace) -> None:
         (args.metric and no_metric, "--metric is for a test set, or for --input with --targets"),
         *((getattr(args, flag.dest) != flag.default and (no_metric or _metric_name(args) != name),
            f"{flag.name} is for --metric {name}") for name, metric in METRICS.items() for flag in metric.flags),
-        (not raw and (args.tokenizer or args.codes or args.lower_case is not None or args.digits_to_hash is not None),
-         "--tokenizer, --codes, --lower_case and --digits_to_hash are for raw text: give --input, or --interactive"),
+        (not raw and any(given is not None for given in text_flags(args)),
+         "--tokenizer, --codes, --lower_case, --digits_to_hash and --brackets_to_names are for raw text: give --input, "
+         "or --interactive"),
         (not raw and (args.strict or args.errors != "strict"), "--strict and --errors are for raw text: give --input"),
         (stdout_is_closed() and not args.output and (text_alone or args.score or args.interactive),
          "standard output is closed, where the results are printed" + ("" if args.interactive else ": give --output")),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from src.checkpoints.find import ModelFiles, find_text_processing
 from src.common.errors import UsageError
 from src.text.text_processing import TEXT_TOKENIZERS, TextProcessing
+from src.text.tokenization import RULES
 
 
 class TextFlags(NamedTuple):
@@ -16,6 +17,7 @@ class TextFlags(NamedTuple):
     codes: str | None = None
     lower_case: bool | None = None
     digits_to_hash: bool | None = None
+    brackets_to_names: bool | None = None
 
 
 def add_text_flags(parser: ArgumentParser) -> None:
@@ -25,11 +27,12 @@ def add_text_flags(parser: ArgumentParser) -> None:
     text.add_argument("--codes", metavar="FILE", help="BPE codes")
     text.add_argument("--lower_case", action=BooleanOptionalAction, help="convert words to lower case")
     text.add_argument("--digits_to_hash", action=BooleanOptionalAction, help="replace digits by #")
+    text.add_argument("--brackets_to_names", action=BooleanOptionalAction, help="spell brackets -lrb-, -rrb- and so on")
 
 
 def text_flags(args: Namespace) -> TextFlags:
     """Return the values that the flags of `add_text_flags` were given."""
-    return TextFlags(args.tokenizer, args.codes, args.lower_case, args.digits_to_hash)
+    return TextFlags(args.tokenizer, args.codes, args.lower_case, args.digits_to_hash, args.brackets_to_names)
 
 
 def find_text(files: ModelFiles, flags: TextFlags) -> TextProcessing:
@@ -45,14 +48,12 @@ def find_text(files: ModelFiles, flags: TextFlags) -> TextProcessing:
         raise UsageError(f"there is no text.json beside {files.checkpoint!r} that describes how raw text becomes the "
                          f"words of this model (training writes it if dataset_config.tokenizer is set): give "
                          f"--tokenizer (nltk, jieba, or none for text that is already tokenized) and --codes, "
-                         f"--lower_case and --digits_to_hash as they were used for its training text")
+                         f"--lower_case, --digits_to_hash and --brackets_to_names as they were used for its training "
+                         f"text")
     base = known or TextProcessing(flags.tokenizer)
-    chosen = (given if given is not None else default for given, default in (
-        (flags.tokenizer, base.tokenizer), (flags.lower_case, base.lower_case),
-        (flags.digits_to_hash, base.digits_to_hash), (flags.codes, base.codes)))
-    text = TextProcessing(*chosen)
-    if text.tokenizer == base.tokenizer:
-        text = replace(text, rules=base.rules)
+    text = replace(base, **{name: given for name, given in flags._asdict().items() if given is not None})
+    if text.tokenizer != base.tokenizer:
+        text = replace(text, rules=RULES)
     text.require_codes(files.vocabulary, "--codes")
     text.check()
     if text.note:

@@ -24,6 +24,10 @@ TEXT_TOKENIZERS = (*TOKENIZERS, TOKENIZED)
 _FORMAT, _VERSION = "mass-text", 1
 _CODES_ENDING = ".bpe"
 _WORD = re.compile("[^ \n]+")
+BRACKET_NAMES = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+"""Brackets and how they are spelled in Gigaword; the Penn Treebank has the same names in upper case."""
+_BRACKET = re.compile(r"(?<![^ \n])[()\[\]{}](?![^ \n])")
+_BRACKETS = {name: bracket for bracket, name in BRACKET_NAMES.items()}
 _DIGIT = re.compile("[0-9]")
 _KEPT = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
 
@@ -31,6 +35,11 @@ _KEPT = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
 def lower_words(text: str) -> str:
     """Return text in lower case, but for special tokens and other spellings of the unknown token, such as UNK."""
     return _WORD.sub(lambda match: match[0] if match[0] in _KEPT else match[0].lower(), text)
+
+
+def name_brackets(text: str) -> str:
+    """Return text with a name for each word that is a bracket."""
+    return _BRACKET.sub(lambda match: BRACKET_NAMES[match[0]], text)
 
 
 def hash_digits(text: str) -> str:
@@ -54,6 +63,7 @@ class TextProcessing:
     digits_to_hash: bool = False  # `1,234` becomes `#,###`, as in Gigaword
     codes: str = ""  # path of the BPE codes; empty: words are not split
     rules: int = RULES  # of tokenization, see `tokenize_text`
+    brackets_to_names: bool = False  # `( ap )` becomes `-lrb- ap -rrb-`, as in Gigaword
 
     def encode(self, lines: Sequence[str]) -> ProcessedLines:
         """Return the words and the subwords of lines, which must not contain line ends.
@@ -72,6 +82,8 @@ class TextProcessing:
                                 f"({error}); install it with: pip install {self.tokenizer}") from error
         if self.lower_case:
             text = lower_words(text)
+        if self.brackets_to_names:
+            text = name_brackets(text)
         if self.digits_to_hash:
             text = hash_digits(text)
         encoded = self._encoding.encode_text(text) if self.codes else text
@@ -82,6 +94,8 @@ class TextProcessing:
         words = join_subwords(subwords).split()
         if self.tokenizer == TOKENIZED:
             return " ".join(words)
+        if self.brackets_to_names:
+            words = [_BRACKETS.get(word, word) for word in words]
         return detokenize(self.tokenizer, words, hashes_are_digits=self.digits_to_hash)
 
     def check(self) -> None:
@@ -107,7 +121,8 @@ class TextProcessing:
             MassError: the codes do not exist.
         """
         content = {"format": _FORMAT, "version": _VERSION, "tokenizer": self.tokenizer, "lower_case": self.lower_case,
-                   "digits_to_hash": self.digits_to_hash, "rules": self.rules, "codes": None}
+                   "digits_to_hash": self.digits_to_hash, "brackets_to_names": self.brackets_to_names,
+                   "rules": self.rules, "codes": None}
         if self.codes:
             digest = file_digest(require_file(self.codes, "BPE codes"))
             name = f"codes-{digest[:12]}{_CODES_ENDING}"
@@ -143,16 +158,18 @@ class TextProcessing:
             if content["tokenizer"] not in TEXT_TOKENIZERS:
                 raise ValueError(f"tokenizer {content['tokenizer']!r}")
             flags = content["lower_case"], content["digits_to_hash"]
-            if set(map(type, flags)) != {bool}:
-                raise ValueError("lower_case and digits_to_hash must be true or false")
+            brackets = content.get("brackets_to_names", False)  # earlier descriptions do not have it
+            if set(map(type, (*flags, brackets))) != {bool}:
+                raise ValueError("lower_case, digits_to_hash and brackets_to_names must be true or false")
             codes = content["codes"] and file_named(content["codes"]["file"], path, "the BPE codes", _CODES_ENDING)
             digest = content["codes"] and content["codes"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MassError(f"{path}: not a description of the text of a model ({describe_error(error)}); remove it, "
-                            f"and give --tokenizer, --codes, --lower_case and --digits_to_hash instead") from error
+                            f"and give --tokenizer, --codes, --lower_case, --digits_to_hash and --brackets_to_names "
+                            f"instead") from error
         if codes and file_digest(require_file(codes, "BPE codes")) != digest:
             raise MassError(f"{codes}: these are not the BPE codes that {path} describes; restore the original file")
-        return cls(content["tokenizer"], *flags, codes or "", rules)
+        return cls(content["tokenizer"], *flags, codes or "", rules, brackets)
 
     @cached_property
     def _encoding(self) -> BytePairEncoding:
@@ -161,4 +178,5 @@ class TextProcessing:
     def __str__(self) -> str:
         parts = ["already tokenized" if self.tokenizer == TOKENIZED else f"tokenized by {self.tokenizer}"]
         parts += ["lower case"] * self.lower_case + ["digits as #"] * self.digits_to_hash
+        parts += ["brackets by name"] * self.brackets_to_names
         return ", ".join([*parts, f"BPE by {self.codes}" if self.codes else "no BPE"])

@@ -81,7 +81,8 @@ def find_run_text_processing(config: Config, records: RecordSet, start: str) -> 
     known = find_text_processing(start) if start else None
     if not data.tokenizer:
         return known
-    text = TextProcessing(data.tokenizer, data.lower_case, data.digits_to_hash, data.bpe_codes)
+    text = TextProcessing(data.tokenizer, data.lower_case, data.digits_to_hash, data.bpe_codes,
+                          brackets_to_names=data.brackets_to_names)
     if known and known.tokenizer == text.tokenizer:
         text = dataclasses.replace(text, rules=known.rules)
     text.require_codes(records.load_vocabulary(), "dataset_config.bpe_codes")

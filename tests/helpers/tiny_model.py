@@ -16,7 +16,7 @@ from src.utils.load_weights import save_weights
 
 TEXT = ["The cat sat on the mat .", "A dog ate the cat 's food !", "Who let the dogs out ?", "The mat is new ."]
 CODES = "#version: 0.2\nt h\nth e</w>\na t</w>\nc at</w>\nd o\ndo g</w>\n"
-PROCESSING = {"tokenizer": "nltk", "lower_case": True, "digits_to_hash": True}
+PROCESSING = {"tokenizer": "nltk", "lower_case": True, "digits_to_hash": True, "brackets_to_names": True}
 MODEL = {"vocab_size": 0, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
          "seq_length": 40, "max_position_embeddings": 40, "max_decode_length": 10, "beam_width": 3,
          "length_penalty_weight": 0.6, "no_repeat_ngram_size": 1, "compute_type": "float32"}

@@ -49,7 +49,8 @@ class Folder:
         self.files = make_export_model(folder / "run")
         own = text_of(self.files)
         self.text = TextProcessing(**{"tokenizer": own.tokenizer, "lower_case": own.lower_case,
-                                      "digits_to_hash": own.digits_to_hash, "codes": own.codes, **processing})
+                                      "digits_to_hash": own.digits_to_hash, "codes": own.codes,
+                                      "brackets_to_names": own.brackets_to_names, **processing})
         exported = folder / "exported"
         exported.mkdir()
         model = ExportedModel(self.files, self.text, None, {}, None, SearchOptions(max_length=10))
@@ -77,7 +78,8 @@ def usual(tmp_path_factory):
 
 
 @pytest.mark.parametrize("processing", [
-    {}, {"lower_case": False, "digits_to_hash": False}, {"codes": ""}, {"tokenizer": "jieba"}, {"tokenizer": "none"}])
+    {}, {"lower_case": False, "digits_to_hash": False, "brackets_to_names": False}, {"codes": ""},
+    {"tokenizer": "jieba"}, {"tokenizer": "none"}])
 def test_text_is_processed_as_by_eval(tmp_path, processing):
     sentences = [*SENTENCES, "", "我爱北京天安门,UNK 2024年。", "x" * 3000]
     if processing.get("tokenizer") == "none":
@@ -103,6 +105,7 @@ def test_any_text_is_processed_as_by_eval(usual, sentence):
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(["<unk>", "<unk>@@", "@@", "the", "ca@@", "t", "'", "''", "``", ".", "'s", "n't", ")",
+                                 "-lrb-", "-rrb-",
                                  "#", ",", '"']), max_size=12))
 @example(["ca@@", "<unk>", "the"])
 @example([",", "''", "''", "''", "''"])

@@ -165,8 +165,8 @@ def test_compressed_text_that_is_damaged_is_an_error(tmp_path):
 
 
 def test_gigaword_style_is_that_of_eval():
-    """But for brackets, text is spelled in training as eval.py spells raw text for the model."""
-    line = "The UNK sold 1,234 shares <unk> in İstanbul ٣ times ."
-    as_eval = TextProcessing("none", lower_case=True, digits_to_hash=True).encode([line]).words
+    """Text is spelled in training as eval.py spells raw text for the model."""
+    line = "The UNK ( Inc. ) sold 1,234 shares <unk> in İstanbul [ ٣ times ] :) ."
+    as_eval = TextProcessing("none", lower_case=True, digits_to_hash=True, brackets_to_names=True).encode([line]).words
     assert [in_gigaword_style(line)] == as_eval
     assert in_gigaword_style("Shares ( UNK ) fell [ 5 ]") == "shares -lrb- UNK -rrb- fell -lsb- # -rsb-"

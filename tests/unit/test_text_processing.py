@@ -36,6 +36,9 @@ def test_each_step_has_its_effect(codes):
     assert TextProcessing("nltk").encode([line]).words == [tokens]
     assert TextProcessing("nltk", lower_case=True).encode([line]).words == [tokens.lower()]
     assert TextProcessing("nltk", digits_to_hash=True).encode([line]).words == [tokens.replace("12", "##")]
+    named = TextProcessing("nltk", brackets_to_names=True)
+    assert named.encode(["(The [cat]) :-) f(x)"]).words == ["-lrb- The -lsb- cat -rsb- -rrb- : - -rrb- f -lrb- x -rrb-"]
+    assert named.to_text(["-lrb-", "The", "-lsb-", "cat", "-rsb-", "-rrb-", "ran"]) == "(The [cat]) ran"
     whole = TextProcessing("nltk", True, True, codes).encode([line])
     assert whole.words == [tokens.lower().replace("12", "##")]
     assert whole.subwords[0].startswith("the `@@ ` c@@ a@@ t ")
@@ -79,7 +82,7 @@ def test_text_without_a_tokenizer_stays_tokenized(codes):
 
 
 def test_the_folder_can_be_moved(tmp_path, codes):
-    text = TextProcessing("nltk", True, False, codes)
+    text = TextProcessing("nltk", True, False, codes, brackets_to_names=True)
     folder = tmp_path / "run"
     folder.mkdir()
     text.save(str(folder))
@@ -87,6 +90,7 @@ def test_the_folder_can_be_moved(tmp_path, codes):
     os.remove(codes)
     found = TextProcessing.load(str(tmp_path / "moved"))
     assert found.encode(["The"]) == (["the"], ["the"]) and found.lower_case and not found.digits_to_hash
+    assert found.brackets_to_names
     assert TextProcessing.load(str(tmp_path)) is None
 
 
@@ -95,6 +99,7 @@ def test_earlier_descriptions_keep_their_rules_of_tokenization(tmp_path):
     path = tmp_path / "text.json"
     content = json.loads(path.read_text())
     assert content.pop(CHECKSUM)  # earlier ones have neither
+    assert content.pop("brackets_to_names") is False
     assert content.pop("rules") == 2 and TextProcessing("jieba").encode(["Привет"]).words == ["Привет"]
     path.write_text(json.dumps(content))
     earlier = TextProcessing.load(str(tmp_path))
@@ -125,7 +130,8 @@ def test_codes_that_have_changed_are_rejected(tmp_path, codes):
 
 
 @pytest.mark.parametrize("change", [{"version": 2}, {"rules": 3}, {"rules": True},
-                                    {"tokenizer": "moses"}, {"lower_case": "yes"}, {"codes": {}}])
+                                    {"tokenizer": "moses"}, {"lower_case": "yes"}, {"brackets_to_names": 1},
+                                    {"codes": {}}])
 def test_a_damaged_description_is_rejected(tmp_path, change):
     TextProcessing("nltk").save(str(tmp_path))
     path = tmp_path / "text.json"

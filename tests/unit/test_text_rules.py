@@ -58,14 +58,14 @@ def test_rules_undo_tokenization_as_nltk_does(each):
 @example("猫Σ ΟΔΟΣ Σ A'Σ. AΣ'b ʰΣ")
 def test_lower_case_is_that_of_python(line):
     tokenizer = lower_case_tokenizer()
-    (words,) = TextProcessing("nltk", lower_case=True).encode([line]).words
+    (words,) = TextProcessing("nltk", lower_case=True, brackets_to_names=True).encode([line]).words
     assert " ".join(tokenizer.normalizer.normalize_str(line).split()) == words
 
 
 @cache
 def lower_case_tokenizer():
     pytest.importorskip("tokenizers", reason="requirements-export.txt is not installed")
-    text, vocabulary = TextProcessing("nltk", lower_case=True), Dictionary([("a", 1)])
+    text, vocabulary = TextProcessing("nltk", lower_case=True, brackets_to_names=True), Dictionary([("a", 1)])
     return make_tokenizer(text, vocabulary, PieceTable(text, vocabulary))
 
 
@@ -73,6 +73,13 @@ def test_hashes_that_stand_for_digits_keep_their_spaces():
     rules = detokenization_rules(TextProcessing("nltk", digits_to_hash=True), PYTHON)
     assert apply_rules(rules, "# dogs , $ #.#") == detokenize("nltk", ["#", "dogs", ",", "$", "#.#"], True) == \
         "# dogs, $#.#"
+
+
+def test_names_of_brackets_become_brackets():
+    text = TextProcessing("nltk", brackets_to_names=True)
+    tokens = ["a", "-lrb-", "-lsb-", "b", "-rsb-", "-lcb-", "c-lrb-d", "-rcb-", "-rrb-", "."]
+    assert apply_rules(detokenization_rules(text, PYTHON), " ".join(tokens)) == text.to_text(tokens) == \
+        "a ([b] {c-lrb-d})."
 
 
 def test_chinese_words_are_joined():

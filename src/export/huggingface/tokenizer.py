@@ -19,8 +19,8 @@ from typing import Any
 
 from src.common.errors import MassError
 from src.common.json_files import write_json
-from src.export.text_rules import ONIGURUMA, character_ranges, detokenization_rules, text_rules
-from src.text.text_processing import TextProcessing
+from src.export.text_rules import ONIGURUMA, character_ranges, detokenization_rules, text_rules, whole_word
+from src.text.text_processing import BRACKET_NAMES, TextProcessing
 from src.utils.bpe.codes import END, BpeCodes
 from src.utils.bpe.encoders import SEPARATOR
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX, SPECIAL_TOKENS, UNK_INDEX, Dictionary
@@ -105,6 +105,8 @@ def make_tokenizer(text: TextProcessing, vocabulary: Dictionary, pieces: PieceTa
     steps = [normalizers.Replace(Regex(pattern), content) for pattern, content in text_rules(text, ONIGURUMA)]
     if text.lower_case:
         steps += [normalizers.Replace(Regex(_final_sigma()), "ς"), normalizers.Lowercase()]
+    if text.brackets_to_names:
+        steps += [normalizers.Replace(Regex(whole_word(bracket)), name) for bracket, name in BRACKET_NAMES.items()]
     if text.digits_to_hash:
         steps.append(normalizers.Replace(Regex("[0-9]"), "#"))
     tokenizer.normalizer = normalizers.Sequence(steps)

@@ -82,6 +82,7 @@ class Text:
         words = text.split(" ") if text else []
         if self._settings["lower_case"]:
             words = [word if word in self._whole else word.lower() for word in words]
+        words = [self._settings["bracket_names"].get(word, word) for word in words]
         if self._settings["digits_to_hash"]:
             words = [re.sub("[0-9]", "#", word) for word in words]
         return words
