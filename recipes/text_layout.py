@@ -117,10 +117,16 @@ def write_texts_of_pairs(folder: str, sides: Sequence[str] = SIDES, subfolder: s
 
 
 def write_sentences(folder: str, source_folder: str) -> list[str]:
-    """Copy all *.txt of a folder, one sentence in VALID_SHARE into pretrain_valid/; return lines about them."""
+    """Copy all *.txt of a folder, one sentence in VALID_SHARE into pretrain_valid/; return lines about them.
+
+    Raises:
+        MassError: there are too few lines, or a file has the name of one that is there.
+    """
     report, left = [], VALID_MOST
     for path in list_files(source_folder, "*.txt", "folder of sentences"):
         name = os.path.basename(path)
+        if os.path.exists(os.path.join(folder, "pretrain", name)):
+            raise MassError(f"{path!r} has the name of a file that the recipe makes: give it another name")
         held_out: list[str] = []
 
         def training_lines(path: str = path, held_out: list[str] = held_out, most: int = left) -> Iterator[str]:

@@ -72,7 +72,7 @@ class _TokenLogProbs(nn.Cell):
 def _token_log_probs(model: ExportedModel, examples: ExampleSet) -> list[np.ndarray]:
     scorer = _TokenLogProbs(model.network).set_train(False)
     found: list[np.ndarray] = [np.zeros(0)] * len(examples)
-    for indices, batch in examples.batches(model.files.config).in_order():
+    for indices, batch in examples.scoring_batches(model.files.config).in_order():
         log_probs = scorer(*mutable(tuple(map(Tensor, batch))), model.network.transformer.no_dropout_seed).asnumpy()
         for row, index in enumerate(indices):
             if index >= 0:

@@ -20,7 +20,7 @@ from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import EOS_INDEX, Dictionary
 
 EXAMPLES_PER_SHAPE = 512
-"""A further batch shape pays off for so many examples: compiling it takes as long as padding some hundreds of them."""
+"""Scoring uses another batch shape for each so many examples: with fewer, compiling it takes longer than it saves."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,16 @@ class ExampleSet:
 
     def batches(self, config: Config, shapes: Sequence[Shape] = ()) -> BatchSource:
         """Return batches of eval_batch_size rows with one example each; for `shapes` see batch_source."""
-        given = config.dataset_config
-        data = dataclasses.replace(given, batch_size=given.eval_batch_size, max_tokens=0, accumulate_batches=1,
-                                   pack_sentences=False,
-                                   num_buckets=min(given.num_buckets, 1 + len(self) // EXAMPLES_PER_SHAPE))
+        data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size,
+                                   max_tokens=0, accumulate_batches=1, pack_sentences=False)
         config = dataclasses.replace(config, dataset_config=data)
         return create_batch_source(self.records, config, noisy=False, shapes=shapes)
+
+    def scoring_batches(self, config: Config) -> BatchSource:
+        """Return batches for teacher forcing: as `batches`, but with few shapes, because each is compiled."""
+        data = config.dataset_config
+        data = dataclasses.replace(data, num_buckets=min(data.num_buckets, 1 + len(self) // EXAMPLES_PER_SHAPE))
+        return self.batches(dataclasses.replace(config, dataset_config=data))
 
 
 def text_of_ids(ids: np.ndarray | tuple[int, ...], vocabulary: Dictionary) -> str:

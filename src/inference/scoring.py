@@ -48,7 +48,7 @@ def write_target_scores(files: ModelFiles, examples: ExampleSet, output: str | N
         output: a path; None writes to standard output.
     """
     model = load_model(files)
-    write_lines(output, [_score_lines(target_log_probs(model.network, examples.batches(files.config)))])
+    write_lines(output, [_score_lines(target_log_probs(model.network, examples.scoring_batches(files.config)))])
 
 
 def _score_lines(scores: TargetScores) -> Iterator[str]:

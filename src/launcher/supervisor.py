@@ -118,8 +118,11 @@ class _RankWatch:
 
     def is_running(self) -> bool:
         """Check all processes, and kill them if their time has run out; return False when all have ended."""
-        started = self._wrappers_started()  # read once: a wrapper that starts after this has not ended
-        wrappers = self._alive(started)  # before the endings: a wrapper records the ending, then ends
+        # In the order in which things can no longer happen: a process that has ended has written all of its files, and
+        # a wrapper that has started, and is dead, has recorded the ending. Each is read once.
+        running = [process for process in self._processes if process.poll() is None]
+        started = self._wrappers_started()
+        wrappers = self._alive(started)
         for pid in wrappers.values():
             continue_if_stopped(pid)  # it would neither forward a signal nor record the ending, and the run would stand
         now = time.time()
@@ -129,7 +132,6 @@ class _RankWatch:
                 ending = Ending(rank, 128 + signal.SIGKILL, now)  # killed together with its wrapper, as msrun does
             if ending is not None and rank not in self._endings:
                 self._endings[rank] = ending
-        running = [process for process in self._processes if process.poll() is None]
         if not running and not wrappers:
             return False
         self._deadline = min(self._deadline, time.monotonic() + self._grace())

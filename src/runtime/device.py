@@ -48,7 +48,9 @@ def set_up_device(config: Config) -> None:
     if model.save_graphs:
         mindspore.set_context(save_graphs=1, save_graphs_path="graphs")
     mindspore.set_seed(model.random_seed)
-    gc.freeze()  # before each compilation, MindSpore has Python examine all objects, which are mostly those of modules
+    if not gc.get_freeze_count():  # before each compilation, MindSpore has Python examine all objects, most of modules
+        gc.collect()
+        gc.freeze()
 
 
 def load_error(message: str) -> str:

@@ -144,6 +144,7 @@ def read_text(path):
     (["--ckpt", "my model", "--input", "in.txt", "--targets", "in.txt", "--output", "a.html", "--report", "a.html"],
      2, ["--output and --report are the same file"]),
     (["--ckpt", "my model", "--output", "o.jsonl", "--lower_case"], 2, ["--lower_case", "raw text"]),
+    (["--ckpt", "my model", "--output", "o.jsonl", "--no-brackets_to_names"], 2, ["--brackets_to_names", "raw text"]),
     (["--ckpt", "my model", "--output", "o.jsonl", "--strict"], 2, ["--strict", "raw text"]),
     (["--ckpt", ".", "--input", "in.txt"], 1, ["neither best.safetensors nor latest.safetensors"]),
 ])

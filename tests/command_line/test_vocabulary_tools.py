@@ -3,7 +3,7 @@ import os
 import pickle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from src.utils import dictionary
@@ -45,7 +45,6 @@ def test_build_with_a_threshold_is_build_and_shrink(place):
     assert len(load(place, "once.bin")) == 32  # 20 words above 80 and 5 special tokens, rounded up to 2 * 16
 
 
-@settings(deadline=None)
 @given(COUNTS, st.integers(0, 500))
 def test_the_share_that_a_shrunk_vocabulary_covers(counts, threshold):
     vocabulary = Dictionary.from_counts(counts)

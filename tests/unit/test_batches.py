@@ -16,6 +16,7 @@ from src.dataset.batching.buckets import choose_buckets, choose_lengths, place
 from src.dataset.batching.collate import pair_collate, source_mask
 from src.dataset.batching.factory import create_batch_source
 from src.dataset.batching.lengths import LengthHistogram
+from src.inference.examples import ExampleSet
 from src.language_model import NoiseChannelLanguageModel
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX
 
@@ -286,6 +287,15 @@ def test_validation_uses_the_shapes_of_training_if_they_hold_all_examples(option
     small = make_source(make_records("pairs", longest=10), **options).plan.shapes
     small = [shape._replace(source_len=10, target_len=10) for shape in small]
     assert all(shape not in small for shape in make_source(make_records("pairs"), shapes=small, **options).plan.shapes)
+
+
+@pytest.mark.parametrize(("count", "searched", "scored"), [(511, 4, 1), (512, 4, 2), (1536, 4, 4), (9999, 4, 4)])
+def test_small_sets_are_scored_in_few_shapes(count, searched, scored):
+    """Each shape of scoring is compiled; the search on a CPU compiles nothing."""
+    examples = ExampleSet(make_records("pairs", count), list, {}, None, ("some.tfrecord",))
+    config = config_from_dict({"model_config": {"seq_length": SEQ_LENGTH}})
+    assert len(examples.batches(config).plan.shapes) == searched
+    assert len(examples.scoring_batches(config).plan.shapes) == scored
 
 
 def test_data_that_cannot_be_batched():

@@ -93,7 +93,7 @@ def test_the_old_version_of_codes_is_applied(tmp_path):
     Folder(tmp_path, codes=str(codes)).require_equal(["the cat", "them dogs </w> a", "do"])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=12).map("".join))
 @example("'\'\"\"\"")
 @example(". ' .")
@@ -103,7 +103,7 @@ def test_any_text_is_processed_as_by_eval(usual, sentence):
     usual.require_equal([sentence])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(["<unk>", "<unk>@@", "@@", "the", "ca@@", "t", "'", "''", "``", ".", "'s", "n't", ")",
                                  "-lrb-", "-rrb-",
                                  "#", ",", '"']), max_size=12))

@@ -254,7 +254,7 @@ def content_of(written) -> bytes:
     return (folder.parent / "intact" / form.name).read_bytes()
 
 
-BOUNDED = settings(max_examples=EXAMPLES, deadline=None, database=None,
+BOUNDED = settings(max_examples=EXAMPLES, database=None,
                    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 

@@ -194,12 +194,16 @@ def test_training_says_how_its_text_was_made(tmp_path):
     codes = str(tmp_path / "codes")
     assert said() is None
     assert said(tokenizer="nltk", lower_case=True, bpe_codes=codes) == TextProcessing("nltk", True, False, codes)
+    assert said(tokenizer="nltk", digits_to_hash=True, brackets_to_names=True, bpe_codes=codes) == TextProcessing(
+        "nltk", digits_to_hash=True, codes=codes, brackets_to_names=True)
     with pytest.raises(UsageError, match="set dataset_config.bpe_codes"):
         said(tokenizer="nltk")
     with pytest.raises(MassError, match="BPE codes.*does not exist"):
         said(tokenizer="nltk", bpe_codes="nowhere")
     with pytest.raises(UsageError, match="dataset_config.tokenizer is empty"):
         said(bpe_codes=codes)
+    with pytest.raises(UsageError, match="dataset_config.tokenizer is empty"):
+        said(brackets_to_names=True)
     (tmp_path / "earlier").mkdir()
     path = str(tmp_path / "earlier" / "best.safetensors")
     save_weights(path, {"a": np.zeros(1)}, {})

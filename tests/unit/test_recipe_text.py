@@ -121,6 +121,12 @@ def test_too_few_sentences_are_refused(tmp_path):
         write_sentences(str(tmp_path / "text"), str(tmp_path / "few"))
 
 
+def test_a_file_of_sentences_does_not_replace_the_texts_of_the_pairs(sentences, tmp_path):
+    write(sentences / "texts_of_pairs.txt", numbered("other", 200))
+    with pytest.raises(MassError, match="texts_of_pairs.txt' has the name of a file that the recipe makes"):
+        own.arrange(TextFolders(str(write_pairs(tmp_path / "pairs")), str(sentences)), str(tmp_path / "text"))
+
+
 def test_every_sentence_is_in_one_of_the_two_parts(sentences, tmp_path):
     write_sentences(str(tmp_path / "text"), str(sentences))
     found = [line for part in ("pretrain", "pretrain_valid") for path in (tmp_path / "text" / part).iterdir()

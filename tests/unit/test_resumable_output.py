@@ -50,7 +50,7 @@ def test_an_equal_job_continues_after_the_finished_lines(path):
     assert lines_of(path) == ["a", "", "ü", "d"] and not os.path.exists(f"{path}.part")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(st.sampled_from(["", "a", "ü b", "\u2028", "\t"]), min_size=1, max_size=3), max_size=5),
        st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=5)), max_size=4))
 def test_interruptions_anywhere_change_nothing(tmp_path_factory, blocks, calls):

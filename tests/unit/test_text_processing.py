@@ -110,6 +110,8 @@ def test_earlier_descriptions_keep_their_rules_of_tokenization(tmp_path):
     save_weights(files.checkpoint, {"a": np.zeros(1)}, {})
     assert find_text(files, TextFlags("jieba")) == find_text(files, TextFlags()) == earlier
     assert find_text(files, TextFlags("nltk")) == TextProcessing("nltk")
+    spelled = {"lower_case": True, "digits_to_hash": True, "brackets_to_names": True}
+    assert find_text(files, TextFlags(**spelled)) == TextProcessing("jieba", rules=1, **spelled)
 
 
 def test_words_without_codes(tmp_path):

@@ -1,8 +1,8 @@
 """tokenizer.json: a pipeline of the package `tokenizers` that turns raw text into our token ids, and ids into text.
 
-The steps are a normalizer (the rules of text_rules.py, lower case, digits), a pre-tokenizer (words are separated by
-spaces), the BPE codes as a model, a post-processor that appends `</s>`, and a decoder that joins subwords and undoes
-tokenization.
+The steps are a normalizer (the rules of text_rules.py, lower case, brackets, digits), a pre-tokenizer (words are
+separated by spaces), the BPE codes as a model, a post-processor that appends `</s>`, and a decoder that joins subwords
+and undoes tokenization.
 
 subword-nmt ends a subword inside a word with `@@`; `tokenizers` ends the last subword of a word with `</w>` instead. So
 our token `Hel@@` is the piece `Hel`, and our token `lo` is the piece `lo</w>`.

@@ -30,7 +30,7 @@ def search_predictions(model: Model, examples: ExampleSet) -> ModelOutputs:
 
 def score_targets(model: Model, examples: ExampleSet) -> ModelOutputs:
     """Compute the log-probability of each given target."""
-    scores = target_log_probs(model.network, examples.batches(model.files.config))
+    scores = target_log_probs(model.network, examples.scoring_batches(model.files.config))
     words = examples.scored_target
     entries = [{**examples.text_of_example(index), "log_prob": float(log_prob), "symbols": int(tokens),
                 **({"words": count_words_and_eos(words(index))} if words else {})}
