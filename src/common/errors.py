@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from src.common.interruption import Stopped, end_on_signals, message, remove_unfinished, stopping
+from src.common.interruption import Stopped, end_on_signals, interrupted, message, remove_unfinished, stopping
 from src.common.standard_streams import prepare_standard_streams
 
 
@@ -75,9 +75,15 @@ def _end_at_once(code: int) -> None:
 
 
 def _unless_stopped(main: Callable[[], int | None]) -> int | None:
-    """Call `main`; after SIGTERM or SIGHUP raise `Stopped`, even if that was lost or became another error."""
+    """Call `main`; after a signal raise `Stopped` or KeyboardInterrupt, even if it was lost or became another error."""
     try:
         return main()
+    except (MassError, OSError):
+        raise
+    except Exception as error:
+        if interrupted():
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if (number := stopping()) is not None:
             raise Stopped(128 + number)

@@ -15,6 +15,7 @@ unfinished: dict[str, Callable[[], object]] = {}
 """How to remove the unfinished files and the locks of this process, by path, if it ends without unwinding its stack."""
 
 _stopping: int | None = None  # the signal that ends this process
+_interrupted = False  # whether Ctrl-C has raised a KeyboardInterrupt
 
 
 class Stopped(SystemExit):
@@ -31,6 +32,8 @@ def end_on_signals(script: str) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise_stopped)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _raise_interrupt)
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -44,6 +47,14 @@ def stopping() -> int | None:
     Python ignores exceptions in some places, such as destructors and the hooks of a fork.
     """
     return _stopping
+
+
+def interrupted() -> bool:
+    """Return whether Ctrl-C was pressed, even if another error has taken the place of the KeyboardInterrupt.
+
+    NumPy, for example, makes a TypeError of one that comes while it compares structured arrays.
+    """
+    return _interrupted
 
 
 def message(script: str, number: int) -> str:
@@ -123,6 +134,12 @@ def _raise_stopped(number: int, _frame: FrameType | None) -> None:
     raise Stopped(128 + number)
 
 
+def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:
+    global _interrupted
+    _interrupted = True
+    raise KeyboardInterrupt
+
+
 def _end_at_once(number: int, _frame: FrameType | None = None, script: str | None = None) -> None:
     """End the process without unwinding its stack."""
     remove_unfinished()
@@ -141,4 +158,4 @@ def _watch(read_end: int, script: str) -> None:
 
 
 def _ends_script(handler: object) -> bool:
-    return handler in (_raise_stopped, signal.default_int_handler)
+    return handler in (_raise_stopped, _raise_interrupt, signal.default_int_handler)

@@ -13,7 +13,7 @@ import pytest
 
 from src.utils.dictionary import Dictionary
 from tests.helpers.paths import ROOT
-from tests.helpers.scripts import run_script, start_script
+from tests.helpers.scripts import run_python, run_script, start_script
 
 LIMIT = 30  # seconds; 5 are promised, and the machine may be busy
 SCRIPTS = {
@@ -175,3 +175,24 @@ def test_a_signal_ends_a_script_wherever_it_is(tmp_path, where):
     by_the_system = "no other thread" in where  # which prints nothing
     assert process.returncode == (-signal.SIGTERM if by_the_system else 143)
     assert by_the_system or printed.endswith("script.py: stopped by SIGTERM\n"), printed
+
+
+ANOTHER_ERROR = """
+import os, signal
+from src.common.errors import run
+def main():
+    try:
+        os.kill(os.getpid(), signal.{name})
+        raise SystemExit("the signal has raised nothing")
+    except {caught}:
+        raise TypeError("as numpy does") from None
+run(main)
+"""
+
+
+@pytest.mark.parametrize(("name", "caught", "code", "printed"), [
+    ("SIGINT", "KeyboardInterrupt", 130, "interrupted"), ("SIGTERM", "BaseException", 143, "stopped by SIGTERM"),
+    ("SIGHUP", "BaseException", 129, "stopped by SIGHUP")])
+def test_a_signal_that_a_library_turns_into_another_error_ends_the_script_all_the_same(name, caught, code, printed):
+    done = run_python(ANOTHER_ERROR.format(name=name, caught=caught), code=code)
+    assert done.stderr == f"-c: {printed}\n"

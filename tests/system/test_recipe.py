@@ -23,7 +23,9 @@ def test_a_corpus_of_ones_own_to_the_end_and_again(tmp_path):
     done = run_script(*arguments, cwd=text)
     results = json.loads((text / "out" / "results.json").read_text())
     assert results["test_pairs"] == 40 and results["training"]["pretrain"]["steps"] == 6
-    assert results["model"]["hidden_size"] == 16 and results["data"]["pretrain"]["examples"] == 396
+    assert results["model"]["hidden_size"] == 16
+    texts = {line for side in ("src", "tgt") for line in (text / f"pairs/train.{side}.txt").read_text().splitlines()}
+    assert results["data"]["pretrain"]["examples"] == 396 + len(texts), "of the sentences and of the training pairs"
     assert {"mass", "scratch"} == set(results["models"]) and "first 10 words" in done.stdout
     assert "length_penalty_weight of mass by ROUGE-2" in done.stdout
     assert (text / "out" / "scores" / "mass_rouge" / "report.html").exists()

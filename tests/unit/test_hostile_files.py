@@ -11,6 +11,8 @@ import shutil
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -274,6 +276,17 @@ def test_a_cut(written, place, length, tail):
     first = int(place * len(data))
     check(written, data[:first] + tail, written[0].notices)
     check(written, data[:first] + tail + data[first + length :], written[0].notices)
+
+
+def test_no_cut_of_metrics_makes_another_entry(tmp_path):
+    """All of them: a number that is cut can go on with the digits of the checksum."""
+    write_metrics(tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    data, intact = path.read_bytes(), read_metrics(str(path))
+    for first, end in combinations(range(len(data) + 1), 2):
+        path.write_bytes(data[:first] + data[end:])
+        with suppress(MassError):
+            assert are_of(read_metrics(str(path)), intact), path.read_bytes()
 
 
 @pytest.mark.parametrize("written", formats(lambda name: name.endswith(".json")), indirect=True)

@@ -1,7 +1,8 @@
 """metrics.jsonl: the events of a training run, one JSON object per line.
 
-Each object has a checksum of its own as its last entry, so that lines can be appended, and removed by hand. Files of
-earlier versions have none.
+Each object has a checksum of its own, so that lines can be appended, and removed by hand. It is the first entry: a line
+that has lost any part but its beginning still says that it has one. Files of earlier versions have none, or have it as
+the last entry.
 """
 import os
 from typing import Any
@@ -47,6 +48,8 @@ def _ends_with_newline(path: str) -> bool:
 def _parse(line: str, has_checksum: bool) -> dict[str, Any] | None:
     try:
         entry = parse_json(line)
+        if isinstance(entry, dict) and next(iter(entry), "") not in (CHECKSUM, "event"):
+            return None  # the beginning is lost, and the checksum with it
         if has_checksum and isinstance(entry, dict):
             take_checksum(entry, required=True)
     except ValueError:
@@ -85,4 +88,4 @@ class MetricsFile:
 
 def _line(entry: dict[str, Any]) -> str:
     entry = finite(entry)
-    return json_text({**entry, CHECKSUM: checksum_of(entry)}) + "\n"
+    return json_text({CHECKSUM: checksum_of(entry), **entry}) + "\n"
