@@ -7,12 +7,14 @@ from src.common.errors import UsageError, run
 from src.common.files import atomic_output, list_files, make_output_folder
 from src.common.progress import say
 from src.common.text_files import read_lines
-from src.text.text_processing import hash_digits, lower_words, name_brackets
+from src.text.spelling import Spelling
+
+_SPELLING = Spelling(lower_case=True, brackets_to_names=True, digits_to_hash=True)
 
 
 def in_gigaword_style(line: str) -> str:
     """Return a line of tokens in the spelling of the corpus; a line that has it already stays as it is."""
-    return hash_digits(name_brackets(lower_words(line)))
+    return _SPELLING.spell(line)
 
 
 def convert(folders: Iterable[str], output_folder: str) -> Iterator[str]:

@@ -56,9 +56,8 @@ def _card_lines(model: ExportedModel, target: ExportFormat, output: str,
 def _text(model: ExportedModel) -> str:
     text = model.text
     parts = ["already tokenized" if text.tokenizer == "none" else f"tokenized as by {text.tokenizer}"]
-    parts += ["converted to lower case"] * text.lower_case + ["digits are replaced by `#`"] * text.digits_to_hash
-    parts += ["brackets are spelled `-lrb-`, `-rrb-` and so on"] * text.brackets_to_names
-    return ", ".join([*parts, "split into subwords (BPE)" if text.codes else "not split into subwords"])
+    parts += [*text.participles(), "split into subwords (BPE)" if text.codes else "not split into subwords"]
+    return ", ".join(parts)
 
 
 def _settings(model: ExportedModel) -> Iterator[str]:

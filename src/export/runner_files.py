@@ -13,7 +13,8 @@ import numpy as np
 from src.export.interface import ExportedModel, Generation, Runtime
 from src.export.text_rules import PYTHON, UNKNOWN, detokenization_rules, text_rules
 from src.text.jieba_tokenizer import JiebaTokenizer
-from src.text.text_processing import BRACKET_NAMES, TEXT_FILE, TextProcessing
+from src.text.spelling import BRACKET_NAMES
+from src.text.text_processing import TEXT_FILE, TextProcessing
 from src.utils.dictionary import LOWER_CASE_MIN_FREQUENCY, UNKNOWN_SPELLINGS
 
 _MODULES = ("mass_text", "mass_search", "mass_model")

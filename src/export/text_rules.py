@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from src.common.errors import MassError
 from src.text.detokenization import CJK, TYPOGRAPHIC_RULES
-from src.text.text_processing import BRACKET_NAMES, TOKENIZED, TextProcessing
+from src.text.spelling import BRACKET_NAMES
+from src.text.text_processing import TOKENIZED, TextProcessing
 from src.text.tokenization import INVISIBLE_TOKEN, NOT_TEXT
 from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS
 

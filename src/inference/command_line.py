@@ -18,6 +18,7 @@ from src.inference.options import STREAM, GenerationOptions
 from src.inference.output import check_file, metrics_path, readable_path
 from src.inference.raw_text import pairs_of_text
 from src.inference.text_flags import add_text_flags, find_text, text_flags
+from src.text.spelling import names_of_flags
 from src.text.text_processing import TextProcessing
 
 
@@ -121,9 +122,8 @@ def _check(args: Namespace) -> None:
         (args.metric and no_metric, "--metric is for a test set, or for --input with --targets"),
         *((getattr(args, flag.dest) != flag.default and (no_metric or _metric_name(args) != name),
            f"{flag.name} is for --metric {name}") for name, metric in METRICS.items() for flag in metric.flags),
-        (not raw and any(given is not None for given in text_flags(args)),
-         "--tokenizer, --codes, --lower_case, --digits_to_hash and --brackets_to_names are for raw text: give --input, "
-         "or --interactive"),
+        (not raw and text_flags(args),
+         f"--tokenizer, --codes, {names_of_flags()} are for raw text: give --input, or --interactive"),
         (not raw and (args.strict or args.errors != "strict"), "--strict and --errors are for raw text: give --input"),
         (stdout_is_closed() and not args.output and (text_alone or args.score or args.interactive),
          "standard output is closed, where the results are printed" + ("" if args.interactive else ": give --output")),

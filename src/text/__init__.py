@@ -7,5 +7,6 @@ detokenization    from tokens back to text
 learn_codes       learning BPE codes
 bpe_corpus        applying BPE codes to the files of a folder, and building the vocabulary
 conversion        what tokenization and BPE share: files are converted line by line, in parallel and in order
+spelling          lower case, # for digits, names for brackets: how a corpus spells its words
 text_processing   all steps from raw text to the subwords that a model reads, and back
 """

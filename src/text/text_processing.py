@@ -1,6 +1,5 @@
 """The processing of raw text into subwords and back, which is stored beside the weights of a model."""
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,9 +10,10 @@ from src.common.files import copy_atomically, file_digest, require_file
 from src.common.json_files import describe_error, read_json, take_checksum, write_json
 from src.common.named_files import file_named
 from src.text.detokenization import detokenize
+from src.text.spelling import SPELLING_HELP, Spelling, names_of_flags
 from src.text.tokenization import RULES, TOKENIZERS, tokenize_text
 from src.utils.byte_pair_encoding import BytePairEncoding, join_subwords
-from src.utils.dictionary import SPECIAL_TOKENS, UNKNOWN_SPELLINGS, Dictionary
+from src.utils.dictionary import Dictionary
 
 TEXT_FILE = "text.json"
 """The file in a folder of checkpoints that describes the processing of text."""
@@ -23,28 +23,6 @@ TEXT_TOKENIZERS = (*TOKENIZERS, TOKENIZED)
 
 _FORMAT, _VERSION = "mass-text", 1
 _CODES_ENDING = ".bpe"
-_WORD = re.compile("[^ \n]+")
-BRACKET_NAMES = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
-"""Brackets and how they are spelled in Gigaword; the Penn Treebank has the same names in upper case."""
-_BRACKET = re.compile(r"(?<![^ \n])[()\[\]{}](?![^ \n])")
-_BRACKETS = {name: bracket for bracket, name in BRACKET_NAMES.items()}
-_DIGIT = re.compile("[0-9]")
-_KEPT = {*SPECIAL_TOKENS, *UNKNOWN_SPELLINGS}
-
-
-def lower_words(text: str) -> str:
-    """Return text in lower case, but for special tokens and other spellings of the unknown token, such as UNK."""
-    return _WORD.sub(lambda match: match[0] if match[0] in _KEPT else match[0].lower(), text)
-
-
-def name_brackets(text: str) -> str:
-    """Return text with a name for each word that is a bracket."""
-    return _BRACKET.sub(lambda match: BRACKET_NAMES[match[0]], text)
-
-
-def hash_digits(text: str) -> str:
-    """Return text with # for each digit 0 to 9."""
-    return _DIGIT.sub("#", text)
 
 
 class ProcessedLines(NamedTuple):
@@ -55,15 +33,12 @@ class ProcessedLines(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TextProcessing:
-    """The steps from raw text to subwords."""
+class TextProcessing(Spelling):
+    """The steps from raw text to subwords: tokenization, the spelling of the corpus, BPE."""
 
     tokenizer: str  # one of TEXT_TOKENIZERS
-    lower_case: bool = False
-    digits_to_hash: bool = False  # `1,234` becomes `#,###`, as in Gigaword
     codes: str = ""  # path of the BPE codes; empty: words are not split
     rules: int = RULES  # of tokenization, see `tokenize_text`
-    brackets_to_names: bool = False  # `( ap )` becomes `-lrb- ap -rrb-`, as in Gigaword
 
     def encode(self, lines: Sequence[str]) -> ProcessedLines:
         """Return the words and the subwords of lines, which must not contain line ends.
@@ -80,12 +55,7 @@ class TextProcessing:
             except ImportError as error:
                 raise MassError(f"the text of this model is tokenized by {self.tokenizer}, which cannot be imported "
                                 f"({error}); install it with: pip install {self.tokenizer}") from error
-        if self.lower_case:
-            text = lower_words(text)
-        if self.brackets_to_names:
-            text = name_brackets(text)
-        if self.digits_to_hash:
-            text = hash_digits(text)
+        text = self.spell(text)
         encoded = self._encoding.encode_text(text) if self.codes else text
         return ProcessedLines(text.split("\n")[:-1], encoded.split("\n")[:-1])
 
@@ -94,9 +64,7 @@ class TextProcessing:
         words = join_subwords(subwords).split()
         if self.tokenizer == TOKENIZED:
             return " ".join(words)
-        if self.brackets_to_names:
-            words = [_BRACKETS.get(word, word) for word in words]
-        return detokenize(self.tokenizer, words, hashes_are_digits=self.digits_to_hash)
+        return detokenize(self.tokenizer, self.restore_brackets(words), hashes_are_digits=self.digits_to_hash)
 
     def check(self) -> None:
         """Raise a MassError if the codes are missing or invalid."""
@@ -120,8 +88,7 @@ class TextProcessing:
         Raises:
             MassError: the codes do not exist.
         """
-        content = {"format": _FORMAT, "version": _VERSION, "tokenizer": self.tokenizer, "lower_case": self.lower_case,
-                   "digits_to_hash": self.digits_to_hash, "brackets_to_names": self.brackets_to_names,
+        content = {"format": _FORMAT, "version": _VERSION, "tokenizer": self.tokenizer, **self.spelling(),
                    "rules": self.rules, "codes": None}
         if self.codes:
             digest = file_digest(require_file(self.codes, "BPE codes"))
@@ -157,19 +124,18 @@ class TextProcessing:
                 raise ValueError(f"rules {rules!r}; this program knows 1 to {RULES}")
             if content["tokenizer"] not in TEXT_TOKENIZERS:
                 raise ValueError(f"tokenizer {content['tokenizer']!r}")
-            flags = content["lower_case"], content["digits_to_hash"]
-            brackets = content.get("brackets_to_names", False)  # earlier descriptions do not have it
-            if set(map(type, (*flags, brackets))) != {bool}:
-                raise ValueError("lower_case, digits_to_hash and brackets_to_names must be true or false")
+            content.setdefault("brackets_to_names", False)  # earlier descriptions do not have it
+            spelling = {name: content[name] for name in SPELLING_HELP}
+            if wrong := [name for name, value in spelling.items() if type(value) is not bool]:
+                raise ValueError(f"{wrong[0]} must be true or false")
             codes = content["codes"] and file_named(content["codes"]["file"], path, "the BPE codes", _CODES_ENDING)
             digest = content["codes"] and content["codes"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MassError(f"{path}: not a description of the text of a model ({describe_error(error)}); remove it, "
-                            f"and give --tokenizer, --codes, --lower_case, --digits_to_hash and --brackets_to_names "
-                            f"instead") from error
+                            f"and give --tokenizer, --codes, {names_of_flags()} instead") from error
         if codes and file_digest(require_file(codes, "BPE codes")) != digest:
             raise MassError(f"{codes}: these are not the BPE codes that {path} describes; restore the original file")
-        return cls(content["tokenizer"], *flags, codes or "", rules, brackets)
+        return cls(content["tokenizer"], codes or "", rules, **spelling)
 
     @cached_property
     def _encoding(self) -> BytePairEncoding:
@@ -177,6 +143,4 @@ class TextProcessing:
 
     def __str__(self) -> str:
         parts = ["already tokenized" if self.tokenizer == TOKENIZED else f"tokenized by {self.tokenizer}"]
-        parts += ["lower case"] * self.lower_case + ["digits as #"] * self.digits_to_hash
-        parts += ["brackets by name"] * self.brackets_to_names
-        return ", ".join([*parts, f"BPE by {self.codes}" if self.codes else "no BPE"])
+        return ", ".join([*parts, *self.participles(), f"BPE by {self.codes}" if self.codes else "no BPE"])

@@ -13,6 +13,7 @@ from src.dataset.batching.source import BatchSource
 from src.dataset.inspection import describe_batch
 from src.dataset.records.record_set import RecordSet, load_records
 from src.runtime.distributed import Ranks
+from src.text.spelling import spelling_of
 from src.text.text_processing import TextProcessing
 
 
@@ -81,8 +82,7 @@ def find_run_text_processing(config: Config, records: RecordSet, start: str) -> 
     known = find_text_processing(start) if start else None
     if not data.tokenizer:
         return known
-    text = TextProcessing(data.tokenizer, data.lower_case, data.digits_to_hash, data.bpe_codes,
-                          brackets_to_names=data.brackets_to_names)
+    text = TextProcessing(data.tokenizer, data.bpe_codes, **spelling_of(data))
     if known and known.tokenizer == text.tokenizer:
         text = dataclasses.replace(text, rules=known.rules)
     text.require_codes(records.load_vocabulary(), "dataset_config.bpe_codes")

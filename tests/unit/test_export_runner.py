@@ -1,5 +1,6 @@
 """The programs in exported folders that process text and search, without the networks of the runtimes."""
 import ast
+import dataclasses
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ from src.export.folder import write_shared_files
 from src.export.interface import ExportedModel
 from src.export.runner_files import load_program, write_runner
 from src.inference.raw_text import TextInput
+from src.text.spelling import SPELLING_HELP
 from src.text.text_processing import TextProcessing
 from src.transformer.beam_search import beam_search
 from src.transformer.decoding.options import SearchOptions
@@ -48,9 +50,7 @@ class Folder:
     def __init__(self, folder, **processing):
         self.files = make_export_model(folder / "run")
         own = text_of(self.files)
-        self.text = TextProcessing(**{"tokenizer": own.tokenizer, "lower_case": own.lower_case,
-                                      "digits_to_hash": own.digits_to_hash, "codes": own.codes,
-                                      "brackets_to_names": own.brackets_to_names, **processing})
+        self.text = dataclasses.replace(own, **processing)
         exported = folder / "exported"
         exported.mkdir()
         model = ExportedModel(self.files, self.text, None, {}, None, SearchOptions(max_length=10))
@@ -78,7 +78,8 @@ def usual(tmp_path_factory):
 
 
 @pytest.mark.parametrize("processing", [
-    {}, {"lower_case": False, "digits_to_hash": False, "brackets_to_names": False}, {"codes": ""},
+    {}, *({**dict.fromkeys(SPELLING_HELP, False), **one} for one in ({}, *({name: True} for name in SPELLING_HELP))),
+    {"codes": ""},
     {"tokenizer": "jieba"}, {"tokenizer": "none"}])
 def test_text_is_processed_as_by_eval(tmp_path, processing):
     sentences = [*SENTENCES, "", "我爱北京天安门,UNK 2024年。", "x" * 3000]

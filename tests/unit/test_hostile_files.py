@@ -139,7 +139,7 @@ def read_codes(folder):
 
 def write_text(folder):
     (folder / "codes").write_text("#version: 0.2\nt h\nth e</w>\n")
-    TextProcessing("nltk", True, False, str(folder / "codes")).save(str(folder))
+    TextProcessing("nltk", str(folder / "codes"), lower_case=True).save(str(folder))
     (folder / "codes").rename(folder / "v.bpe")
 
 

@@ -15,7 +15,8 @@ from src.inference.evaluation.options import EvaluationOptions
 from src.inference.model import load_model
 from src.inference.options import GenerationOptions
 from src.inference.raw_text import TextInput, pairs_of_text, read_text
-from src.inference.text_flags import TextFlags, find_text
+from src.inference.text_flags import find_text
+from src.text.spelling import SPELLING_HELP
 from src.text.text_processing import TextProcessing
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import read_metadata, save_weights
@@ -120,13 +121,13 @@ def test_metadata_alone(tmp_path, ending):
 def test_how_text_is_processed_must_be_known(folder):
     files = find_model(checkpoint=str(folder))
     with pytest.raises(UsageError, match="--tokenizer.*--codes"):
-        find_text(files, TextFlags())
-    assert find_text(files, TextFlags("none")) == TextProcessing("none")
+        find_text(files, {})
+    assert find_text(files, {"tokenizer": "none"}) == TextProcessing("none")
     TextProcessing("nltk", lower_case=True).save(str(folder))
-    assert find_text(files, TextFlags()) == TextProcessing("nltk", True)
-    assert find_text(files, TextFlags(lower_case=False)) == TextProcessing("nltk", False)
+    assert find_text(files, {}) == TextProcessing("nltk", lower_case=True)
+    assert find_text(files, {"lower_case": False}) == TextProcessing("nltk")
     with pytest.raises(MassError, match="BPE codes.*nowhere"):
-        find_text(files, TextFlags(codes="nowhere"))
+        find_text(files, {"codes": "nowhere"})
 
 
 def test_long_sentences_are_truncated_and_counted_or_refused(folder, capsys):
@@ -193,17 +194,17 @@ def test_training_says_how_its_text_was_made(tmp_path):
 
     codes = str(tmp_path / "codes")
     assert said() is None
-    assert said(tokenizer="nltk", lower_case=True, bpe_codes=codes) == TextProcessing("nltk", True, False, codes)
-    assert said(tokenizer="nltk", digits_to_hash=True, brackets_to_names=True, bpe_codes=codes) == TextProcessing(
-        "nltk", digits_to_hash=True, codes=codes, brackets_to_names=True)
+    assert said(tokenizer="nltk", lower_case=True, bpe_codes=codes) == TextProcessing("nltk", codes, lower_case=True)
     with pytest.raises(UsageError, match="set dataset_config.bpe_codes"):
         said(tokenizer="nltk")
     with pytest.raises(MassError, match="BPE codes.*does not exist"):
         said(tokenizer="nltk", bpe_codes="nowhere")
     with pytest.raises(UsageError, match="dataset_config.tokenizer is empty"):
         said(bpe_codes=codes)
-    with pytest.raises(UsageError, match="dataset_config.tokenizer is empty"):
-        said(brackets_to_names=True)
+    for name in SPELLING_HELP:  # each is a key of the configuration
+        assert said(tokenizer="nltk", bpe_codes=codes, **{name: True}) == TextProcessing("nltk", codes, **{name: True})
+        with pytest.raises(UsageError, match=f"dataset_config.tokenizer is empty.*{name}"):
+            said(**{name: True})
     (tmp_path / "earlier").mkdir()
     path = str(tmp_path / "earlier" / "best.safetensors")
     save_weights(path, {"a": np.zeros(1)}, {})

@@ -22,7 +22,7 @@ from src.inference.model import load_model
 from src.inference.output import SUBJECT, check_metrics, write_metrics
 from src.inference.predictions import prediction_tokens
 from src.inference.raw_text import TextInput, pairs_of_text
-from src.inference.text_flags import TextFlags, find_text
+from src.inference.text_flags import find_text
 from src.inference.text_generator import TextGenerator, best_texts
 from src.text.text_processing import ProcessedLines
 from src.transformer.decoding.hypotheses import Hypothesis
@@ -41,7 +41,7 @@ def bench(tmp_path_factory):
     """A model that is loaded once, and a generator whose graphs are compiled once."""
     folder = tmp_path_factory.mktemp("model")
     files = make_model_folder(folder)
-    text, model = find_text(files, TextFlags()), load_model(files)
+    text, model = find_text(files, {}), load_model(files)
     return types.SimpleNamespace(folder=folder, files=files, text=text, model=model,
                                  generator=TextGenerator(model, text, rows=4))
 

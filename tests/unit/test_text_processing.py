@@ -1,4 +1,5 @@
 """The processing of raw text into subwords and back, and its description beside the weights of a model."""
+import argparse
 import json
 import os
 import shutil
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from src.checkpoints.find import find_text_processing
 from src.common.errors import MassError, UsageError
 from src.common.json_files import CHECKSUM, checksum_of
-from src.inference.text_flags import TextFlags, find_text
+from src.inference.text_flags import add_text_flags, find_text, text_flags
 from src.text.detokenization import detokenize
+from src.text.spelling import SPELLING_HELP
 from src.text.text_processing import TextProcessing
 from src.text.tokenization import tokenize_text
 from src.utils.dictionary import Dictionary
@@ -39,13 +41,13 @@ def test_each_step_has_its_effect(codes):
     named = TextProcessing("nltk", brackets_to_names=True)
     assert named.encode(["(The [cat]) :-) f(x)"]).words == ["-lrb- The -lsb- cat -rsb- -rrb- : - -rrb- f -lrb- x -rrb-"]
     assert named.to_text(["-lrb-", "The", "-lsb-", "cat", "-rsb-", "-rrb-", "ran"]) == "(The [cat]) ran"
-    whole = TextProcessing("nltk", True, True, codes).encode([line])
+    whole = TextProcessing("nltk", codes, lower_case=True, digits_to_hash=True).encode([line])
     assert whole.words == [tokens.lower().replace("12", "##")]
     assert whole.subwords[0].startswith("the `@@ ` c@@ a@@ t ")
 
 
 def test_lines_are_kept_and_spellings_of_the_unknown_token_remain_whole(codes):
-    text = TextProcessing("nltk", True, True, codes)
+    text = TextProcessing("nltk", codes, lower_case=True, digits_to_hash=True)
     processed = text.encode(["", "UNK is <unk>", " \t ", "the"])
     assert processed.words == ["", "UNK is <unk>", "", "the"]
     assert processed.subwords == ["", "UNK i@@ s <unk>", "", "the"]
@@ -54,7 +56,7 @@ def test_lines_are_kept_and_spellings_of_the_unknown_token_remain_whole(codes):
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20), max_size=5))
 def test_any_text_has_as_many_lines_as_before(lines):
-    processed = TextProcessing("nltk", True, True).encode(lines)
+    processed = TextProcessing("nltk", lower_case=True, digits_to_hash=True).encode(lines)
     assert len(processed.words) == len(processed.subwords) == len(lines)
 
 
@@ -82,7 +84,7 @@ def test_text_without_a_tokenizer_stays_tokenized(codes):
 
 
 def test_the_folder_can_be_moved(tmp_path, codes):
-    text = TextProcessing("nltk", True, False, codes, brackets_to_names=True)
+    text = TextProcessing("nltk", codes, lower_case=True, brackets_to_names=True)
     folder = tmp_path / "run"
     folder.mkdir()
     text.save(str(folder))
@@ -108,10 +110,26 @@ def test_earlier_descriptions_keep_their_rules_of_tokenization(tmp_path):
     assert TextProcessing.load(str(tmp_path)) == earlier
     files = types.SimpleNamespace(checkpoint=str(tmp_path / "x.npz"), vocabulary=Dictionary())
     save_weights(files.checkpoint, {"a": np.zeros(1)}, {})
-    assert find_text(files, TextFlags("jieba")) == find_text(files, TextFlags()) == earlier
-    assert find_text(files, TextFlags("nltk")) == TextProcessing("nltk")
+    assert find_text(files, {"tokenizer": "jieba"}) == find_text(files, {}) == earlier
+    assert find_text(files, {"tokenizer": "nltk"}) == TextProcessing("nltk")
     spelled = {"lower_case": True, "digits_to_hash": True, "brackets_to_names": True}
-    assert find_text(files, TextFlags(**spelled)) == TextProcessing("jieba", rules=1, **spelled)
+    assert find_text(files, spelled) == TextProcessing("jieba", rules=1, **spelled)
+
+
+@pytest.mark.parametrize("name", SPELLING_HELP)
+def test_each_change_of_spelling_is_a_flag_and_an_entry_of_the_description(tmp_path, name):
+    parser = argparse.ArgumentParser()
+    add_text_flags(parser)
+    files = types.SimpleNamespace(checkpoint=str(tmp_path / "x.npz"), vocabulary=Dictionary())
+    save_weights(files.checkpoint, {"a": np.zeros(1)}, {})
+    text = find_text(files, text_flags(parser.parse_args(["--tokenizer", "none", f"--{name}"])))
+    assert text == TextProcessing("none", **{name: True}) != TextProcessing("none")
+    line = "The ( 1 )"
+    assert text.encode([line]).words != [line] and text.encode(text.encode([line]).words) == text.encode([line])
+    assert str(text) != str(TextProcessing("none"))
+    text.save(str(tmp_path))
+    assert find_text(files, {}) == text
+    assert find_text(files, text_flags(parser.parse_args([f"--no-{name}"]))) == TextProcessing("none")
 
 
 def test_words_without_codes(tmp_path):

@@ -20,7 +20,8 @@ from typing import Any
 from src.common.errors import MassError
 from src.common.json_files import write_json
 from src.export.text_rules import ONIGURUMA, character_ranges, detokenization_rules, text_rules, whole_word
-from src.text.text_processing import BRACKET_NAMES, TextProcessing
+from src.text.spelling import BRACKET_NAMES
+from src.text.text_processing import TextProcessing
 from src.utils.bpe.codes import END, BpeCodes
 from src.utils.bpe.encoders import SEPARATOR
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, MASK_INDEX, PAD_INDEX, SPECIAL_TOKENS, UNK_INDEX, Dictionary
