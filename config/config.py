@@ -65,8 +65,8 @@ class DatasetConfig:
                                      "result is the same, but only one shape is compiled and there is little padding. "
                                      "Search and scoring always use one sentence per row")
     num_buckets: int = key(4, "number of padded lengths if sentences are not packed; they are chosen to minimize "
-                              "padding, and each is compiled once. Scoring uses at most one, and one more for every "
-                              "512 examples", minimum=1, maximum=64)
+                              "padding, and each is compiled once. Scoring uses at most 1 + examples / 512 of "
+                              "them", minimum=1, maximum=64)
     language_model: str = key("mass", "pre-training objective: mass (the paper's), loose (the released code's, which "
                                       "predicts one token more), masked (mass without the 80/10/10 rule)",
                               choices=("mass", "loose", "masked"))

@@ -76,7 +76,7 @@ def output_lines(lines: Sequence[str], predictions: Sequence[Sequence[Prediction
     """Return the line of the output for each line: the best text, or all predictions as a JSON object."""
     if not as_json:
         return best_texts(predictions)
-    return [json_text({"source": line, "answers": [prediction._asdict() for prediction in ranked]})
+    return [json_text({"source": line, "predictions": [prediction._asdict() for prediction in ranked]})
             for line, ranked in zip(lines, predictions, strict=True)]
 
 

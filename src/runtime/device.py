@@ -42,7 +42,8 @@ def set_up_device(config: Config) -> None:
         mindspore.set_device(training.device_target, 0 if training.device_target == "CPU" else device_id)
     except (RuntimeError, ValueError) as error:
         raise MassError(f"training_config.device_target is {training.device_target}: MindSpore "
-                        f"{mindspore.__version__} cannot use it here ({load_error(str(error))})") from error
+                        f"{mindspore.__version__} cannot use it here ({load_error(str(error))}); to use the CPU, add "
+                        f"--set training_config.device_target=CPU") from error
     if training.device_target == "Ascend":
         require_ascend_910b(ascend_chip())
     if model.save_graphs:

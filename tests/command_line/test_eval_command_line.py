@@ -57,11 +57,11 @@ def test_predictions_for_a_stream_are_printed_while_it_is_open(folder, predicted
         process.stdin.write(f"{TEXT[0]}\n\n")
         process.stdin.flush()
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))  # the input is still open
-        assert first["source"] == TEXT[0] and second == {"source": "", "answers": []}
-        best, next_best = first["answers"]
+        assert first["source"] == TEXT[0] and second == {"source": "", "predictions": []}
+        best, next_best = first["predictions"]
         assert best["text"] == predicted[0][0] and best["score"] > next_best["score"] > best["log_prob"] - 100
         rest, messages = process.communicate(TEXT[1], timeout=TIMEOUT)  # without a line end
-        assert json.loads(rest)["answers"][0]["text"] == predicted[0][2]
+        assert json.loads(rest)["predictions"][0]["text"] == predicted[0][2]
         assert process.returncode == 0 and "Traceback" not in messages
     finally:
         process.kill()

@@ -71,7 +71,7 @@ def test_metrics_json_holds_the_scores_of_both_metrics(pipeline):
     folder, printed = pipeline
     metrics = json.loads((folder / "scores" / "metrics.json").read_text())
     assert metrics["rouge"].keys() == {"rouge-1", "rouge-2", "rouge-l"}
-    assert metrics["target_symbols"] == 9 and metrics["target_words"] == 8
+    assert metrics["target_tokens"] == 9 and metrics["target_words"] == 8
     assert metrics["ppl"]["word"] > metrics["ppl"]["subword"] > 1
     assert f"ppl subword: {metrics['ppl']['subword']:.2f}" in printed["ppl"]
     assert metrics["sentences"] == 3 and metrics["checkpoint_step"] == [2, 4]

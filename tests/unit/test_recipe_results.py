@@ -104,10 +104,10 @@ def test_report_collects_prints_and_plots(run_folder, capsys):
 
 
 def test_searches_that_differ_are_both_printed(run_folder, capsys):
-    write_model(run_folder, "scratch", 80.0, kind="scratch", signature="rouge, beam 4, at least 9 symbols")
+    write_model(run_folder, "scratch", 80.0, kind="scratch", signature="rouge, beam 4, at least 9 tokens")
     make_report(RECIPE, str(run_folder), MODELS)
     lines = capsys.readouterr().out.splitlines()
-    assert "MASS pre-trained: rouge, beam 4" in lines and "from scratch: rouge, beam 4, at least 9 symbols" in lines
+    assert "MASS pre-trained: rouge, beam 4" in lines and "from scratch: rouge, beam 4, at least 9 tokens" in lines
 
 
 def test_several_seeds_are_averaged(run_folder, capsys):

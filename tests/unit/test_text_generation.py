@@ -146,7 +146,7 @@ def test_rouge_of_text_is_on_its_own_words(bench, evaluated):
 def test_perplexity_of_text(bench, evaluated):
     metrics = evaluated["ppl"]
     entries = written(bench, "ppl")
-    nll, tokens = -sum(entry["log_prob"] for entry in entries), sum(entry["symbols"] for entry in entries)
+    nll, tokens = -sum(entry["log_prob"] for entry in entries), sum(entry["target_tokens"] for entry in entries)
     assert metrics["ppl"]["subword"] == pytest.approx(np.exp(nll / tokens))
     low, high = metrics["ppl_interval"]["subword"]
     assert low < metrics["ppl"]["subword"] < high
@@ -164,8 +164,8 @@ def test_words_of_truncated_targets_are_those_that_are_scored(bench, tmp_path, c
     assert "truncated 2 of 3 lines" in messages and "Scores are affected: log-probabilities and perp" in messages
     entries = score_targets(bench.model, examples).entries
     kept = [join_subwords(line.split()[:39]) for line in bench.text.encode(targets).subwords]
-    assert [entry["words"] for entry in entries] == [len(line.split()) + 1 for line in kept]
-    assert [entry["symbols"] for entry in entries] == [40, 2, 40] and entries[2]["words"] < 42
+    assert [entry["target_words"] for entry in entries] == [len(line.split()) + 1 for line in kept]
+    assert [entry["target_tokens"] for entry in entries] == [40, 2, 40] and entries[2]["target_words"] < 42
     assert entries[0]["target"] == targets[0].strip()
     scores = METRICS["ppl"]().measure(entries)
     assert scores.scores["word"] >= scores.scores["subword"]

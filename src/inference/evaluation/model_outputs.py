@@ -32,8 +32,8 @@ def score_targets(model: Model, examples: ExampleSet) -> ModelOutputs:
     """Compute the log-probability of each given target."""
     scores = target_log_probs(model.network, examples.scoring_batches(model.files.config))
     words = examples.scored_target
-    entries = [{**examples.text_of_example(index), "log_prob": float(log_prob), "symbols": int(tokens),
-                **({"words": count_words_and_eos(words(index))} if words else {})}
+    entries = [{**examples.text_of_example(index), "log_prob": float(log_prob), "target_tokens": int(tokens),
+                **({"target_words": count_words_and_eos(words(index))} if words else {})}
                for index, (log_prob, tokens) in enumerate(zip(*scores, strict=True))]
     targets = examples.records.columns.get("target", ())
     return ModelOutputs(entries, [tuple(targets[index].tolist()) for index in range(len(targets))])

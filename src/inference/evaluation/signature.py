@@ -16,8 +16,8 @@ def search_signature(metric: Metric, search: SearchOptions, vocabulary: Dictiona
         parts.append("sampling: " + ", ".join(f"{name} {value:g}" for name, value in search.sampling._asdict().items()))
     else:
         parts += [f"beam {search.beam_width}", f"length penalty {search.length_penalty_weight:g}"]
-    parts += [f"at least {search.min_length} symbols"] * (search.min_length > 1)
-    parts.append(f"at most {search.max_length} symbols")
+    parts += [f"at least {search.min_length} tokens"] * (search.min_length > 1)
+    parts.append(f"at most {search.max_length} tokens")
     parts += [f"no {search.no_repeat_ngram_size}-gram twice"] * (search.no_repeat_ngram_size > 0)
     parts += ["no <unk>"] * search.ban_unk + ["<unk> copied from the source"] * search.attention
     parts.append(f"vocabulary {vocabulary.fingerprint[:12]}")

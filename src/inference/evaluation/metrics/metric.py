@@ -83,8 +83,8 @@ class Metric(ABC):
         Args:
             entries: `source` and `target` (for a test set of sentences `tokens`), text with BPE joined. If the metric
                 searches, also `prediction`, `score` and `log_prob`; if not, `log_prob` (of the target, summed, natural
-                logarithm), `symbols` (the number of target tokens, `</s>` included) and, for pairs, `words` (the number
-                of target words that these tokens form, one for `</s>` included).
+                logarithm), `target_tokens` (their number, `</s>` included) and, for pairs, `target_words` (the number
+                of words that these tokens form, one for `</s>` included).
         """
 
     def require(self) -> None:  # noqa: B027 (most metrics need no package)

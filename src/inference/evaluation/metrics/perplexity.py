@@ -21,14 +21,14 @@ class Perplexity(Metric):
 
     def measure(self, entries: Sequence[Entry]) -> Measurement:
         log_probs = np.array([entry["log_prob"] for entry in entries])
-        subwords = np.array([entry["symbols"] for entry in entries])
+        subwords = np.array([entry["target_tokens"] for entry in entries])
         nll = -float(log_probs.sum())
-        counts: dict[str, Any] = {"nll": nll, "target_symbols": int(subwords.sum())}
+        counts: dict[str, Any] = {"nll": nll, "target_tokens": int(subwords.sum())}
         units = {"subword": subwords}
-        if entries and "words" in entries[0]:  # a masked fragment of a sentence has no whole words to count
-            units["word"] = np.array([entry["words"] for entry in entries])
+        if entries and "target_words" in entries[0]:  # a masked fragment of a sentence has no whole words to count
+            units["word"] = np.array([entry["target_words"] for entry in entries])
             counts["target_words"] = int(units["word"].sum())
-        both = perplexities(nll, counts["target_symbols"], counts.get("target_words", counts["target_symbols"]))
+        both = perplexities(nll, counts["target_tokens"], counts.get("target_words", counts["target_tokens"]))
         scores = {unit: getattr(both, unit) for unit in units}
         terms = np.stack([-log_probs, *units.values()], axis=1)
         return Measurement(scores, log_probs / subwords, terms, _perplexities_from_sums, counts)
