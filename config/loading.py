@@ -105,6 +105,17 @@ def _parse_override(override: str) -> tuple[str, str, Any]:
     return node, name, _checked_value(node, name, value)
 
 
+def paths_of_settings(settings: Iterable[str]) -> list[str]:
+    """Return the paths that settings (node.key=value), which must be valid, give to keys that are paths."""
+    found = []
+    for setting in settings:
+        target, _, value = setting.partition("=")
+        node, _, name = target.partition(".")
+        if NODES[node].__dataclass_fields__[name].metadata["path"]:
+            found += [os.path.expanduser(path) for path in value.split(",") if path]
+    return found
+
+
 def _types(node: str) -> dict[str, type]:
     return typing.get_type_hints(NODES[node])
 

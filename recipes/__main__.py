@@ -3,13 +3,15 @@ import os
 import sys
 from argparse import ArgumentTypeError, Namespace
 
+from config.loading import load_config
 from recipes.flags import add_run_flags, add_text_flags
 from recipes.pipeline import Options, Pipeline
+from recipes.recipe import Recipe
 from recipes.register import RECIPES
 from recipes.report import make_report
 from recipes.reuse import require_run
 from recipes.schedule import require_settings
-from recipes.steps import ROOT, Steps
+from recipes.steps import ROOT, Steps, path_in_root
 from recipes.text_layout import TextFolders
 from src.common.arguments import CommandLineParser, HelpFormatter, finite_number, not_empty
 from src.common.errors import UsageError, run
@@ -52,16 +54,15 @@ def main() -> None:
     if args.minutes is not None and args.minutes <= 0:
         raise UsageError(f"--minutes {args.minutes:g} must be above 0")
     folders = TextFolders(_absolute(args.data), _absolute(args.sentences), args.train_pairs)
+    _require_useful_flags(args, recipe)
     recipe.check(folders)
     if args.pretrained is not None:
-        if args.pretrain_set:
-            raise UsageError("--pretrain_set changes the pre-training, which --pretrained replaces: give one of them")
-        require_run(args.pretrained)
+        require_run(args.pretrained, load_config(os.path.join(ROOT, recipe.finetune_config)).dataset_config)
     run_folder = args.run_folder or os.path.join(ROOT, f"recipe_{recipe.name}")
     if args.pretrained is not None and os.path.realpath(args.pretrained) == os.path.realpath(run_folder):
         raise UsageError(f"--pretrained {args.pretrained} is the run folder itself: name another --run_folder")
-    run_folder = os.path.relpath(run_folder, ROOT)
-    pretrained = None if args.pretrained is None else os.path.relpath(args.pretrained, ROOT)
+    run_folder = path_in_root(run_folder)
+    pretrained = None if args.pretrained is None else path_in_root(args.pretrained)
     os.chdir(ROOT)
     options = Options(run_folder, folders, pretrained, args.minutes, args.seeds or (), args.pretrain_set,
                       args.finetune_set)
@@ -71,8 +72,21 @@ def main() -> None:
         return
     print(f"+ cd {ROOT}")
     with locked_folder(run_folder):
-        models = Pipeline(recipe, options, Steps(run_folder)).run()
-        make_report(recipe, run_folder, models)
+        steps = Steps(run_folder)
+        models = Pipeline(recipe, options, steps).run()
+        make_report(recipe, run_folder, models, steps.commands)
+
+
+def _require_useful_flags(args: Namespace, recipe: Recipe) -> None:
+    """Raise a UsageError for a flag that would have no effect."""
+    if args.pretrained is not None:
+        for flag in ("pretrain_set", "sentences"):
+            if getattr(args, flag):
+                raise UsageError(f"--{flag} is for the pre-training, which --pretrained replaces: give one of them")
+    if recipe.text_command:
+        for flag in ("data", "sentences", "train_pairs"):
+            if getattr(args, flag) is not None:
+                raise UsageError(f"--{flag}: the recipe {recipe.name} makes its text itself")
 
 
 def _absolute(path: str | None) -> str | None:
@@ -81,7 +95,8 @@ def _absolute(path: str | None) -> str | None:
 
 def _seeds(text: str) -> tuple[int, ...]:
     numbers = text.split(",")
-    if not all(number.isdecimal() and len(number) < 10 for number in numbers) or len(set(numbers)) < len(numbers):
+    if not all(number.isdecimal() and len(number) < 10 for number in numbers) \
+            or len(set(map(int, numbers))) < len(numbers):
         raise ArgumentTypeError(f"{text!r} must be different whole numbers, separated by commas")
     return tuple(map(int, numbers))
 

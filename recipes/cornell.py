@@ -7,6 +7,7 @@ from recipes.text_layout import (
     SPLITS,
     TextFolders,
     find_file,
+    require_sentences,
     write_sentences,
     write_split_pairs,
     write_texts_of_pairs,
@@ -30,8 +31,7 @@ def check(folders: TextFolders) -> None:
         names = ", ".join(f"{split}.{side}.txt" for split in SPLITS for side in SIDES)
         raise MassError(f"folder {folders.pairs!r} holds neither {LINES_FILE} and {CONVERSATIONS_FILE}, the Cornell "
                         f"movie dialogs as published, nor all of {names}; {SOURCE}")
-    if folders.sentences is not None:
-        require_folder(folders.sentences, "folder of sentences")
+    require_sentences(folders)
 
 
 def arrange(folders: TextFolders, output: str) -> list[str]:
@@ -44,7 +44,7 @@ def arrange(folders: TextFolders, output: str) -> list[str]:
             summary, _ = split_corpus(folders.pairs, raw, plan, overwrite=True)
             report = [str(summary), *write_split_pairs(output, raw, folders.train_pairs)]
     report += write_texts_of_pairs(output)
-    return report + (write_sentences(output, folders.sentences) if folders.sentences else [])
+    return report + write_sentences(output, folders.sentences)
 
 
 def _has_pairs(folder: str) -> bool:
@@ -54,5 +54,5 @@ def _has_pairs(folder: str) -> bool:
 RECIPE = Recipe(
     name="cornell", description="responses in film dialogs (Cornell)",
     pretrain_config="config/news_small.json", finetune_config="config/cornell_small.json",
-    symbols=8000, threshold=3, sentence_max_len=64, pair_max_len=64,
+    merges=8000, threshold=3, sentence_max_len=64, pair_max_len=64,
     check=check, arrange=arrange)

@@ -5,13 +5,13 @@ from recipes.text_layout import (
     TextFolders,
     find_file,
     require_files,
+    require_sentences,
     write_pairs,
     write_sentences,
     write_texts_of_pairs,
 )
 from recipes.tuning import SEARCH_VALUES
 from src.common.errors import UsageError
-from src.common.files import require_folder
 
 FILES = {  # of the corpus as harvardnlp distributes it; the names of the two sides of each split
     "train": (("train.article.txt",), ("train.title.txt",)),
@@ -26,8 +26,7 @@ def check(folders: TextFolders) -> None:
     if folders.pairs is None:
         raise UsageError(f"--data DIR is required: the folder of the Gigaword corpus; {SOURCE}")
     require_files(folders.pairs, [group for sides in FILES.values() for group in sides], "the Gigaword corpus", SOURCE)
-    if folders.sentences is not None:
-        require_folder(folders.sentences, "folder of sentences")
+    require_sentences(folders)
 
 
 def arrange(folders: TextFolders, output: str) -> list[str]:
@@ -36,12 +35,12 @@ def arrange(folders: TextFolders, output: str) -> list[str]:
     report = [write_pairs(output, split, *paths, folders.train_pairs if split == "train" else None)
               for split, paths in found.items()]
     report += write_texts_of_pairs(output, SIDES[:1], "tokenized")
-    return report + (write_sentences(output, folders.sentences) if folders.sentences else [])
+    return report + write_sentences(output, folders.sentences)
 
 
 RECIPE = Recipe(
     name="gigaword", description="headlines of news articles (Gigaword)",
     pretrain_config="config/gigaword_pretrain.json", finetune_config="config/gigaword_small.json",
-    symbols=6000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10, pairs_are_tokenized=True,
+    merges=6000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10, pairs_are_tokenized=True,
     gigaword_style=True, search_values=SEARCH_VALUES, check=check,
     arrange=arrange)

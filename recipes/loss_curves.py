@@ -1,4 +1,4 @@
-"""The plot of the losses of the quick start."""
+"""The plot of the losses of a recipe."""
 from typing import Any
 
 from src.common.files import atomic_output

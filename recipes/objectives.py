@@ -14,16 +14,15 @@ from recipes.flags import add_run_flags
 from recipes.pipeline import METRICS, Options, Pipeline
 from recipes.recipe import Recipe
 from recipes.register import RECIPES
-from recipes.report import RESULTS_FILE
+from recipes.report import read_results
 from recipes.results import scores_of
 from recipes.schedule import load_planned, require_settings, scaled_settings
-from recipes.steps import ROOT, Steps
+from recipes.steps import ROOT, Steps, path_in_root
 from src.checkpoints.files import BEST
 from src.common.arguments import CommandLineParser, not_empty
 from src.common.errors import MassError, run
-from src.common.files import atomic_output, require_file, require_folder
+from src.common.files import atomic_output, require_folder
 from src.common.folder_lock import locked_folder
-from src.common.json_files import read_json
 from src.common.json_output import write_json_text
 from src.common.text_table import table_lines
 from src.utils.monitoring.loss_curve import BLUE, ORANGE
@@ -66,12 +65,17 @@ class Comparison(Pipeline):
     """Runs the trainings and the evaluations of the objectives in the run folder of a recipe."""
 
     def run(self) -> dict[str, list[str]]:
-        """Run everything; return the names of the fine-tuned models, under `objectives`."""
+        """Run everything; return the names of the fine-tuned models, under `objectives`.
+
+        Raises:
+            MassError: a training would be too short; nothing has been run then.
+        """
+        pretrain = {objective: self._pretrain_settings(objective) for objective in OBJECTIVES if objective.ratio}
         for objective in OBJECTIVES:
             name, start = objective.model, []
-            if objective.ratio is not None:
+            if objective in pretrain:
                 weights = self._in("objectives", objective.name)
-                self._pretrain(weights, self._pretrain_settings(objective), f"pretrain_{objective.name}")
+                self._pretrain(weights, pretrain[objective], f"pretrain_{objective.name}")
                 start = [f"checkpoint_options.existed_ckpt={os.path.join(weights, BEST)}"]
             self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", start, resume=True)
             for metric in METRICS:
@@ -126,13 +130,12 @@ def recipe_of(folder: str) -> Recipe:
     """Return the recipe that a run folder is of.
 
     Raises:
-        MassError: the folder has no results.json, or one that a recipe did not write.
+        MassError: the folder has no results.json, or one that a recipe did not write, or its recipe is not known.
     """
-    path = require_file(os.path.join(folder, RESULTS_FILE), "results of a recipe")
-    try:
-        return RECIPES[read_json(path)["recipe"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise MassError(f"{path} is not the file that a recipe writes; run the recipe again") from error
+    name = read_results(folder)["recipe"]
+    if name not in RECIPES:
+        raise MassError(f"{folder!r} is of the recipe {name!r}, which is not known here; run a recipe again")
+    return RECIPES[name]
 
 
 def main() -> None:
@@ -141,7 +144,7 @@ def main() -> None:
                         help="the run folder of a recipe; the models, objectives.json and objectives.png are put there")
     add_run_flags(parser)
     args = parser.parse_args()
-    folder = os.path.relpath(args.run_folder, ROOT)
+    folder = path_in_root(args.run_folder)
     os.chdir(ROOT)
     recipe = recipe_of(folder)
     require_settings(recipe, args.pretrain_set, args.finetune_set)

@@ -5,13 +5,13 @@ from recipes.text_layout import (
     SPLITS,
     TextFolders,
     require_files,
+    require_sentences,
     write_sentences,
     write_split_pairs,
     write_texts_of_pairs,
 )
 from recipes.tuning import SEARCH_VALUES
 from src.common.errors import UsageError
-from src.common.files import list_files
 
 LAYOUT = "line i of a .tgt.txt is the target of line i of its .src.txt"
 
@@ -21,18 +21,17 @@ def check(folders: TextFolders) -> None:
     if folders.pairs is None:
         raise UsageError(f"--pairs DIR (train, valid and test, .src.txt and .tgt.txt) is required; {LAYOUT}")
     require_files(folders.pairs, [(f"{split}.{side}.txt",) for split in SPLITS for side in SIDES], "pairs", LAYOUT)
-    if folders.sentences is not None:
-        list_files(folders.sentences, "*.txt", "folder of sentences")
+    require_sentences(folders)
 
 
 def arrange(folders: TextFolders, output: str) -> list[str]:
     """Arrange the pairs and, for pre-training, the texts of the training pairs and the sentences."""
     report = write_split_pairs(output, folders.pairs, folders.train_pairs) + write_texts_of_pairs(output)
-    return report + (write_sentences(output, folders.sentences) if folders.sentences else [])
+    return report + write_sentences(output, folders.sentences)
 
 
 RECIPE = Recipe(
     name="own", description="pairs of your own",
     pretrain_config="config/news_small.json", finetune_config="config/cornell_small.json",
-    symbols=8000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10,
+    merges=8000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10,
     search_values=SEARCH_VALUES, check=check, arrange=arrange)

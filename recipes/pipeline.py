@@ -4,14 +4,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from config.loading import paths_of_settings
 from recipes import reuse
 from recipes.recipe import Recipe
+from recipes.results import PREDICTIONS_FILE
 from recipes.schedule import PROBE_SETTINGS, PlannedTraining, load_planned, shorten
-from recipes.steps import Step, Steps
-from recipes.text_layout import TextFolders
+from recipes.steps import PRETRAIN, REUSE, Step, Steps
+from recipes.text_layout import SIDES, SPLITS, TextFolders, files_of
 from recipes.tuning import best_value, values_to_try
+from src.checkpoints.files import BEST, LATEST
 
 METRICS = ("rouge", "ppl")
+_BY_STEPS = "dataset_config.epochs=1000000"  # the lengths of all trainings are given in steps
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Pipeline:
         self._make_records()
         pretrain, finetune = self._lengths()
         if self.pretrains:
-            self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], "pretrain")
+            self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], PRETRAIN)
         models: dict[str, list[str]] = {"mass": [], "scratch": []}
         for seed in self.options.seeds or [None]:
             for start, names in models.items():
@@ -64,18 +68,19 @@ class Pipeline:
     def _make_text(self) -> None:
         text, folders = self._in("text"), self.options.folders
         if self.recipe.text_command:
-            self._step("text", text, *self.recipe.text_command, "--output_folder", text)
+            self._step("text", text, [], *self.recipe.text_command, "--output_folder", text)
             return
         flags = {"--data": folders.pairs, "--sentences": folders.sentences, "--train_pairs": folders.train_pairs}
         given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
-        self._step("text", text, "-m", "recipes.arrange", self.recipe.name, *given, "--output_folder", text)
+        self._step("text", text, files_of(folders), "-m", "recipes.arrange", self.recipe.name, *given,
+                   "--output_folder", text)
 
     def _take_over(self) -> None:
         """Copy codes, vocabulary and weights from the run folder that has pre-trained."""
         earlier = self.options.pretrained
-        self._step("reuse", self._in("pretrain"), "-m", "recipes.reuse", "--subword", os.path.join(earlier, "subword"),
-                   "--pretrain", os.path.join(earlier, "pretrain"), "--output_folder", self._in(),
-                   others=[self._in("subword")])
+        self._step(REUSE, self._in("pretrain"), [os.path.join(earlier, name) for name in reuse.REQUIRED], "-m",
+                   "recipes.reuse", "--subword", os.path.join(earlier, "subword"), "--pretrain",
+                   os.path.join(earlier, "pretrain"), "--output_folder", self._in(), others=[self._in("subword")])
 
     def _encode(self) -> None:
         """Tokenize and encode. Codes and vocabulary are made from the pre-training text only: held-out text stays
@@ -84,14 +89,14 @@ class Pipeline:
         tokens["pairs"] = (self._in("text", "pairs") if self.recipe.pairs_are_tokenized
                            else self._tokenize("pairs", self._in("tokens", "pairs")))
         if self.pretrains:
-            self._step("codes", self.codes, "learn_subword.py", tokens["pretrain"], "--symbols",
-                       str(self.recipe.symbols), "--output", self.codes)
+            self._step("codes", self.codes, [tokens["pretrain"]], "learn_subword.py", tokens["pretrain"], "--symbols",
+                       str(self.recipe.merges), "--output", self.codes)
         for part, folder in tokens.items():
             words = ["apply_bpe_encoding.py", "--codes", self.codes, "--src_folder", folder, "--output_folder",
                      self._in("bpe", part)]
             if part == "pretrain":
                 words += ["--vocab_path", self.vocabulary, "--threshold", str(self.recipe.threshold)]
-            self._step(f"bpe_{part}", self._in("bpe", part), *words,
+            self._step(f"bpe_{part}", self._in("bpe", part), [self.codes, folder], *words,
                        others=[self.vocabulary] if part == "pretrain" else [])
 
     def _tokens(self, part: str) -> str:
@@ -102,26 +107,28 @@ class Pipeline:
         folders = [self._in("text", "tokenized", part)]
         if self.options.folders.sentences is not None:
             folders.append(self._tokenize(part, self._in("tokens", f"{part}_cased")))
-        self._step(f"style_{part}", tokens, "-m", "recipes.gigaword_style", "--src_folder", ",".join(folders),
+        self._step(f"style_{part}", tokens, folders, "-m", "recipes.gigaword_style", "--src_folder", ",".join(folders),
                    "--output_folder", tokens)
         return tokens
 
     def _tokenize(self, part: str, output: str) -> str:
-        self._step(f"tokens_{part}", output, "tokenize_corpus.py", "--corpus_folder", self._in("text", part),
-                   "--output_folder", output)
+        text = self._in("text", part)
+        self._step(f"tokens_{part}", output, [text], "tokenize_corpus.py", "--corpus_folder", text, "--output_folder",
+                   output)
         return output
 
     def _make_records(self) -> None:
         for part in ("pretrain", "pretrain_valid") if self.pretrains else ():
-            self._step(f"records_{part}", self._in("records", part), "news_crawl.py", "--src_folder",
-                       self._in("bpe", part), "--existed_vocab", self.vocabulary, "--max_len",
-                       str(self.recipe.sentence_max_len), "--output_folder", self._in("records", part))
+            text, records = self._in("bpe", part), self._in("records", part)
+            self._step(f"records_{part}", records, [text, self.vocabulary], "news_crawl.py", "--src_folder", text,
+                       "--existed_vocab", self.vocabulary, "--max_len", str(self.recipe.sentence_max_len),
+                       "--output_folder", records)
         suffix = "_bpe.txt" if self.recipe.pairs_are_tokenized else "_tokenized_bpe.txt"
-        files = [word for split in ("train", "valid", "test") for side, flag in (("src", "src"), ("tgt", "ref"))
-                 for word in (f"--{split}_{flag}", self._in("bpe", "pairs", f"{split}.{side}{suffix}"))]
-        self._step("records_pairs", self._in("records", "pairs"), "gigaword.py", *files, "--existed_vocab",
-                   self.vocabulary, "--max_len", str(self.recipe.pair_max_len), "--output_folder",
-                   self._in("records", "pairs"))
+        files = {f"--{split}_{flag}": self._in("bpe", "pairs", f"{split}.{side}{suffix}")
+                 for split in SPLITS for side, flag in zip(SIDES, ("src", "ref"), strict=True)}
+        self._step("records_pairs", self._in("records", "pairs"), [*files.values(), self.vocabulary], "gigaword.py",
+                   *(word for flag in files.items() for word in flag), "--existed_vocab", self.vocabulary, "--max_len",
+                   str(self.recipe.pair_max_len), "--output_folder", self._in("records", "pairs"))
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -161,10 +168,10 @@ class Pipeline:
         self._train(step, output, self.recipe.finetune_config, [*data, *self.finetune_settings, *settings], resume)
 
     def _train(self, step: str, output: str, config: str, settings: Sequence[str], resume: bool) -> None:
-        all_settings = (*settings, f"dataset_config.bpe_codes={self.codes}", f"checkpoint_options.ckpt_path={output}")
-        self._step(step, output, "train.py", "--config", config,
-                   *(word for setting in all_settings for word in ("--set", setting)), *(["--resume"] * resume),
-                   resumable=resume)
+        read = (_BY_STEPS, *settings, f"dataset_config.bpe_codes={self.codes}")
+        words = [word for setting in (*read, f"checkpoint_options.ckpt_path={output}") for word in ("--set", setting)]
+        self._step(step, output, [config, *paths_of_settings(read)], "train.py", "--config", config, *words,
+                   *(["--resume"] * resume), resumable=resume)
 
     # -- search and scores -------------------------------------------------------------------------------------------
 
@@ -195,15 +202,18 @@ class Pipeline:
 
     def _evaluate(self, step: str, name: str, metric: str, split: str, output: str, search: Sequence[str],
                   more: Sequence[str] = ()) -> None:
-        settings = [f"dataset_config.test_dataset={self.pairs}_{split}_dataset.tfrecord", *search]
-        self._step(step, output, "eval.py", "--ckpt", self._in(f"finetune_{name}"), "--metric", metric, *more,
-                   "--output", os.path.join(output, "predictions.jsonl"),
-                   *(word for setting in settings for word in ("--set", setting)))
+        test_set, model = f"{self.pairs}_{split}_dataset.tfrecord", self._in(f"finetune_{name}")
+        settings = [f"dataset_config.test_dataset={test_set}", *search]
+        inputs = [test_set, *(os.path.join(model, weights) for weights in (BEST, LATEST))]
+        words = [word for setting in settings for word in ("--set", setting)]
+        self._step(step, output, inputs, "eval.py", "--ckpt", model, "--metric", metric, *more, "--output",
+                   os.path.join(output, PREDICTIONS_FILE), *words)
 
     # ----------------------------------------------------------------------------------------------------------------
 
     def _in(self, *names: str) -> str:
         return os.path.join(self.options.run_folder, *names)
 
-    def _step(self, name: str, output: str, *words: str, resumable: bool = False, others: Sequence[str] = ()) -> None:
-        self.steps.run(Step(name, (os.path.relpath(sys.executable), *words), output, resumable, others))
+    def _step(self, name: str, output: str, inputs: Sequence[str], *words: str, resumable: bool = False,
+              others: Sequence[str] = ()) -> None:
+        self.steps.run(Step(name, (os.path.relpath(sys.executable), *words), output, inputs, resumable, others))

@@ -1,20 +1,16 @@
 """Write what a run of a recipe found, without any text of its corpora, into one small file for docs/results/.
 
-The file holds results.json without its examples, the command of each step, and the validations and a part of the
-training entries of each training.
+The file holds results.json without its examples (so with the command of each step), and the validations and a part of
+the training entries of each training.
 """
 import os
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from recipes.report import RESULTS_FILE
+from recipes.report import read_results
 from recipes.results import read_history
-from recipes.steps import commands_of
 from src.common.arguments import CommandLineParser, not_empty
 from src.common.errors import run
-from src.common.files import require_file
-from src.common.json_files import read_json
 from src.common.json_output import write_json_text
 from src.common.progress import say
 
@@ -27,18 +23,17 @@ def summary_of(folder: str) -> dict[str, Any]:
     """Return the content of the file.
 
     Raises:
-        MassError: the run folder has no results.json.
+        MassError: the run folder has no results.json, or one that a recipe did not write.
     """
-    results = read_json(require_file(os.path.join(folder, RESULTS_FILE), "the results of a recipe"))
+    results = read_results(folder)
     return {**{key: value for key, value in results.items() if key not in _TEXT},
-            "commands": [shlex.join(command) for command in commands_of(folder)],
             "histories": {name: thinned(read_history(folder, name)) for name in results["training"]}}
 
 
 def thinned(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return all validations and at most about MOST_ENTRIES other entries, evenly spaced, with numbers rounded."""
+    """Return all validations and at most MOST_ENTRIES other entries, evenly spaced, with numbers rounded."""
     others = sum(entry["event"] == "train" for entry in history)
-    distance, number, kept = max(1, others // MOST_ENTRIES), 0, []
+    distance, number, kept = max(1, -(-others // MOST_ENTRIES)), 0, []
     for entry in history:
         number += entry["event"] == "train"
         if entry["event"] != "train" or number % distance == 0:

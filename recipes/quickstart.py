@@ -7,7 +7,7 @@ _DESCRIPTION = "summaries of docstrings"
 RECIPE = Recipe(
     name="quickstart", description=_DESCRIPTION,
     pretrain_config="config/quickstart.json", finetune_config="config/quickstart.json",
-    symbols=8000, threshold=1, sentence_max_len=64, pair_max_len=128, lead_words=10, text_command=_CORPUS,
+    merges=8000, threshold=1, sentence_max_len=64, pair_max_len=128, lead_words=10, text_command=_CORPUS,
     finetune_settings=("model_config.hidden_dropout_prob=0.2", "training_config.max_steps=400",
                        "learn_rate_config.warmup_steps=50", "learn_rate_config.decay_steps=350",
                        "learn_rate_config.lr=0.0005", "training_config.valid_steps=100",
@@ -17,6 +17,6 @@ RECIPE = Recipe(
 FAST_RECIPE = Recipe(
     name="quickstart_fast", description=f"{_DESCRIPTION}, a smoke test",
     pretrain_config="config/quickstart_fast.json", finetune_config="config/quickstart_fast.json",
-    symbols=2000, threshold=1, sentence_max_len=64, pair_max_len=128, lead_words=10, text_command=(*_CORPUS, "--fast"),
+    merges=2000, threshold=1, sentence_max_len=64, pair_max_len=128, lead_words=10, text_command=(*_CORPUS, "--fast"),
     finetune_settings=("training_config.max_steps=60", "learn_rate_config.decay_steps=60",
                        "learn_rate_config.lr=0.001", "training_config.valid_steps=20"))

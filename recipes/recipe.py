@@ -16,7 +16,7 @@ class Recipe:
     description: str  # of the task, for the help text and the report
     pretrain_config: str  # path from the repository's folder
     finetune_config: str
-    symbols: int  # the number of BPE merges to learn
+    merges: int  # the number of BPE merges to learn
     threshold: int  # tokens of at most this frequency are left out of the vocabulary
     sentence_max_len: int  # tokens; longer sentences are left out of pre-training
     pair_max_len: int  # tokens of a side; longer pairs are left out of fine-tuning

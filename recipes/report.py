@@ -1,11 +1,15 @@
 """The report of a recipe: examples, a table of all models, results.json, and a plot of the losses."""
 import os
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from recipes.loss_curves import draw_loss_curves
 from recipes.recipe import Recipe
 from recipes.results import STARTS, Models, collect_results, read_history, training_names
+from src.common.errors import MassError
+from src.common.files import require_file
+from src.common.json_files import describe_error, read_json
 from src.common.json_output import write_json_text
 from src.utils.rouge_score import ROUGE_METRICS
 
@@ -21,17 +25,34 @@ OUTPUTS = {
 }
 
 
-def make_report(recipe: Recipe, folder: str, models: Models) -> None:
+def make_report(recipe: Recipe, folder: str, models: Models, commands: Sequence[Sequence[str]]) -> None:
     """Write results.json and the plot of the losses into a run folder, and print the report.
 
     Raises:
         MassError: see `collect_results`.
     """
-    results = collect_results(recipe, folder, models)
+    results = collect_results(recipe, folder, models, commands)
     draw_loss_curves({_label(name): read_history(folder, name) for name in training_names(models)},
                      os.path.join(folder, CURVES_FILE))
     write_json_text(os.path.join(folder, RESULTS_FILE), results)
     print_report(recipe, results, folder, models)
+
+
+def read_results(folder: str) -> dict[str, Any]:
+    """Return the content of results.json of a run folder.
+
+    Raises:
+        MassError: there is none, or a recipe did not write it.
+    """
+    path = require_file(os.path.join(folder, RESULTS_FILE), "results of a recipe")
+    try:
+        results = read_json(path)
+        if not isinstance(results, dict) or not {"recipe", "training", "models"} <= results.keys():
+            raise ValueError("entries are missing")
+    except ValueError as error:
+        raise MassError(f"{path} is not the file that a recipe writes ({describe_error(error)}); run the recipe "
+                        f"again") from error
+    return results
 
 
 def print_report(recipe: Recipe, results: dict[str, Any], folder: str, models: Models) -> None:

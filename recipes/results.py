@@ -3,6 +3,7 @@ import glob
 import math
 import os
 import platform
+import shlex
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,23 +13,28 @@ from typing import Any
 from config.config import ModelConfig
 from config.loading import load_config
 from recipes.recipe import Recipe
+from recipes.steps import REUSE, is_finished
 from src.checkpoints.files import CONFIG_FILE
 from src.common.errors import MassError
 from src.common.files import require_file
 from src.common.json_files import parse_json, read_json
 from src.common.text_files import read_lines
+from src.inference.evaluation.metrics.rouge import Rouge
+from src.inference.output import METRICS_FILE
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 from src.utils.rouge_score import ROUGE_METRICS, rouge_scores
 
 STARTS = {"mass": "MASS pre-trained", "scratch": "from scratch"}
 EXAMPLES = 5
+PREDICTIONS_FILE = Rouge.default_output
 _NETWORK = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
 
 Models = Mapping[str, Sequence[str]]  # the names of the fine-tuned models by how they started, one for each seed
 
 
-def collect_results(recipe: Recipe, folder: str, models: Models) -> dict[str, Any]:
-    """Return the content of results.json, from the outputs of the scripts in a run folder.
+def collect_results(recipe: Recipe, folder: str, models: Models, commands: Sequence[Sequence[str]] = ()
+                    ) -> dict[str, Any]:
+    """Return the content of results.json, from the outputs of the scripts in a run folder, which `commands` made.
 
     Raises:
         MassError: an output is missing, or the models were scored on different test sets.
@@ -44,7 +50,8 @@ def collect_results(recipe: Recipe, folder: str, models: Models) -> dict[str, An
     return {
         "recipe": recipe.name,
         "command": " ".join(sys.argv),
-        "data": _data(folder),
+        "commands": [shlex.join(command) for command in commands],
+        "data": _data(folder, pretrained_here=not is_finished(folder, REUSE)),
         "model": _network(model),
         "test_pairs": len(mass),
         "models": scores,
@@ -71,7 +78,7 @@ def read_history(folder: str, training: str) -> list[dict[str, Any]]:
 def scores_of(folder: str, name: str) -> dict[str, Any]:
     """Return perplexities and ROUGE of a model on the test pairs, with their 95% intervals."""
     found = {metric: _metrics(folder, name, metric) for metric in ("ppl", "rouge")}
-    return {"ppl": {key: math.nan if value is None else value for key, value in found["ppl"]["ppl"].items()},
+    return {"ppl": {key: math.nan if value is None else float(value) for key, value in found["ppl"]["ppl"].items()},
             "rouge": found["rouge"]["rouge"], "ppl_interval": found["ppl"].get("ppl_interval"),
             "rouge_interval": found["rouge"].get("rouge_interval")}
 
@@ -83,9 +90,14 @@ def combine(runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         names = next(iter(runs.values()))[metric]
         values = {name: [run[metric][name] for run in runs.values()] for name in names}
         combined[metric] = {name: statistics.fmean(found) for name, found in values.items()}
-        combined[f"{metric}_deviation"] = ({name: statistics.stdev(found) for name, found in values.items()}
+        combined[f"{metric}_deviation"] = ({name: _deviation(found) for name, found in values.items()}
                                            if len(runs) > 1 else None)
     return {**combined, "runs": dict(runs)}
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Return the standard deviation, not a number if one of the values is not finite."""
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def summarize(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -93,7 +105,7 @@ def summarize(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     valid = [entry for entry in history if entry["event"] == "valid"]
     best = [entry for entry in valid if entry.get("best")]
     return {"steps": history[-1]["step"], "seconds": history[-1]["seconds"],
-            "best_valid_ppl": min(entry["ppl"] for entry in valid) if valid else None,
+            "best_valid_ppl": min((entry["ppl"] for entry in valid if entry["ppl"] is not None), default=None),
             "best_step": best[-1]["step"] if best else None}
 
 
@@ -126,20 +138,20 @@ def examples(mass: Sequence[Mapping[str, Any]], scratch: Sequence[Mapping[str, A
 
 
 def _metrics(folder: str, name: str, metric: str) -> dict[str, Any]:
-    path = os.path.join(folder, "scores", f"{name}_{metric}", "metrics.json")
+    path = os.path.join(folder, "scores", f"{name}_{metric}", METRICS_FILE)
     return read_json(require_file(path, "result of an earlier step"))
 
 
 def _predictions(folder: str, name: str) -> list[dict[str, Any]]:
-    path = os.path.join(folder, "scores", f"{name}_rouge", "predictions.jsonl")
+    path = os.path.join(folder, "scores", f"{name}_rouge", PREDICTIONS_FILE)
     require_file(path, "result of an earlier step")
     return [parse_json(line) for line in read_lines(path)]
 
 
-def _data(folder: str) -> dict[str, Any]:
-    """Return the numbers of examples and tokens of the data sets."""
+def _data(folder: str, pretrained_here: bool) -> dict[str, Any]:
+    """Return the numbers of examples and tokens of the data sets; those of another run's pre-training are not known."""
     found: dict[str, Any] = {}
-    for part in ("pretrain", "pretrain_valid", "pairs"):
+    for part in (*(("pretrain", "pretrain_valid") if pretrained_here else ()), "pairs"):
         for path in sorted(glob.glob(os.path.join(glob.escape(os.path.join(folder, "records", part)), "*.json"))):
             info = read_json(path)
             name = f"{part}_{info['split']}" if part == "pairs" else part

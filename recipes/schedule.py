@@ -1,6 +1,7 @@
 """Lengths of trainings that fit into a given time."""
 import json
 import os
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metric
 PROBE_STEPS, PROBE_FIRST = 30, 10  # steps of a trial run, and of its beginning, which is not counted
 MIN_STEPS = 20
 PROBE_SETTINGS = (f"training_config.max_steps={PROBE_STEPS}", f"training_config.log_steps={PROBE_FIRST}",
-                  "training_config.valid_steps=0", f"checkpoint_options.save_ckpt_steps={PROBE_STEPS}")
+                  f"training_config.valid_steps={PROBE_FIRST}", f"checkpoint_options.save_ckpt_steps={PROBE_STEPS}")
 
 
 class PlannedTraining(NamedTuple):
@@ -25,35 +26,58 @@ class PlannedTraining(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """The time that all runs would take."""
-        return self.config.training_config.max_steps * seconds_per_step(self.probe_folder) * self.runs
+        """The time that the steps of all runs would take."""
+        return self.config.training_config.max_steps * speed_of(self.probe_folder).step * self.runs
+
+    @property
+    def validation_seconds(self) -> float:
+        """The time that their validations would take, apart from those at the ends of epochs."""
+        training = self.config.training_config
+        count = training.max_steps // training.valid_steps if training.valid_steps else 0
+        return count * speed_of(self.probe_folder).validation * self.runs
 
 
-def seconds_per_step(folder: str) -> float:
-    """Return the seconds that a step took in a trial run, without its first steps.
+class Speed(NamedTuple):
+    """The seconds that a step and a validation of a trial run took."""
+
+    step: float
+    validation: float
+
+
+def speed_of(folder: str) -> Speed:
+    """Return the speed of a trial run with PROBE_SETTINGS, without its first steps and its first validation.
 
     Raises:
         MassError: the run was too short to tell.
     """
-    times = {entry["step"]: entry["seconds"] for entry in read_metrics(os.path.join(folder, TRAINING_METRICS_FILE))
-             if entry["event"] == "train"}
-    first, last = min(times), max(times)
-    if last == first:
-        raise MassError(f"{folder}: the trial run has {last} steps, too few to measure its speed")
-    return (times[last] - times[first]) / (last - first)
+    ends: dict[str, dict[int, float]] = {"train": {}, "valid": {}}
+    for entry in read_metrics(os.path.join(folder, TRAINING_METRICS_FILE)):
+        ends.setdefault(entry["event"], {})[entry["step"]] = entry["seconds"]
+    trained, validated = ends["train"], ends["valid"]
+    if not {PROBE_FIRST, PROBE_STEPS} <= trained.keys() & validated.keys():
+        raise MassError(f"{folder}: the trial run ended after {max(trained, default=0)} steps, too few to measure its "
+                        f"speed")
+    # A report is made before the validation of the same step.
+    later = range(2 * PROBE_FIRST, PROBE_STEPS + 1, PROBE_FIRST)
+    return Speed(statistics.fmean((trained[step] - validated[step - PROBE_FIRST]) / PROBE_FIRST for step in later),
+                 validated[PROBE_STEPS] - trained[PROBE_STEPS])
 
 
 def shorten(trainings: Sequence[PlannedTraining], minutes: float) -> list[list[str]]:
     """Return, for each training, settings (node.key=value) with which all of them take about `minutes` together.
 
-    All lengths are multiplied by the same factor: the steps, the warm-up, the decay, and the distances of validations
-    and checkpoints.
+    All lengths are multiplied by the same factor: the steps, the warm-up, the beginning of the decay, and the distances
+    of validations (so that there are as many as before) and checkpoints; a decay by `poly` ends with the training.
 
     Raises:
         MassError: the time is too short for any training.
     """
-    factor = 60.0 * minutes / sum(training.seconds for training in trainings)
-    return [scaled_settings(training.config, factor) for training in trainings]
+    rest = 60.0 * minutes - sum(training.validation_seconds for training in trainings)
+    factor = max(0.0, rest) / sum(training.seconds for training in trainings)
+    try:
+        return [scaled_settings(training.config, factor) for training in trainings]
+    except MassError as error:
+        raise MassError(f"--minutes {minutes:g} is too short: {error}") from error
 
 
 def scaled_settings(config: Config, factor: float) -> list[str]:
@@ -65,11 +89,11 @@ def scaled_settings(config: Config, factor: float) -> list[str]:
 
     steps = scaled(training.max_steps)
     if steps < MIN_STEPS:
-        raise MassError(f"the time is too short: {steps} steps of {training.max_steps:,} fit into it, and a training "
-                        f"needs at least {MIN_STEPS}; give more --minutes")
+        raise MassError(f"{steps} of {training.max_steps:,} steps are too few: a training needs at least {MIN_STEPS}")
     warmup = min(scaled(rate.warmup_steps), steps // 4)
     values = {"training_config.max_steps": steps, "training_config.valid_steps": scaled(training.valid_steps),
               "learn_rate_config.warmup_steps": warmup, "learn_rate_config.decay_steps": steps - warmup,
+              "learn_rate_config.decay_start_step": scaled(rate.decay_start_step),
               "checkpoint_options.save_ckpt_steps": scaled(config.checkpoint_options.save_ckpt_steps)}
     return [f"{name}={json.dumps(value)}" for name, value in values.items()]
 

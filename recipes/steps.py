@@ -6,29 +6,36 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import NamedTuple
 
 from src.common.errors import MassError
-from src.common.files import make_output_folder, require_folder
+from src.common.files import make_output_folder
 from src.common.finished_outputs import Stamp, file_stamp
 from src.common.interruption import END_SIGNALS
 from src.common.json_files import read_json, take_checksum, write_json
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 """The folder of the repository, in which all commands run."""
 
-STEPS_FOLDER = "steps"
-_FORMAT = 1
+STEPS_FOLDER, ASIDE_FOLDER = "steps", "set_aside"
+PRETRAIN, REUSE = "pretrain", "reuse"  # the steps that make the pre-trained weights, one or the other
+_FORMAT = 2
+
+
+def path_in_root(path: str) -> str:
+    """Return a path relative to the repository's folder; symbolic links are resolved, as `..` would lead elsewhere."""
+    return os.path.relpath(os.path.realpath(path), ROOT)
 
 
 class Step(NamedTuple):
     """A command that makes one file or folder."""
 
     name: str
-    command: Sequence[str]  # the program first; the second word is its script, or -m
+    command: Sequence[str]  # the program first
     output: str
+    inputs: Sequence[str] = ()  # the files that it reads, and folders of which it reads every file
     resumable: bool = False  # if the command was interrupted, running it again continues in its output
     others: Sequence[str] = ()  # further files that it makes
 
@@ -41,9 +48,10 @@ class Step(NamedTuple):
 class Steps:
     """Runs the steps of one run folder, from the repository's folder.
 
-    A step is up to date, and is skipped, if it was finished by the same command and neither its output nor any file
-    that the command names, or that is in a folder that it names, has changed since. Otherwise its output is removed and
-    made again, unless the step can continue an interrupted command. A note on each step is in `<run folder>/steps/`.
+    A step is up to date, and is skipped, if it was finished by the same command and neither the files that it made nor
+    its inputs have changed since. Files that others have put into its output do not matter. Otherwise its output is
+    made again, unless the step can continue an interrupted command. An earlier output is removed; that of a resumable
+    step, a training, is moved to `<run folder>/set_aside/`. A note on each step is in `<run folder>/steps/`.
 
     Args:
         folder: the run folder, created if missing.
@@ -52,7 +60,9 @@ class Steps:
 
     def __init__(self, folder: str, dry_run: bool = False):
         self.dry_run = dry_run
-        self._notes = os.path.join(folder, STEPS_FOLDER)
+        self.commands: list[list[str]] = []
+        """The commands of all steps so far, also of those that were up to date, without the program."""
+        self._folder, self._notes = folder, os.path.join(folder, STEPS_FOLDER)
         if not dry_run:
             make_output_folder(self._notes)
 
@@ -62,50 +72,84 @@ class Steps:
         Raises:
             MassError: the command failed, with its exit code, or did not make its output.
         """
+        self.commands.append(list(step.command[1:]))
         if self.dry_run:
             print(f"+ {shlex.join(step.command)}")
             return
         note_path = os.path.join(self._notes, f"{step.name}.json")
-        identity = {"format": _FORMAT, "command": list(step.command), "inputs": list(_inputs(step))}
+        identity = {"format": _FORMAT, "command": list(step.command[1:]),
+                    "inputs": [stamp for path in step.inputs for stamp in _stamps(path)]}
         note = _read_note(note_path)
         same = note is not None and note["identity"] == identity
-        if same and note["output"] == _stamps_of_outputs(step) and note["output"]:
+        if same and note["output"] and all(map(_is_unchanged, note["output"])):
             print(f"up to date: {step.name} ({step.output})", flush=True)
             return
         if not (same and step.resumable and note["output"] is None):
+            trained = self._made_by_training(step.outputs)
             for output in step.outputs:
-                _remove(output)
-        write_json(note_path, {"identity": identity, "output": None}, checksum=True)
+                self._clear(output, keep=step.resumable or trained)
+        self._remove_notes_of(step.outputs)
+        note = {"identity": identity, "outputs": [os.path.abspath(output) for output in step.outputs],
+                "resumable": step.resumable, "output": None}
+        write_json(note_path, note, checksum=True)
         started = time.monotonic()
         print(f"\n+ {shlex.join(step.command)}", flush=True)
-        code = _call(step.command)
-        if code:
-            error = MassError(f"step {step.name!r} failed with exit code {code}; its message is above")
-            error.exit_code = code if code > 0 else 1
-            raise error
-        made = _stamps_of_outputs(step)
-        if missing := [output for output in step.outputs if not _stamps(output)]:
+        _require_success(step.name, _call(step.command))
+        stamps = [_stamps(output) for output in step.outputs]
+        if missing := [output for output, found in zip(step.outputs, stamps, strict=True) if not found]:
             raise MassError(f"step {step.name!r} did not make {missing[0]}")
-        write_json(note_path, {"identity": identity, "output": made}, checksum=True)
+        write_json(note_path, {**note, "output": sum(stamps, [])}, checksum=True)
         print(f"({step.name}: {time.monotonic() - started:.0f} s)", flush=True)
+
+    def _clear(self, output: str, keep: bool) -> None:
+        """Remove an earlier output; with `keep`, move it aside."""
+        if not keep or not os.path.lexists(output):
+            _remove(output)
+            return
+        aside = make_output_folder(os.path.join(self._folder, ASIDE_FOLDER))
+        number = 1
+        while os.path.lexists(target := os.path.join(aside, f"{os.path.basename(output)}-{number}")):
+            number += 1
+        os.rename(output, target)
+        print(f"\nThe earlier {output} is of other data or settings, or was changed: it is now {target}", flush=True)
+
+    def _made_by_training(self, outputs: Sequence[str]) -> bool:
+        return any(note["resumable"] for _, note in self._notes_of(outputs))
+
+    def _remove_notes_of(self, outputs: Sequence[str]) -> None:
+        """Remove the notes of the steps that have made one of these outputs, which will be replaced."""
+        for path, _ in self._notes_of(outputs):
+            os.remove(path)
+
+    def _notes_of(self, outputs: Sequence[str]) -> list[tuple[str, dict]]:
+        """Return path and content of the notes of all steps that have made, or begun, one of these outputs."""
+        wanted = set(map(os.path.abspath, outputs))
+        paths = [os.path.join(self._notes, name) for name in sorted(os.listdir(self._notes))]
+        found = [(path, note) for path in paths if (note := _read_note(path)) is not None]
+        return [(path, note) for path, note in found if wanted & set(note["outputs"])]
 
 
 def is_finished(folder: str, name: str) -> bool:
-    """Return whether a step of a run folder was finished."""
+    """Return whether a step of a run folder was finished, and no other has replaced its output since."""
     note = _read_note(os.path.join(folder, STEPS_FOLDER, f"{name}.json"))
     return note is not None and bool(note["output"])
 
 
-def commands_of(folder: str) -> list[list[str]]:
-    """Return the commands of the finished steps of a run folder, without the program, in the order of their ends."""
-    notes = require_folder(os.path.join(folder, STEPS_FOLDER), "notes on the steps of a recipe")
-    paths = sorted((os.path.join(notes, name) for name in os.listdir(notes)), key=os.path.getmtime)
-    found = [note for path in paths if (note := _read_note(path)) is not None and note["output"]]
-    return [note["identity"]["command"][1:] for note in found]
+def _require_success(name: str, code: int) -> None:
+    """Raise a MassError with the exit code of a command, unless it is 0."""
+    if not code:
+        return
+    if code < 0:
+        killed = "; the system kills programs so when memory runs out" if code == -signal.SIGKILL else ""
+        error = MassError(f"step {name!r} was ended by {signal.Signals(-code).name}{killed}")
+    else:
+        error = MassError(f"step {name!r} failed with exit code {code}; its message is above")
+    error.exit_code = code if code > 0 else 128 - code
+    raise error
 
 
 def _call(command: Sequence[str]) -> int:
-    """Run a command and return its exit code, 128 + the signal's number if a signal ended it.
+    """Run a command and return its exit code, the negative number of a signal that ended it.
 
     SIGINT, SIGTERM and SIGHUP are passed on to the command, which saves what it must and ends; then this process ends
     in the same way.
@@ -133,27 +177,7 @@ def _call(command: Sequence[str]) -> int:
             signal.signal(number, handler)
     if received:
         signal.raise_signal(received[0])
-    return code if code >= 0 else 128 - code
-
-
-def _inputs(step: Step) -> Iterator[Stamp]:
-    """Yield stamps of the files that a command names, but for its program and its output.
-
-    A word names a file or folder, several folders separated by commas, or a setting node.key=PATH.
-    """
-    program = 3 if "-m" in step.command[:3] else 2
-    names = dict.fromkeys(name for word in step.command[program:] for name in (word.rpartition("=")[2]).split(","))
-    for path in names:
-        if path and not any(_is_within(path, output) or _is_within(output, path) for output in step.outputs):
-            yield from _stamps(path)
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return f"{path}{os.sep}".startswith(f"{folder}{os.sep}")
-
-
-def _stamps_of_outputs(step: Step) -> list[Stamp]:
-    return [stamp for output in step.outputs for stamp in _stamps(output)]
+    return code
 
 
 def _stamps(path: str) -> list[Stamp]:
@@ -165,12 +189,16 @@ def _stamps(path: str) -> list[Stamp]:
     return [file_stamp(file) for file in files]
 
 
+def _is_unchanged(stamp: Stamp) -> bool:
+    return os.path.exists(stamp[0]) and file_stamp(stamp[0]) == stamp
+
+
 def _read_note(path: str) -> dict | None:
     """Return the note of a step, None if there is none or it is damaged."""
     try:
         note = read_json(path)
         take_checksum(note, required=True)
-        json.dumps((note["identity"], note["output"]))
+        json.dumps([note[key] for key in ("identity", "outputs", "resumable", "output")])
         return note
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -13,10 +13,10 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
-from src.common.errors import MassError
+from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, list_files
 from src.common.text_files import read_lines
 
@@ -24,6 +24,8 @@ SPLITS = ("train", "valid", "test")
 SIDES = ("src", "tgt")
 VALID_SHARE = 100  # of the sentences, one in so many is for validation
 VALID_MOST = 2000  # sentences for validation
+_TEXTS_OF_PAIRS = "texts_of_pairs.txt"
+_ENDINGS = (".txt", ".txt.gz")
 
 
 class TextFolders(NamedTuple):
@@ -32,6 +34,34 @@ class TextFolders(NamedTuple):
     pairs: str | None = None  # of the pairs, or of a published corpus
     sentences: str | None = None  # of text for pre-training (*.txt)
     train_pairs: int | None = None  # use the first so many training pairs; None: all
+
+
+def files_of(folders: TextFolders) -> list[str]:
+    """Return the text files in the folders that a user names, all that a recipe may read."""
+    found = []
+    for folder in filter(None, (folders.pairs, folders.sentences)):
+        with os.scandir(folder) as entries:
+            found += sorted(entry.path for entry in entries if entry.name.endswith(_ENDINGS) and entry.is_file())
+    return found
+
+
+def require_sentences(folders: TextFolders) -> None:
+    """Require that the folder of sentences, if there is one, holds text, and none of the files of the pairs.
+
+    Otherwise, test text would be pre-trained on.
+
+    Raises:
+        MassError: the folder is missing or holds no *.txt.
+        UsageError: a file is in both folders.
+    """
+    if folders.sentences is None:
+        return
+    sentences = list_files(folders.sentences, "*.txt", "folder of sentences")
+    pairs = files_of(TextFolders(folders.pairs))
+    for path in sentences:
+        if other := next((other for other in pairs if os.path.samefile(path, other)), None):
+            raise UsageError(f"--sentences {folders.sentences}: {path} is {other}, a file of the pairs, whose test "
+                             f"text must not be pre-trained on; put the sentences into a folder of their own")
 
 
 def find_file(folder: str, *names: str) -> str | None:
@@ -72,12 +102,12 @@ def read_text(path: str) -> Iterator[str]:
 
 def write_text(folder: str, name: str, lines: Iterable[str]) -> int:
     """Write a text file of the layout and return its number of lines."""
-    count = 0
+    written = 0
     with atomic_output(os.path.join(folder, name)) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for line in lines:
             stream.write(f"{line}\n")
-            count += 1
-    return count
+            written += 1
+    return written
 
 
 def write_pairs(folder: str, split: str, source: str, target: str, most: int | None = None) -> str:
@@ -86,12 +116,20 @@ def write_pairs(folder: str, split: str, source: str, target: str, most: int | N
     Raises:
         MassError: the files have different numbers of lines.
     """
-    counts = [write_text(folder, f"pairs/{split}.{side}.txt", islice(read_text(path), most))
-              for side, path in zip(SIDES, (source, target), strict=True)]
-    if counts[0] != counts[1]:
-        raise MassError(f"{source!r} has {counts[0]:,} lines and {target!r} has {counts[1]:,}: line i of one must "
+    written, lines = [], []
+    for path, copy in zip((source, target), paths_of_pairs("", split), strict=True):
+        text = read_text(path)
+        written.append(write_text(folder, copy, islice(text, most)))
+        lines.append(written[-1] + sum(1 for _ in text))
+    if lines[0] != lines[1]:
+        raise MassError(f"{source!r} has {lines[0]:,} lines and {target!r} has {lines[1]:,}: line i of one must "
                         f"belong to line i of the other")
-    return f"{split}: {counts[0]:,} pairs of {source} and {target}"
+    return f"{split}: {written[0]:,} pairs of {source} and {target}"
+
+
+def paths_of_pairs(folder: str, split: str, sides: Sequence[str] = SIDES) -> list[str]:
+    """Return the paths of the files of a split in a folder in the common layout."""
+    return [os.path.join(folder, "pairs", f"{split}.{side}.txt") for side in sides]
 
 
 def write_split_pairs(folder: str, source_folder: str, train_pairs: int | None) -> list[str]:
@@ -109,39 +147,42 @@ def write_texts_of_pairs(folder: str, sides: Sequence[str] = SIDES, subfolder: s
     """
     report = []
     for part, split in (("pretrain", "train"), ("pretrain_valid", "valid")):
-        paths = [os.path.join(folder, "pairs", f"{split}.{side}.txt") for side in sides]
-        texts = dict.fromkeys(line for path in paths for line in read_text(path))
-        count = write_text(folder, os.path.join(subfolder, part, "texts_of_pairs.txt"), texts)
-        report.append(f"{part}: {count:,} different texts of the {split} pairs")
+        texts = dict.fromkeys(line for path in paths_of_pairs(folder, split, sides) for line in read_text(path))
+        written = write_text(folder, os.path.join(subfolder, part, _TEXTS_OF_PAIRS), texts)
+        report.append(f"{part}: {written:,} different texts of the {split} pairs")
     return report
 
 
-def write_sentences(folder: str, source_folder: str) -> list[str]:
-    """Copy all *.txt of a folder, one sentence in VALID_SHARE into pretrain_valid/; return lines about them.
+def write_sentences(folder: str, source_folder: str | None) -> list[str]:
+    """Copy all *.txt of a folder, if one is given; return lines about them.
+
+    One line in VALID_SHARE, counted over all files, goes into pretrain_valid/ instead of pretrain/, until VALID_MOST
+    are there.
 
     Raises:
-        MassError: there are too few lines, or a file has the name of one that is there.
+        MassError: there are too few lines, or a file has the name of one that the recipe makes.
     """
-    report, left = [], VALID_MOST
+    if source_folder is None:
+        return []
+    report, numbers, held_out = [], count(1), 0
+
+    def training_lines(path: str, valid: list[str]) -> Iterator[str]:
+        for line in read_text(path):
+            if next(numbers) % VALID_SHARE == 0 and held_out + len(valid) < VALID_MOST:
+                valid.append(line)
+            else:
+                yield line
+
     for path in list_files(source_folder, "*.txt", "folder of sentences"):
-        name = os.path.basename(path)
-        if os.path.exists(os.path.join(folder, "pretrain", name)):
+        name, valid = os.path.basename(path), []
+        if name == _TEXTS_OF_PAIRS:
             raise MassError(f"{path!r} has the name of a file that the recipe makes: give it another name")
-        held_out: list[str] = []
-
-        def training_lines(path: str = path, held_out: list[str] = held_out, most: int = left) -> Iterator[str]:
-            for number, line in enumerate(read_text(path)):
-                if number % VALID_SHARE == VALID_SHARE - 1 and len(held_out) < most:
-                    held_out.append(line)
-                else:
-                    yield line
-
-        count = write_text(folder, f"pretrain/{name}", training_lines())
-        if held_out:
-            write_text(folder, f"pretrain_valid/{name}", held_out)
-        left -= len(held_out)
-        report.append(f"{path}: {count:,} lines for pre-training, {len(held_out):,} for its validation")
-    if left == VALID_MOST:
-        raise MassError(f"folder {source_folder!r} holds fewer than {VALID_SHARE} lines in every file: too few to "
-                        f"pre-train on")
+        written = write_text(folder, f"pretrain/{name}", training_lines(path, valid))
+        if valid:
+            write_text(folder, f"pretrain_valid/{name}", valid)
+        held_out += len(valid)
+        report.append(f"{path}: {written:,} lines for pre-training, {len(valid):,} for its validation")
+    if not held_out:
+        raise MassError(f"folder {source_folder!r} holds {next(numbers) - 1} lines: too few to pre-train on; give "
+                        f"{VALID_SHARE} or more")
     return report

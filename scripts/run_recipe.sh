@@ -7,6 +7,6 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/scripts/find_python.sh"
 case $python in
     /*) ;;
-    *) python=$here/$python ;;
+    */*) python=$here/$python ;;
 esac
 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} exec "$python" -P -m recipes "$@"

@@ -1,5 +1,6 @@
 """The examples that are predicted and scored, from records or from lines of text, in one form."""
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,14 @@ class ExampleSet:
     def pairs(self) -> bool:
         """Whether the examples are pairs of source and target."""
         return self.records.info.kind == "pairs"
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 digest, in hexadecimal, of the texts of all examples."""
+        digest = hashlib.sha256()
+        for index in range(len(self)):
+            digest.update("".join(f"{text}\n" for text in self.text_of_example(index).values()).encode())
+        return digest.hexdigest()
 
     def text_of_example(self, index: int) -> dict[str, str]:
         """Return the text of each column of an example."""

@@ -11,8 +11,9 @@ from src.common.json_output import json_text, write_json_text
 from src.common.output_checks import require_replaceable
 
 METRICS_FILE = "metrics.json"
-SUBJECT = ("checkpoint", "checkpoint_step", "test_dataset", "vocabulary_fingerprint")
-"""The keys of metrics.json that name the model and the data."""
+SUBJECT = ("checkpoint", "checkpoint_step", "checkpoint_digest", "test_dataset", "test_digest",
+           "vocabulary_fingerprint")
+"""The keys of metrics.json that name the model and the data; the digests are those of their content."""
 
 
 def readable_path(path: str) -> str:

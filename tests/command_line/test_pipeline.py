@@ -1,11 +1,12 @@
 """train.py, weights_average.py and eval.py in sequence, as a user runs them, on text that the test writes."""
 import json
+from pathlib import Path
 
 import pytest
 
 from src.checkpoints.find import find_text_processing
 from src.dataset.bi_data_loader import BiLingualDataLoader
-from src.inference.output import write_metrics
+from src.inference.output import SUBJECT, write_metrics
 from src.utils.dictionary import Dictionary
 from tests.helpers.records import write_records
 from tests.helpers.scripts import run_script
@@ -79,8 +80,11 @@ def test_metrics_json_holds_the_scores_of_both_metrics(pipeline):
 
 def test_metrics_of_another_model_are_replaced(tmp_path):
     output = str(tmp_path / "predictions.jsonl")
-    subject = {"checkpoint_step": 1, "test_dataset": ["t"], "vocabulary_fingerprint": "f"}
-    for entry in ({"rouge": 1, "checkpoint": "a"}, {"ppl": 2, "checkpoint": "a"}, {"ppl": 3, "checkpoint": "b"}):
-        path = write_metrics(output, {**entry, **subject})
-    with open(path) as stream:
-        assert json.load(stream) == {"ppl": 3, "checkpoint": "b", **subject}
+    subject = dict.fromkeys(SUBJECT, "a")
+    path = write_metrics(output, {"rouge": 1, **subject})
+    for name in SUBJECT:  # such as the digest of weights that were trained again into the same folder
+        assert write_metrics(output, {"ppl": 2, **subject}) == path
+        assert json.loads(Path(path).read_text()).keys() == {"rouge", "ppl", *SUBJECT}
+        write_metrics(output, {"rouge": 3, **subject, name: "b"})
+        assert json.loads(Path(path).read_text()) == {"rouge": 3, **subject, name: "b"}
+        write_metrics(output, {"rouge": 1, **subject})

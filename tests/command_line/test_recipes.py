@@ -1,12 +1,19 @@
 """Recipes as a user starts them: the commands that they print, and mistakes."""
+import json
+import os
+import sys
+
 import pytest
 
 from src.common.json_files import write_json
+from src.text.text_processing import TextProcessing
 from tests.helpers.paths import ROOT
 from tests.helpers.recipe_corpus import write_corpus
 from tests.helpers.scripts import run_python, run_script
 
-OWN = ("scripts/run_recipe.sh", "own", "--sentences", "news", "--pairs", "pairs")
+PAIRS = ("scripts/run_recipe.sh", "own", "--pairs", "pairs")
+OWN = (*PAIRS, "--sentences", "news")
+RESULTS = {"recipe": "own", "training": {}, "models": {}}
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def test_dry_run_prints_every_command_and_makes_nothing(text):
 
 def test_pretrained_weights_are_taken_over(text):
     earlier = finished_run(text / "earlier")
-    done = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", "--dry_run", cwd=text)
+    done = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "out", "--dry_run", cwd=text)
     commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
     for script, count in (("recipes.reuse", 1), ("learn_subword.py", 0), ("apply_bpe_encoding.py", 1),
                           ("news_crawl.py", 0), ("train.py", 2)):
@@ -35,17 +42,42 @@ def test_pretrained_weights_are_taken_over(text):
     assert not any("pre_train_dataset" in command for command in commands)
     [reuse] = [command.split() for command in commands if "recipes.reuse" in command]
     assert (ROOT / reuse[reuse.index("--subword") + 1]).resolve() == (earlier / "subword").resolve()
-    with_minutes = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", "--minutes", 3, "--dry_run",
+    with_minutes = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "out", "--minutes", 3, "--dry_run",
                               cwd=text)
     assert sum(" train.py " in line for line in with_minutes.stdout.splitlines()) == 3
-    refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "earlier", cwd=text, code=2)
+    refused = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "earlier", cwd=text, code=2)
     assert "is the run folder itself" in refused.stderr and (earlier / "subword" / "all.bpe.codes").exists()
     (earlier / "steps" / "pretrain.json").unlink()
-    refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
+    refused = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
     assert "the pre-training is not finished" in refused.stderr
     (earlier / "pretrain" / "best.safetensors").unlink()
-    refused = run_script(*OWN, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
+    refused = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
     assert "pretrain/best.safetensors is missing" in refused.stderr and not (text / "out").exists()
+
+
+def test_weights_of_other_text_are_not_taken_over(text):
+    """Weights for text in the spelling of Gigaword do not suit the recipe `own`."""
+    TextProcessing("nltk", lower_case=True).save(str(finished_run(text / "earlier") / "pretrain"))
+    refused = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
+    assert "processed in another way (lower_case True instead of False)" in refused.stderr
+
+
+def test_the_python_may_be_named_without_a_path(text):
+    environment = {"PYTHON": os.path.basename(sys.executable),
+                   "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])}
+    run_script(*OWN, "--run_folder", "out", "--dry_run", cwd=text, environment=environment)
+
+
+def test_a_repository_and_a_folder_behind_links(text):
+    """`..` leads elsewhere from a folder that is reached through a link."""
+    (text / "deep" / "er").mkdir(parents=True)
+    (text / "link").symlink_to(text / "deep" / "er")
+    (text / "program").symlink_to(ROOT)
+    (text / "deep" / "pairs").symlink_to(text / "pairs")
+    done = run_script(*PAIRS, "--run_folder", "link/../out", "--dry_run", cwd=text, root=text / "program")
+    [arrange] = [line.split() for line in done.stdout.splitlines() if "recipes.arrange" in line]
+    output = ROOT / arrange[arrange.index("--output_folder") + 1]
+    assert output.resolve() == (text / "deep" / "out" / "text").resolve()
 
 
 def finished_run(folder):
@@ -56,7 +88,7 @@ def finished_run(folder):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     (folder / "steps").mkdir()
-    note = {"identity": {}, "output": [["pretrain/best.safetensors", 1, 1]]}
+    note = {"identity": {}, "outputs": [], "resumable": True, "output": [["pretrain/best.safetensors", 1, 1]]}
     write_json(str(folder / "steps" / "pretrain.json"), note, checksum=True)
     return folder
 
@@ -72,7 +104,7 @@ def test_only_the_best_checkpoint_is_copied(tmp_path):
 
 def test_objectives_are_compared_at_equal_numbers_of_positions(text):
     (text / "out" / "records" / "pretrain").mkdir(parents=True)
-    (text / "out" / "results.json").write_text('{"recipe": "own"}')
+    (text / "out" / "results.json").write_text(json.dumps(RESULTS))
     done = run_python("from recipes.objectives import main; main()", "--run_folder", text / "out", "--dry_run")
     commands = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
     pretrain = [command for command in commands if "fragment_ratio" in command]
@@ -88,14 +120,18 @@ def test_a_wrong_folder_or_setting_of_the_objectives_is_one_sentence(text):
     objectives = "from recipes.objectives import main; from src.common.errors import run; run(main)"
     refused = run_python(objectives, "--run_folder", text, code=1)
     assert "results.json" in refused.stderr
-    (text / "results.json").write_text('{"recipe": "poems"}')
+    (text / "results.json").write_text(json.dumps({**RESULTS, "recipe": "poems"}))
     refused = run_python(objectives, "--run_folder", text, code=1)
-    assert "is not the file that a recipe writes" in refused.stderr
-    (text / "results.json").write_text('{"recipe": "own"}')
+    assert "is of the recipe 'poems', which is not known here" in refused.stderr
+    (text / "results.json").write_text(json.dumps(RESULTS))
     refused = run_python(objectives, "--run_folder", text, code=1)
     assert "folder of the data sets of pre-training" in refused.stderr
     refused = run_python(objectives, "--run_folder", text, "--finetune_set", "model_config.hiden=1", code=2)
     assert "model_config.hiden" in refused.stderr and not (text / "steps").exists()
+    (text / "records" / "pretrain").mkdir(parents=True)
+    refused = run_python(objectives, "--run_folder", text, "--pretrain_set", "training_config.max_steps=20",
+                         "--dry_run", code=1)
+    assert "19 of 20 steps are too few" in refused.stderr and "+ " not in refused.stdout
 
 
 def setting(command, key):
@@ -109,10 +145,16 @@ def setting(command, key):
     (["cornell", "--data", "pairs", "--sentences", "none"], 1, "does not exist"),
     (["poems"], 2, "invalid choice: 'poems'"),
     (["own", "--seeds", "1,1"], 2, "'1,1' must be different whole numbers"),
+    (["own", "--seeds", "1,01"], 2, "'1,01' must be different whole numbers"),
     (["own", "--seeds", "1,x"], 2, "'1,x' must be different whole numbers"),
     (["own", "--sentences", "news", "--pairs", "pairs", "--minutes", "0"], 2, "must be above 0"),
-    (["own", "--sentences", "news", "--pairs", "pairs", "--pretrained", ".", "--pretrain_set", "model_config.lr=1"], 2,
-     "give one of them"),
+    (["own", "--pairs", "pairs", "--pretrained", ".", "--pretrain_set", "model_config.lr=1"], 2,
+     "--pretrain_set is for the pre-training, which --pretrained replaces"),
+    (["own", "--pairs", "pairs", "--pretrained", ".", "--sentences", "news"], 2,
+     "--sentences is for the pre-training, which --pretrained replaces"),
+    (["own", "--sentences", "pairs", "--pairs", "pairs"], 2, "must not be pre-trained on"),
+    (["quickstart", "--data", "pairs"], 2, "--data: the recipe quickstart makes its text itself"),
+    (["quickstart", "--train_pairs", "9"], 2, "--train_pairs: the recipe quickstart makes its text itself"),
     (["own", "--sentences", "news", "--pairs", "pairs", "--pretrain_set", "model_config.hiden=1", "--minutes", "1"], 2,
      "model_config.hiden"),
 ])

@@ -65,16 +65,27 @@ def test_objectives_are_collected_and_drawn(tmp_path):
 
 
 def test_what_is_published_holds_figures_and_commands_and_no_text(run_folder, capsys):
-    make_report(RECIPE, str(run_folder), MODELS)
-    (run_folder / "steps").mkdir()
-    for name, output in (("text", [["text", 1, 1]]), ("pretrain", None)):
-        note = {"identity": {"command": ["python", f"{name}.py", "--flag", "a b"]}, "output": output}
-        write_json(str(run_folder / "steps" / f"{name}.json"), note, checksum=True)
+    make_report(RECIPE, str(run_folder), MODELS, [["text.py", "--flag", "a b"]])
     published = summary_of(str(run_folder))
-    assert published["commands"] == ["text.py --flag 'a b'"]  # of the finished step
+    assert published["commands"] == ["text.py --flag 'a b'"]
     assert published["models"]["mass"]["ppl"]["subword"] == 50.0
     assert [entry["event"] for entry in published["histories"]["pretrain"]] == ["train", "valid", "valid"]
     assert "the source number" not in json.dumps(published)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"recipe": "own"}'])
+def test_results_of_something_else_are_refused(tmp_path, content):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(MassError, match="results.json is not the file that a recipe writes"):
+        summary_of(str(tmp_path))
+
+
+def test_data_of_another_pretraining_are_not_reported(run_folder):
+    """The folder has pre-trained itself, and then took over the weights of another run."""
+    (run_folder / "steps").mkdir()
+    note = {"identity": {}, "outputs": [], "resumable": False, "output": [["x", 1, 1]]}
+    write_json(str(run_folder / "steps" / "reuse.json"), note, checksum=True)
+    assert set(results.collect_results(RECIPE, str(run_folder), MODELS)["data"]) == {"pairs_train", "pairs_test"}
 
 
 def test_a_long_history_is_thinned():
@@ -86,7 +97,7 @@ def test_a_long_history_is_thinned():
 
 
 def test_report_collects_prints_and_plots(run_folder, capsys):
-    make_report(RECIPE, str(run_folder), MODELS)
+    make_report(RECIPE, str(run_folder), MODELS, [])
     found = json.loads((run_folder / "results.json").read_text())
     assert found["models"]["mass"]["ppl"] == {"subword": 50.0, "word": 99.0}
     assert found["models"]["mass"]["rouge"] == ROUGE and found["models"]["mass"]["ppl_deviation"] is None
@@ -105,7 +116,7 @@ def test_report_collects_prints_and_plots(run_folder, capsys):
 
 def test_searches_that_differ_are_both_printed(run_folder, capsys):
     write_model(run_folder, "scratch", 80.0, kind="scratch", signature="rouge, beam 4, at least 9 tokens")
-    make_report(RECIPE, str(run_folder), MODELS)
+    make_report(RECIPE, str(run_folder), MODELS, [])
     lines = capsys.readouterr().out.splitlines()
     assert "MASS pre-trained: rouge, beam 4" in lines and "from scratch: rouge, beam 4, at least 9 tokens" in lines
 
@@ -116,7 +127,7 @@ def test_several_seeds_are_averaged(run_folder, capsys):
         for start, ppl in (("mass", 50.0), ("scratch", 80.0)):
             models[start].append(f"{start}_seed{seed}")
             write_model(run_folder, f"{start}_seed{seed}", ppl + shift, 30.0 - shift, kind=start)
-    make_report(RECIPE, str(run_folder), models)
+    make_report(RECIPE, str(run_folder), models, [])
     mass = json.loads((run_folder / "results.json").read_text())["models"]["mass"]
     assert mass["ppl"]["subword"] == 50.0 and mass["ppl_deviation"]["subword"] == 2.0
     assert mass["rouge"]["rouge-1"] == 30.0 and mass["rouge_deviation"]["rouge-1"] == 2.0
@@ -125,7 +136,7 @@ def test_several_seeds_are_averaged(run_folder, capsys):
 
 
 def test_a_recipe_without_a_copy_baseline_has_no_such_row(run_folder, capsys):
-    make_report(RECIPES["cornell"], str(run_folder), MODELS)
+    make_report(RECIPES["cornell"], str(run_folder), MODELS, [])
     assert json.loads((run_folder / "results.json").read_text())["lead_baseline"] is None
     assert "first" not in capsys.readouterr().out.split("Test split")[1]
 
@@ -140,6 +151,12 @@ def test_a_missing_result_is_reported(run_folder):
     (run_folder / "scores/mass_ppl/metrics.json").unlink()
     with pytest.raises(MassError, match="mass_ppl/metrics.json"):
         results.collect_results(RECIPE, str(run_folder), MODELS)
+
+
+def test_a_deviation_over_a_perplexity_that_is_not_finite_is_no_number():
+    runs = {name: {"ppl": {"subword": value}, "rouge": ROUGE} for name, value in (("a", math.nan), ("b", 2.0))}
+    combined = results.combine(runs)
+    assert math.isnan(combined["ppl_deviation"]["subword"]) and combined["rouge_deviation"]["rouge-1"] == 0.0
 
 
 def test_a_perplexity_that_is_not_finite_is_no_number(run_folder):

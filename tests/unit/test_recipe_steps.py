@@ -11,8 +11,8 @@ import pytest
 from config.config import Config
 from config.loading import config_from_dict, load_config
 from recipes.gigaword_style import in_gigaword_style
-from recipes.schedule import PlannedTraining, scaled_settings, seconds_per_step, shorten
-from recipes.steps import Step, Steps
+from recipes.schedule import PlannedTraining, scaled_settings, shorten, speed_of
+from recipes.steps import Step, Steps, is_finished, path_in_root
 from src.common.errors import MassError
 from tests.helpers.paths import ROOT
 
@@ -28,7 +28,7 @@ def place(tmp_path, monkeypatch):
 
 
 def copy_step(name, source, target, **options):
-    return Step(name, (sys.executable, "copy_file.py", source, target), target, **options)
+    return Step(name, (sys.executable, "copy_file.py", source, target), target, (source,), **options)
 
 
 def run_chain(steps=None):
@@ -61,12 +61,12 @@ def test_another_command_makes_the_output_again(place):
     assert (place / "b.txt").read_text() == "other\n"
 
 
-def test_files_in_folders_and_in_settings_are_inputs(place):
+def test_a_step_is_made_again_when_an_input_changes(place):
     (place / "show.py").write_text("open('out', 'w').write('x'); open('log', 'a').write('made ')")
-    (place / "folder").mkdir()
-    for words, changed in ((("--src_folder", "folder,other"), "folder/new.txt"), (("--set", "node.key=a.txt"), "a.txt"),
-                           (("--set", "node.key=folder/deep"), "folder/deep")):
-        step = Step("step", (sys.executable, "show.py", *words), "out")
+    (place / "lr=0.1,b").mkdir()
+    for inputs, changed in ((("lr=0.1,b", "other"), "lr=0.1,b/new.txt"), (("a.txt",), "a.txt"),
+                            (("lr=0.1,b/deep",), "lr=0.1,b/deep"), (("lr=0.1,b",), "lr=0.1,b/deep")):
+        step = Step("step", (sys.executable, "show.py"), "out", inputs)
         open("log", "w").close()
         for _ in range(2):
             Steps("run").run(step)
@@ -102,7 +102,7 @@ def test_a_resumable_step_keeps_what_an_interrupted_command_left(place):
     (place / "grow.py").write_text("import sys; open('b.txt', 'a').write('line\\n'); "
                                    "sys.exit(len(open('b.txt').readlines()) < 3)")
     for resumable, attempts in ((True, 3), (False, None)):
-        step = Step(f"grow{resumable}", (sys.executable, "grow.py"), "b.txt", resumable)
+        step = Step(f"grow{resumable}", (sys.executable, "grow.py"), "b.txt", (), resumable)
         outcomes = []
         for _ in range(5):
             try:
@@ -111,6 +111,52 @@ def test_a_resumable_step_keeps_what_an_interrupted_command_left(place):
             except MassError:
                 outcomes.append(False)
         assert outcomes == [number >= (attempts or 99) for number in range(1, 6)]
+
+
+def test_an_earlier_training_is_kept(place, capfd):
+    """Another command, whether of the same step or of another, does not delete what a training has made."""
+    def train(name, *words, resumable=True):
+        Steps("run").run(Step(name, (sys.executable, "grow.py", *words), "out", (), resumable))
+
+    (place / "grow.py").write_text("import os, sys; os.makedirs('out', exist_ok=True); "
+                                   "open('out/' + sys.argv[1], 'a').write('line'); sys.exit(int(sys.argv[2]))")
+    train("train", "a", "0")
+    (place / "out" / "of_the_user").write_text("")
+    train("train", "a", "0")
+    assert "up to date: train" in capfd.readouterr().out, "files of others do not matter"
+    with pytest.raises(MassError):
+        train("train", "b", "1")  # interrupted
+    assert "it is now run/set_aside/out-1" in capfd.readouterr().out
+    assert is_finished("run", "train") is False
+    train("reuse", "c", "0", resumable=False)
+    assert sorted(path.name for path in (place / "out").iterdir()) == ["c"]
+    found = {path.name: sorted(file.name for file in path.iterdir()) for path in (place / "run/set_aside").iterdir()}
+    assert found == {"out-1": ["a", "of_the_user"], "out-2": ["b"]}
+    assert is_finished("run", "reuse") and not is_finished("run", "train")
+    train("reuse", "d", "0", resumable=False)
+    assert len(list((place / "run/set_aside").iterdir())) == 2, "what is not a training is made again"
+
+
+def test_the_commands_of_all_steps_are_known(place):
+    for _ in range(2):
+        steps = Steps("run")
+        run_chain(steps)
+        assert steps.commands == [["copy_file.py", "a.txt", "b.txt"], ["copy_file.py", "b.txt", "c.txt"]]
+
+
+def test_a_command_that_the_system_kills_is_reported(place):
+    (place / "die.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(MassError, match="step 'first' was ended by SIGKILL.*memory") as caught:
+        Steps("run").run(Step("first", (sys.executable, "die.py"), "b.txt"))
+    assert caught.value.exit_code == 137
+
+
+def test_paths_through_symbolic_links(tmp_path, monkeypatch):
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "deep")
+    monkeypatch.chdir(tmp_path)
+    found = os.path.join(ROOT, path_in_root("link/../out"))  # as the system resolves it
+    assert os.path.realpath(found) == str(tmp_path.resolve() / "real" / "out") and not os.path.isabs(path_in_root("a"))
 
 
 def test_dry_run_prints_and_makes_nothing(place, capfd):
@@ -139,18 +185,22 @@ def test_a_signal_reaches_the_command_and_then_ends_the_run(place):
 # -- the length of trainings -----------------------------------------------------------------------------------------
 
 
-def write_history(folder, seconds_by_step):
+def write_trial(folder, step=0.5, validation=2.0, steps=30):
+    """A history in which the first ten steps and the first validation take half a minute longer, to compile."""
     folder.mkdir(parents=True)
-    (folder / "metrics.jsonl").write_text("".join(
-        json.dumps({"event": "train", "step": step, "seconds": seconds}) + "\n"
-        for step, seconds in seconds_by_step.items()))
+    entries, seconds = [], 0.0
+    for number in range(10, steps + 1, 10):
+        for event, took in (("train", 10 * step), ("valid", validation)):
+            seconds += took + 30.0 * (number == 10)
+            entries.append({"event": event, "step": number, "seconds": seconds})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return str(folder)
 
 
 def test_the_first_steps_of_a_trial_do_not_count(tmp_path):
-    assert seconds_per_step(write_history(tmp_path / "a", {10: 30.0, 20: 35.0, 30: 40.0})) == 0.5
+    assert speed_of(write_trial(tmp_path / "a")) == (0.5, 2.0)
     with pytest.raises(MassError, match="too few"):
-        seconds_per_step(write_history(tmp_path / "b", {10: 30.0}))
+        speed_of(write_trial(tmp_path / "b", steps=20))
 
 
 def plan(steps, warmup=100):
@@ -160,14 +210,23 @@ def plan(steps, warmup=100):
 
 
 def test_all_trainings_are_shortened_by_one_factor(tmp_path):
-    long = PlannedTraining(plan(2000), write_history(tmp_path / "a", {10: 9.0, 30: 19.0}), 1)  # 0.5 s a step: 1,000 s
-    short = PlannedTraining(plan(500), write_history(tmp_path / "b", {10: 9.0, 30: 29.0}), 2)  # 1 s a step: 2 x 500 s
+    long = PlannedTraining(plan(2000), write_trial(tmp_path / "a", validation=0.0), 1)  # 1,000 s
+    short = PlannedTraining(plan(500), write_trial(tmp_path / "b", step=1.0, validation=0.0), 2)  # 2 x 500 s
     first, second = (dict(setting.split("=") for setting in settings) for settings in shorten([long, short], 10.0))
     assert first == {"training_config.max_steps": "600", "training_config.valid_steps": "60",
                      "learn_rate_config.warmup_steps": "30", "learn_rate_config.decay_steps": "570",
-                     "checkpoint_options.save_ckpt_steps": "120"}
+                     "learn_rate_config.decay_start_step": "3600", "checkpoint_options.save_ckpt_steps": "120"}
     assert second["training_config.max_steps"] == "150"
     assert int(first["training_config.max_steps"]) * 0.5 + 2 * int(second["training_config.max_steps"]) == 600
+
+
+def test_validations_are_part_of_the_time(tmp_path):
+    """2,000 steps of 0.5 s and 10 validations of 8 s, in 580 s: the validations take 80 s, and 1,000 steps the rest."""
+    training = PlannedTraining(plan(2000), write_trial(tmp_path / "a", validation=8.0), 1)
+    [settings] = shorten([training], 580 / 60)
+    assert "training_config.max_steps=1000" in settings and "training_config.valid_steps=100" in settings
+    with pytest.raises(MassError, match="--minutes 1 is too short: 1 of 2,000 steps"):
+        shorten([training], 1.0)
 
 
 @pytest.mark.parametrize("factor", [0.2, 1.0, 7.3])
@@ -187,7 +246,7 @@ def test_scaled_settings_are_valid_for_every_recipe(factor):
 
 
 def test_too_little_time_is_an_error():
-    with pytest.raises(MassError, match="give more --minutes"):
+    with pytest.raises(MassError, match="10 of 1,000 steps are too few"):
         scaled_settings(plan(1000), 0.01)
     assert isinstance(plan(1000), Config)
 

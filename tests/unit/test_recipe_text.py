@@ -6,7 +6,7 @@ import pytest
 
 from recipes import cornell, gigaword, own
 from recipes.gigaword_style import in_gigaword_style
-from recipes.text_layout import SIDES, SPLITS, TextFolders, read_text, write_sentences
+from recipes.text_layout import SIDES, SPLITS, TextFolders, files_of, read_text, write_sentences
 from src.common.errors import MassError, UsageError
 from src.text.text_processing import TextProcessing
 
@@ -83,10 +83,41 @@ def test_what_is_missing_is_named_with_its_source(corpus, tmp_path):
             recipe.check(TextFolders())
 
 
-def test_sides_of_different_length_are_refused(corpus, tmp_path):
-    write(corpus / "task1_ref0.txt", numbered("test title", 3))
-    with pytest.raises(MassError, match="has 4 lines and .* has 3"):
-        gigaword.arrange(TextFolders(str(corpus)), str(tmp_path / "text"))
+@pytest.mark.parametrize("train_pairs", [None, 2])
+def test_sides_of_different_length_are_refused(corpus, tmp_path, train_pairs):
+    write(corpus / "train.title.txt", numbered("title", 3))
+    with pytest.raises(MassError, match="has 31 lines and .* has 3"):
+        gigaword.arrange(TextFolders(str(corpus), None, train_pairs), str(tmp_path / "text"))
+
+
+@pytest.mark.parametrize("recipe", [own, cornell, gigaword])
+def test_text_of_the_pairs_is_not_taken_for_sentences(recipe, corpus, tmp_path):
+    """The folder of the pairs, that folder under another name, or a link to one of its files."""
+    folder = corpus if recipe is gigaword else write_pairs(tmp_path / "pairs")
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "mixed").mkdir()
+    write(tmp_path / "mixed" / "a.txt", numbered("a", 200))
+    (tmp_path / "mixed" / "b.txt").symlink_to(next(folder.glob("*.txt")))
+    for sentences in (folder, tmp_path / "link", tmp_path / "mixed"):
+        with pytest.raises(UsageError, match="test text must not be pre-trained on"):
+            recipe.check(TextFolders(str(folder), str(sentences)))
+
+
+def test_what_a_recipe_reads_does_not_include_its_run_folder_or_other_files(corpus, sentences):
+    for name in ("README.md", "run/text/pairs/train.src.txt", "run/x.txt"):
+        write(corpus / name, ["a"])
+    (corpus / "broken.txt").symlink_to(corpus / "nowhere")
+    found = files_of(TextFolders(str(corpus), str(sentences)))
+    assert len(found) == 6 + 2 and all(path.endswith((".txt", ".gz")) for path in found)
+
+
+def test_many_small_files_are_one_text(tmp_path):
+    for number in range(10):
+        write(tmp_path / "news" / f"{number}.txt", numbered(f"document {number}", 30))
+    write_sentences(str(tmp_path / "text"), str(tmp_path / "news"))
+    held_out = [line for path in (tmp_path / "text" / "pretrain_valid").iterdir() for line in lines(path)]
+    assert len(held_out) == 3
+    write_sentences(str(tmp_path / "text"), str(tmp_path / "news"))  # a command that is typed again
 
 
 def write_pairs(folder):
@@ -101,7 +132,7 @@ def test_own_text_is_arranged(sentences, tmp_path):
     own.arrange(folders, str(tmp_path / "text"))
     assert lines(tmp_path / "text" / "pairs" / "valid.src.txt") == numbered("valid src", 6)
     assert {path.name: len(lines(path)) for path in (tmp_path / "text" / "pretrain").iterdir()} == {
-        "one.txt": 446, "two.txt": 99, "texts_of_pairs.txt": 12}
+        "one.txt": 446, "two.txt": 98, "texts_of_pairs.txt": 12}  # the 500th line is held out
 
 
 @pytest.mark.parametrize("recipe", [own, cornell])

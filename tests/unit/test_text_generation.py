@@ -251,4 +251,6 @@ def test_the_signature_names_everything_that_changes_predictions():
                 SearchOptions(9, length_penalty_weight=0.0), SearchOptions(9, no_repeat_ngram_size=3),
                 SearchOptions(9, ban_unk=True), SearchOptions(9, attention=True),
                 SearchOptions(9, sampling=Sampling(top_k=5)), SearchOptions(9, sampling=Sampling(top_p=0.5))]
-    assert len({search_signature(Rouge(), search, vocabulary, False) for search in searches}) == len(searches)
+    signatures = {search_signature(Rouge(), search, "auto", vocabulary, False) for search in searches}
+    signatures |= {search_signature(Rouge(), searches[0], name, vocabulary, False) for name in ("int8", "float32")}
+    assert len(signatures) == len(searches) + 2

@@ -5,6 +5,7 @@ from typing import Any
 
 from src.checkpoints.find import ModelFiles
 from src.common.errors import UsageError
+from src.common.files import file_digest
 from src.inference.evaluation.bootstrap import bootstrap_intervals
 from src.inference.evaluation.metrics.metric import Measurement
 from src.inference.evaluation.model_outputs import ModelOutputs, score_targets, search_predictions
@@ -30,12 +31,15 @@ def evaluate(files: ModelFiles, examples: ExampleSet, options: EvaluationOptions
         raise UsageError(f"--metric {metric.name} needs pairs, but dataset_config.test_dataset holds sentences")
     if metric.needs_pairs:
         metric.check_targets(map(examples.texts["target"], range(len(examples))))
-    subject = {"test_dataset": list(examples.names), "checkpoint": files.checkpoint, "checkpoint_step": files.step,
+    subject = {"test_dataset": list(examples.names), "test_digest": examples.digest, "checkpoint": files.checkpoint,
+               "checkpoint_step": files.step, "checkpoint_digest": file_digest(files.checkpoint),
                "vocabulary_fingerprint": files.vocabulary.fingerprint}
     signature = {}
     if metric.searches:
-        search = SearchOptions.from_config(files.config.model_config)
-        signature = {metric.signature_key: search_signature(metric, search, files.vocabulary, options.confidence)}
+        model_config = files.config.model_config
+        search = SearchOptions.from_config(model_config)
+        signature = {metric.signature_key: search_signature(metric, search, model_config.decode_compute_type,
+                                                            files.vocabulary, options.confidence)}
     check_metrics(options.output, {**subject, **signature}, options.overwrite)
     model = load_model(files)
     outputs = (search_predictions if metric.searches else score_targets)(model, examples)

@@ -5,11 +5,15 @@ from src.transformer.decoding.options import SearchOptions
 from src.utils.dictionary import Dictionary
 
 
-def search_signature(metric: Metric, search: SearchOptions, vocabulary: Dictionary, confidence: bool) -> str:
+def search_signature(metric: Metric, search: SearchOptions, compute_type: str, vocabulary: Dictionary,
+                     confidence: bool) -> str:
     """Return the signature of a metric of predictions.
 
     eval.py compares it with the signature in an existing metrics.json, so a change of its wording makes earlier scores
     appear to be different.
+
+    Args:
+        compute_type: the number format of the search as the configuration has it; `auto` is not named.
     """
     parts = [metric.signature()]
     if search.sampling:
@@ -20,6 +24,7 @@ def search_signature(metric: Metric, search: SearchOptions, vocabulary: Dictiona
     parts.append(f"at most {search.max_length} tokens")
     parts += [f"no {search.no_repeat_ngram_size}-gram twice"] * (search.no_repeat_ngram_size > 0)
     parts += ["no <unk>"] * search.ban_unk + ["<unk> copied from the source"] * search.attention
+    parts += [f"search in {compute_type}"] * (compute_type != "auto")
     parts.append(f"vocabulary {vocabulary.fingerprint[:12]}")
     parts += [f"95% intervals from {SAMPLES} bootstrap samples"] * confidence
     return ", ".join(parts)
