@@ -91,12 +91,17 @@ def _checked_nodes(nodes: Any) -> dict[str, dict[str, Any]]:
     return checked
 
 
-def _parse_override(override: str) -> tuple[str, str, Any]:
+def _split_override(override: str) -> tuple[str, str, str]:
     name, equals, text = override.partition("=")
     node, dot, name = name.strip().partition(".")
     if not (equals and dot):
         raise UsageError(f"override {override!r} must have the form node.key=value")
     _check_known("node", node, NODES)
+    return node, name, text
+
+
+def _parse_override(override: str) -> tuple[str, str, Any]:
+    node, name, text = _split_override(override)
     expected = _types(node).get(name)
     try:
         value = text if expected is str else parse_json(text, finite=False)
@@ -107,13 +112,12 @@ def _parse_override(override: str) -> tuple[str, str, Any]:
 
 def paths_of_settings(settings: Iterable[str]) -> list[str]:
     """Return the paths that settings (node.key=value), which must be valid, give to keys that are paths."""
-    found = []
-    for setting in settings:
-        target, _, value = setting.partition("=")
-        node, _, name = target.partition(".")
-        if NODES[node].__dataclass_fields__[name].metadata["path"]:
-            found += [os.path.expanduser(path) for path in value.split(",") if path]
-    return found
+    return [path for node, name, text in map(_split_override, settings) if _is_path(node, name)
+            for path in _checked_value(node, name, text).split(",") if path]
+
+
+def _is_path(node: str, name: str) -> bool:
+    return NODES[node].__dataclass_fields__[name].metadata["path"]
 
 
 def _types(node: str) -> dict[str, type]:
@@ -131,7 +135,7 @@ def _checked_value(node: str, name: str, value: Any) -> Any:
                          f"not {_type_name(type(value))}")
     if expected is str and "\0" in value:
         raise UsageError(f"{node}.{name} is {value!r}: it must not hold a NUL character")
-    if NODES[node].__dataclass_fields__[name].metadata["path"]:
+    if _is_path(node, name):
         value = ",".join(map(os.path.expanduser, value.split(",")))
     if expected is float and not math.isfinite(value):
         raise UsageError(f"{node}.{name} is {value}: it must be a finite number")

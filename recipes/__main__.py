@@ -57,11 +57,14 @@ def main() -> None:
     _require_useful_flags(args, recipe)
     recipe.check(folders)
     if args.pretrained is not None:
-        require_run(args.pretrained, load_config(os.path.join(ROOT, recipe.finetune_config)).dataset_config)
+        settings = [*recipe.finetune_settings, *args.finetune_set]
+        require_run(args.pretrained, load_config(os.path.join(ROOT, recipe.finetune_config), settings).dataset_config)
     run_folder = args.run_folder or os.path.join(ROOT, f"recipe_{recipe.name}")
     if args.pretrained is not None and os.path.realpath(args.pretrained) == os.path.realpath(run_folder):
         raise UsageError(f"--pretrained {args.pretrained} is the run folder itself: name another --run_folder")
     run_folder = path_in_root(run_folder)
+    if "," in run_folder:
+        raise UsageError(f"--run_folder {run_folder}: a comma separates paths in configurations; choose another name")
     pretrained = None if args.pretrained is None else path_in_root(args.pretrained)
     os.chdir(ROOT)
     options = Options(run_folder, folders, pretrained, args.minutes, args.seeds or (), args.pretrain_set,
@@ -90,7 +93,7 @@ def _require_useful_flags(args: Namespace, recipe: Recipe) -> None:
 
 
 def _absolute(path: str | None) -> str | None:
-    return None if path is None else os.path.abspath(path)
+    return None if path is None else os.path.realpath(path)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

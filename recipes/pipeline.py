@@ -10,7 +10,7 @@ from recipes.recipe import Recipe
 from recipes.results import PREDICTIONS_FILE
 from recipes.schedule import PROBE_SETTINGS, PlannedTraining, load_planned, shorten
 from recipes.steps import PRETRAIN, REUSE, Step, Steps
-from recipes.text_layout import SIDES, SPLITS, TextFolders, files_of
+from recipes.text_layout import SIDES, SPLITS, TextFolders, input_files
 from recipes.tuning import best_value, values_to_try
 from src.checkpoints.files import BEST, LATEST
 
@@ -72,7 +72,7 @@ class Pipeline:
             return
         flags = {"--data": folders.pairs, "--sentences": folders.sentences, "--train_pairs": folders.train_pairs}
         given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
-        self._step("text", text, files_of(folders), "-m", "recipes.arrange", self.recipe.name, *given,
+        self._step("text", text, input_files(folders), "-m", "recipes.arrange", self.recipe.name, *given,
                    "--output_folder", text)
 
     def _take_over(self) -> None:

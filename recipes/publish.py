@@ -1,7 +1,7 @@
 """Write what a run of a recipe found, without any text of its corpora, into one small file for docs/results/.
 
-The file holds results.json without its examples (so with the command of each step), and the validations and a part of
-the training entries of each training.
+The file holds results.json without its examples, with the command of each step, and the validations and a part of the
+training entries of each training.
 """
 import os
 from collections.abc import Sequence

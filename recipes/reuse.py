@@ -1,4 +1,5 @@
 """Copy the BPE codes, the vocabulary and the pre-trained weights of an earlier run of a recipe."""
+import json
 import os
 import shutil
 
@@ -6,14 +7,17 @@ from config.config import DatasetConfig
 from recipes.steps import PRETRAIN, REUSE, is_finished
 from src.checkpoints.files import BEST, LATEST
 from src.common.arguments import CommandLineParser
-from src.common.errors import MassError, run
+from src.common.errors import MassError, UsageError, run
+from src.common.files import atomic_folder, file_digest, require_folder
 from src.common.progress import say
 from src.text.spelling import spelling_of
 from src.text.text_processing import TextProcessing
 
-CODES, VOCABULARY = os.path.join("subword", "all.bpe.codes"), os.path.join("subword", "all_en.dict.bin")
-PRETRAINED = os.path.join("pretrain", BEST)
+SUBWORD = "subword"
+CODES, VOCABULARY = os.path.join(SUBWORD, "all.bpe.codes"), os.path.join(SUBWORD, "all_en.dict.bin")
+PRETRAINED = os.path.join(PRETRAIN, BEST)
 REQUIRED = CODES, VOCABULARY, PRETRAINED
+_PARTS = SUBWORD, PRETRAIN
 _CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", LATEST)  # but for the best one
 
 
@@ -30,26 +34,34 @@ def require_run(folder: str, data: DatasetConfig) -> None:
     if not any(is_finished(folder, step) for step in (PRETRAIN, REUSE)):
         raise MassError(f"--pretrained {folder}: the pre-training is not finished; call the recipe with that run "
                         f"folder again to resume it")
-    text = TextProcessing.load(os.path.join(folder, "pretrain"))
-    ours = {"tokenizer": data.tokenizer, **spelling_of(data)}
-    if text is not None and (theirs := {"tokenizer": text.tokenizer, **text.spelling()}) != ours:
-        other = ", ".join(f"{name} {theirs[name]} instead of {ours[name]}" for name in ours
-                          if ours[name] != theirs[name])
+    text = TextProcessing.load(os.path.join(folder, PRETRAIN))
+    if text is None:
+        return
+    theirs, ours = ({"tokenizer": it.tokenizer, **spelling_of(it)} for it in (text, data))
+    if theirs != ours:
+        other = ", ".join(f"{name} is {json.dumps(theirs[name])} there and {json.dumps(ours[name])} here"
+                          for name in ours if ours[name] != theirs[name])
         raise MassError(f"--pretrained {folder}: its text was processed in another way ({other}), so its codes and "
                         f"vocabulary do not suit this recipe")
+    if text.codes and file_digest(text.codes) != file_digest(os.path.join(folder, CODES)):
+        raise MassError(f"--pretrained {folder}: {CODES} has changed since the pre-training; call the recipe with that "
+                        f"run folder again")
 
 
 def main() -> None:
     parser = CommandLineParser(prog="python -m recipes.reuse", description=__doc__)
-    for part in ("subword", "pretrain"):
+    for part in _PARTS:
         parser.add_argument(f"--{part}", required=True, help=f"folder {part}/ of the earlier run")
     parser.add_argument("--output_folder", required=True, help="the run folder that gets copies of both")
     args = parser.parse_args()
-    for source in (args.subword, args.pretrain):
-        target = os.path.join(args.output_folder, os.path.basename(source))
-        if os.path.lexists(target):  # of an earlier call
-            shutil.rmtree(target)
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_CHECKPOINTS))
+    copies = {require_folder(getattr(args, part), f"--{part}"): os.path.join(args.output_folder, part)
+              for part in _PARTS}
+    for source, target in copies.items():
+        if os.path.realpath(source) == os.path.realpath(target):
+            raise UsageError(f"--output_folder {args.output_folder} is the earlier run itself; name another folder")
+    for source, target in copies.items():
+        with atomic_folder(target) as temporary:
+            shutil.copytree(source, temporary, ignore=shutil.ignore_patterns(*_CHECKPOINTS), dirs_exist_ok=True)
         say(f"{source} -> {target}")
 
 

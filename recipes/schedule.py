@@ -1,7 +1,7 @@
 """Lengths of trainings that fit into a given time."""
 import json
+import math
 import os
-import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,10 +11,12 @@ from recipes.recipe import Recipe
 from src.common.errors import MassError
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, read_metrics
 
-PROBE_STEPS, PROBE_FIRST = 30, 10  # steps of a trial run, and of its beginning, which is not counted
+PROBE_STEPS, PROBE_REPORT = 30, 10  # steps of a trial run, and between its reports and validations
 MIN_STEPS = 20
-PROBE_SETTINGS = (f"training_config.max_steps={PROBE_STEPS}", f"training_config.log_steps={PROBE_FIRST}",
-                  f"training_config.valid_steps={PROBE_FIRST}", f"checkpoint_options.save_ckpt_steps={PROBE_STEPS}")
+VALIDATION_SHARE = 0.25  # of the time, at most
+PROBE_SETTINGS = (f"training_config.max_steps={PROBE_STEPS}", f"training_config.log_steps={PROBE_REPORT}",
+                  f"training_config.valid_steps={PROBE_REPORT}", "training_config.patience=0",
+                  f"checkpoint_options.save_ckpt_steps={PROBE_STEPS}")
 
 
 class PlannedTraining(NamedTuple):
@@ -33,7 +35,7 @@ class PlannedTraining(NamedTuple):
     def validation_seconds(self) -> float:
         """The time that their validations would take, apart from those at the ends of epochs."""
         training = self.config.training_config
-        count = training.max_steps // training.valid_steps if training.valid_steps else 0
+        count = math.ceil(training.max_steps / training.valid_steps) if training.valid_steps else 1
         return count * speed_of(self.probe_folder).validation * self.runs
 
 
@@ -41,11 +43,11 @@ class Speed(NamedTuple):
     """The seconds that a step and a validation of a trial run took."""
 
     step: float
-    validation: float
+    validation: float  # 0 without validation data
 
 
 def speed_of(folder: str) -> Speed:
-    """Return the speed of a trial run with PROBE_SETTINGS, without its first steps and its first validation.
+    """Return the speed of a trial run with PROBE_SETTINGS in its last steps, when everything is compiled and drawn.
 
     Raises:
         MassError: the run was too short to tell.
@@ -54,44 +56,60 @@ def speed_of(folder: str) -> Speed:
     for entry in read_metrics(os.path.join(folder, TRAINING_METRICS_FILE)):
         ends.setdefault(entry["event"], {})[entry["step"]] = entry["seconds"]
     trained, validated = ends["train"], ends["valid"]
-    if not {PROBE_FIRST, PROBE_STEPS} <= trained.keys() & validated.keys():
+    last = PROBE_STEPS - PROBE_REPORT
+    if not {last, PROBE_STEPS} <= trained.keys():
         raise MassError(f"{folder}: the trial run ended after {max(trained, default=0)} steps, too few to measure its "
                         f"speed")
-    # A report is made before the validation of the same step.
-    later = range(2 * PROBE_FIRST, PROBE_STEPS + 1, PROBE_FIRST)
-    return Speed(statistics.fmean((trained[step] - validated[step - PROBE_FIRST]) / PROBE_FIRST for step in later),
-                 validated[PROBE_STEPS] - trained[PROBE_STEPS])
+    # A report is made before the validation of the same step. An epoch that ends in between is validated, too.
+    validation = validated[PROBE_STEPS] - trained[PROBE_STEPS] if PROBE_STEPS in validated else 0.0
+    between = sum(last < step < PROBE_STEPS for step in validated)
+    seconds = trained[PROBE_STEPS] - validated.get(last, trained[last]) - between * validation
+    return Speed(max(seconds, 1e-3) / PROBE_REPORT, validation)
 
 
 def shorten(trainings: Sequence[PlannedTraining], minutes: float) -> list[list[str]]:
     """Return, for each training, settings (node.key=value) with which all of them take about `minutes` together.
 
     All lengths are multiplied by the same factor: the steps, the warm-up, the beginning of the decay, and the distances
-    of validations (so that there are as many as before) and checkpoints; a decay by `poly` ends with the training.
+    of validations and checkpoints; a decay by `poly` ends with the training. So there are as many validations as
+    before, or fewer if they would take more than VALIDATION_SHARE of the time.
 
     Raises:
         MassError: the time is too short for any training.
     """
-    rest = 60.0 * minutes - sum(training.validation_seconds for training in trainings)
-    factor = max(0.0, rest) / sum(training.seconds for training in trainings)
-    try:
-        return [scaled_settings(training.config, factor) for training in trainings]
-    except MassError as error:
-        raise MassError(f"--minutes {minutes:g} is too short: {error}") from error
+    total, steps = 60.0 * minutes, sum(training.seconds for training in trainings)
+    planned = sum(training.validation_seconds for training in trainings)
+    validations = min(planned, VALIDATION_SHARE * total)
+    factor = (total - validations) / steps
+    smallest = max(MIN_STEPS / training.config.training_config.max_steps for training in trainings)
+    if factor < smallest:
+        needed = min(smallest * steps + planned, smallest * steps / (1.0 - VALIDATION_SHARE)) / 60.0
+        raise MassError(f"--minutes {minutes:g} is too short: each training needs at least {MIN_STEPS} steps; with "
+                        f"validations, they take {needed:.1f} minutes together")
+    distance = planned / validations if validations else 1.0
+    return [scaled_settings(training.config, factor, distance) for training in trainings]
 
 
-def scaled_settings(config: Config, factor: float) -> list[str]:
-    """Return the settings of a training whose length is multiplied by `factor`."""
+def scaled_settings(config: Config, factor: float, distance: float = 1.0) -> list[str]:
+    """Return the settings of a training whose length is multiplied by `factor`.
+
+    Args:
+        distance: by which the distance of validations is multiplied besides.
+
+    Raises:
+        MassError: the training would be too short.
+    """
     training, rate = config.training_config, config.learn_rate_config
 
-    def scaled(value: int) -> int:
-        return max(1, round(value * factor)) if value else 0
+    def scaled(value: int, by: float = factor) -> int:
+        return max(1, round(value * by)) if value else 0
 
     steps = scaled(training.max_steps)
     if steps < MIN_STEPS:
         raise MassError(f"{steps} of {training.max_steps:,} steps are too few: a training needs at least {MIN_STEPS}")
     warmup = min(scaled(rate.warmup_steps), steps // 4)
-    values = {"training_config.max_steps": steps, "training_config.valid_steps": scaled(training.valid_steps),
+    values = {"training_config.max_steps": steps,
+              "training_config.valid_steps": scaled(training.valid_steps, factor * distance),
               "learn_rate_config.warmup_steps": warmup, "learn_rate_config.decay_steps": steps - warmup,
               "learn_rate_config.decay_start_step": scaled(rate.decay_start_step),
               "checkpoint_options.save_ckpt_steps": scaled(config.checkpoint_options.save_ckpt_steps)}

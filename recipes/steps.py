@@ -51,7 +51,8 @@ class Steps:
     A step is up to date, and is skipped, if it was finished by the same command and neither the files that it made nor
     its inputs have changed since. Files that others have put into its output do not matter. Otherwise its output is
     made again, unless the step can continue an interrupted command. An earlier output is removed; that of a resumable
-    step, a training, is moved to `<run folder>/set_aside/`. A note on each step is in `<run folder>/steps/`.
+    step, a training, or of an unknown one is moved to `<run folder>/set_aside/`. A note on each step is in
+    `<run folder>/steps/`.
 
     Args:
         folder: the run folder, created if missing.
@@ -85,10 +86,12 @@ class Steps:
             print(f"up to date: {step.name} ({step.output})", flush=True)
             return
         if not (same and step.resumable and note["output"] is None):
-            trained = self._made_by_training(step.outputs)
+            earlier = self._notes_of(step.outputs)
+            cheap = bool(earlier) and not any(made["resumable"] for made in earlier.values())
             for output in step.outputs:
-                self._clear(output, keep=step.resumable or trained)
-        self._remove_notes_of(step.outputs)
+                self._clear(output, keep=not cheap)
+            for path in earlier:
+                os.remove(path)
         note = {"identity": identity, "outputs": [os.path.abspath(output) for output in step.outputs],
                 "resumable": step.resumable, "output": None}
         write_json(note_path, note, checksum=True)
@@ -113,20 +116,13 @@ class Steps:
         os.rename(output, target)
         print(f"\nThe earlier {output} is of other data or settings, or was changed: it is now {target}", flush=True)
 
-    def _made_by_training(self, outputs: Sequence[str]) -> bool:
-        return any(note["resumable"] for _, note in self._notes_of(outputs))
-
-    def _remove_notes_of(self, outputs: Sequence[str]) -> None:
-        """Remove the notes of the steps that have made one of these outputs, which will be replaced."""
-        for path, _ in self._notes_of(outputs):
-            os.remove(path)
-
-    def _notes_of(self, outputs: Sequence[str]) -> list[tuple[str, dict]]:
-        """Return path and content of the notes of all steps that have made, or begun, one of these outputs."""
-        wanted = set(map(os.path.abspath, outputs))
+    def _notes_of(self, outputs: Sequence[str]) -> dict[str, dict]:
+        """Return the notes of all steps that have made, or begun, one of these outputs or a part of it, by path."""
+        wanted = list(map(os.path.abspath, outputs))
         paths = [os.path.join(self._notes, name) for name in sorted(os.listdir(self._notes))]
-        found = [(path, note) for path in paths if (note := _read_note(path)) is not None]
-        return [(path, note) for path, note in found if wanted & set(note["outputs"])]
+        found = {path: note for path in paths if (note := _read_note(path)) is not None}
+        return {path: note for path, note in found.items()
+                if any(_overlap(made, output) for made in note["outputs"] for output in wanted)}
 
 
 def is_finished(folder: str, name: str) -> bool:
@@ -189,6 +185,10 @@ def _stamps(path: str) -> list[Stamp]:
     return [file_stamp(file) for file in files]
 
 
+def _overlap(first: str, second: str) -> bool:
+    return os.path.commonpath([first, second]) in (first, second)
+
+
 def _is_unchanged(stamp: Stamp) -> bool:
     return os.path.exists(stamp[0]) and file_stamp(stamp[0]) == stamp
 
@@ -198,6 +198,7 @@ def _read_note(path: str) -> dict | None:
     try:
         note = read_json(path)
         take_checksum(note, required=True)
+        note = {"outputs": [], "resumable": False, **note}  # the first notes lack these
         json.dumps([note[key] for key in ("identity", "outputs", "resumable", "output")])
         return note
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

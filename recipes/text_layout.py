@@ -36,7 +36,7 @@ class TextFolders(NamedTuple):
     train_pairs: int | None = None  # use the first so many training pairs; None: all
 
 
-def files_of(folders: TextFolders) -> list[str]:
+def input_files(folders: TextFolders) -> list[str]:
     """Return the text files in the folders that a user names, all that a recipe may read."""
     found = []
     for folder in filter(None, (folders.pairs, folders.sentences)):
@@ -57,7 +57,7 @@ def require_sentences(folders: TextFolders) -> None:
     if folders.sentences is None:
         return
     sentences = list_files(folders.sentences, "*.txt", "folder of sentences")
-    pairs = files_of(TextFolders(folders.pairs))
+    pairs = input_files(TextFolders(folders.pairs))
     for path in sentences:
         if other := next((other for other in pairs if os.path.samefile(path, other)), None):
             raise UsageError(f"--sentences {folders.sentences}: {path} is {other}, a file of the pairs, whose test "

@@ -56,7 +56,8 @@ def write_predictions(path: str, entries: Iterable[Mapping[str, Any]]) -> None:
           open(lines_path, "w", encoding="utf-8") as lines, open(text_path, "w", encoding="utf-8") as text):
         for number, entry in enumerate(entries, start=1):
             lines.write(json_text(entry) + "\n")
-            text.write(f"[{number}]\n" + "".join(f"{key:>10}: {value}\n" for key, value in entry.items()) + "\n")
+            width = max(map(len, entry))
+            text.write(f"[{number}]\n" + "".join(f"{key:>{width}}: {value}\n" for key, value in entry.items()) + "\n")
 
 
 def write_lines(path: str | None, batches: Iterable[Iterable[str]]) -> None:
@@ -85,7 +86,7 @@ def check_metrics(output_path: str, described: Mapping[str, Any], overwrite: boo
     if overwrite or not os.path.exists(path):
         return
     earlier = _read_metrics(path)
-    other = ["no scores of eval.py"] if earlier is None else [
+    other = ["not the scores of this version of eval.py"] if earlier is None else [
         name for name, value in described.items() if name in earlier and value != earlier[name]]
     if other:
         raise UsageError(f"{path!r} holds other scores (different: {', '.join(other)}): give --overwrite to replace "

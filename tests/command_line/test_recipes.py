@@ -59,7 +59,17 @@ def test_weights_of_other_text_are_not_taken_over(text):
     """Weights for text in the spelling of Gigaword do not suit the recipe `own`."""
     TextProcessing("nltk", lower_case=True).save(str(finished_run(text / "earlier") / "pretrain"))
     refused = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
-    assert "processed in another way (lower_case True instead of False)" in refused.stderr
+    assert "processed in another way (lower_case is true there and false here)" in refused.stderr
+    lower = "dataset_config.lower_case=true"
+    run_script(*PAIRS, "--pretrained", "earlier", "--finetune_set", lower, "--run_folder", "out", "--dry_run", cwd=text)
+
+
+def test_weights_of_other_codes_are_not_taken_over(text):
+    earlier = finished_run(text / "earlier")
+    (text / "codes").write_text("#version: 0.2\nt h\n")
+    TextProcessing("nltk", str(text / "codes")).save(str(earlier / "pretrain"))
+    refused = run_script(*PAIRS, "--pretrained", "earlier", "--run_folder", "out", cwd=text, code=1)
+    assert "subword/all.bpe.codes has changed since the pre-training" in refused.stderr
 
 
 def test_the_python_may_be_named_without_a_path(text):
@@ -74,10 +84,11 @@ def test_a_repository_and_a_folder_behind_links(text):
     (text / "link").symlink_to(text / "deep" / "er")
     (text / "program").symlink_to(ROOT)
     (text / "deep" / "pairs").symlink_to(text / "pairs")
-    done = run_script(*PAIRS, "--run_folder", "link/../out", "--dry_run", cwd=text, root=text / "program")
+    done = run_script(*PAIRS[:-1], "link/../pairs", "--run_folder", "link/../out", "--dry_run", cwd=text,
+                      root=text / "program")
     [arrange] = [line.split() for line in done.stdout.splitlines() if "recipes.arrange" in line]
-    output = ROOT / arrange[arrange.index("--output_folder") + 1]
-    assert output.resolve() == (text / "deep" / "out" / "text").resolve()
+    for flag, folder in (("--output_folder", text / "deep" / "out" / "text"), ("--data", text / "pairs")):
+        assert (ROOT / arrange[arrange.index(flag) + 1]).resolve() == folder.resolve()
 
 
 def finished_run(folder):
@@ -100,6 +111,20 @@ def test_only_the_best_checkpoint_is_copied(tmp_path):
     copied = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").glob("*/*")}
     assert copied == {"subword/all.bpe.codes", "subword/all_en.dict.bin", "pretrain/best.safetensors",
                       "pretrain/config.json"}
+
+
+def test_a_run_is_not_copied_into_itself(tmp_path):
+    """A trailing slash does not change the name of the copy, and a second copy replaces the first."""
+    earlier = finished_run(tmp_path / "earlier")
+    reuse = "from recipes.reuse import main; from src.common.errors import run; run(main)"
+    for _ in range(2):
+        run_python(reuse, "--subword", f"{earlier}/subword/", "--pretrain", f"{earlier}/pretrain/", "--output_folder",
+                   tmp_path / "new")
+        assert (tmp_path / "new" / "subword" / "all.bpe.codes").exists()
+        (tmp_path / "new" / "finetuned").touch()
+    refused = run_python(reuse, "--subword", earlier / "subword", "--pretrain", earlier / "pretrain", "--output_folder",
+                         earlier, code=2)
+    assert "is the earlier run itself" in refused.stderr and (earlier / "subword" / "all.bpe.codes").exists()
 
 
 def test_objectives_are_compared_at_equal_numbers_of_positions(text):
@@ -152,6 +177,7 @@ def setting(command, key):
      "--pretrain_set is for the pre-training, which --pretrained replaces"),
     (["own", "--pairs", "pairs", "--pretrained", ".", "--sentences", "news"], 2,
      "--sentences is for the pre-training, which --pretrained replaces"),
+    (["own", "--pairs", "pairs", "--run_folder", "a,b"], 2, "a comma separates paths"),
     (["own", "--sentences", "pairs", "--pairs", "pairs"], 2, "must not be pre-trained on"),
     (["quickstart", "--data", "pairs"], 2, "--data: the recipe quickstart makes its text itself"),
     (["quickstart", "--train_pairs", "9"], 2, "--train_pairs: the recipe quickstart makes its text itself"),
@@ -159,7 +185,7 @@ def setting(command, key):
      "model_config.hiden"),
 ])
 def test_mistakes_are_one_sentence(text, arguments, code, message):
-    done = run_script("scripts/run_recipe.sh", *arguments, "--run_folder", "out", cwd=text, code=code)
+    done = run_script("scripts/run_recipe.sh", arguments[0], "--run_folder", "out", *arguments[1:], cwd=text, code=code)
     assert message in done.stderr
     assert done.stderr.splitlines()[-1].removeprefix("sh ").startswith("run_recipe.sh: error: ")
     assert not (text / "out").exists()

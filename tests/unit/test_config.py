@@ -7,7 +7,7 @@ import pytest
 
 from config import load_config, reference
 from config.config import Config, LearnRateConfig
-from config.loading import config_from_dict, save_config
+from config.loading import config_from_dict, paths_of_settings, save_config
 from src.common.errors import MassError, UsageError
 from tests.helpers.paths import ROOT
 
@@ -154,6 +154,13 @@ def test_home_folders_are_expanded_and_nul_is_refused(monkeypatch):
     assert data.checkpoint_options.ckpt_path == "/home/me/run"
     with pytest.raises(UsageError, match="checkpoint_options.ckpt_path is .*NUL"):
         config_from_dict({"checkpoint_options": {"ckpt_path": "a\0b"}})
+
+
+def test_the_paths_in_settings(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/u")
+    assert paths_of_settings(["training_config.max_steps =30", "dataset_config.valid_dataset=~/a=b,c",
+                              "checkpoint_options.existed_ckpt=", " dataset_config.bpe_codes=codes"]) == [
+        "/home/u/a=b", "c", "codes"]
 
 
 def test_a_byte_order_mark_is_accepted(tmp_path):

@@ -197,6 +197,12 @@ def test_the_front_page_is_short():
     assert len(lines) <= 120
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_lines_of_prose_are_short(document):
+    outside = re.sub(r"^ *```.*?^ *```$", "", document.path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert not [line for line in outside.splitlines() if len(line) > 120 and line[0] not in "|!#"]
+
+
 def test_every_page_is_reached_from_the_front_page():
     links = read_document(ROOT / "README.md").links
     assert {path.relative_to(ROOT).as_posix() for path in all_documents()[1:]} <= {link.split("#")[0] for link in links}

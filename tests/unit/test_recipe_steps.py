@@ -11,7 +11,7 @@ import pytest
 from config.config import Config
 from config.loading import config_from_dict, load_config
 from recipes.gigaword_style import in_gigaword_style
-from recipes.schedule import PlannedTraining, scaled_settings, shorten, speed_of
+from recipes.schedule import PROBE_SETTINGS, PlannedTraining, scaled_settings, shorten, speed_of
 from recipes.steps import Step, Steps, is_finished, path_in_root
 from src.common.errors import MassError
 from tests.helpers.paths import ROOT
@@ -135,6 +135,17 @@ def test_an_earlier_training_is_kept(place, capfd):
     assert is_finished("run", "reuse") and not is_finished("run", "train")
     train("reuse", "d", "0", resumable=False)
     assert len(list((place / "run/set_aside").iterdir())) == 2, "what is not a training is made again"
+    for note in (place / "run/steps").iterdir():
+        note.unlink()
+    train("reuse", "e", "0", resumable=False)
+    assert (place / "run/set_aside/out-3/d").exists(), "nobody knows what has made it"
+
+
+def test_a_note_ends_when_a_part_of_its_output_is_replaced(place):
+    (place / "make.py").write_text("import os, sys; os.makedirs('out', exist_ok=True); open(sys.argv[1], 'w')")
+    for name, output in (("folder", "out"), ("file", "out/codes")):
+        Steps("run").run(Step(name, (sys.executable, "make.py", "out/codes"), output))
+    assert is_finished("run", "file") and not is_finished("run", "folder")
 
 
 def test_the_commands_of_all_steps_are_known(place):
@@ -185,22 +196,34 @@ def test_a_signal_reaches_the_command_and_then_ends_the_run(place):
 # -- the length of trainings -----------------------------------------------------------------------------------------
 
 
-def write_trial(folder, step=0.5, validation=2.0, steps=30):
-    """A history in which the first ten steps and the first validation take half a minute longer, to compile."""
+def write_trial(folder, step=0.5, validation=2.0, steps=30, epoch_ends=()):
+    """The history of a trial run that validates every ten steps and at the ends of epochs.
+
+    The first ten steps and the first validation take half a minute longer, to compile, and after that validation the
+    losses are drawn for the first time.
+    """
     folder.mkdir(parents=True)
     entries, seconds = [], 0.0
-    for number in range(10, steps + 1, 10):
-        for event, took in (("train", 10 * step), ("valid", validation)):
-            seconds += took + 30.0 * (number == 10)
-            entries.append({"event": event, "step": number, "seconds": seconds})
+    for number in range(1, steps + 1):
+        seconds += step + 30.0 * (number == 1)
+        if number % 10 == 0:
+            entries.append({"event": "train", "step": number, "seconds": seconds})
+        if validation and (number % 10 == 0 or number in epoch_ends):
+            seconds += validation + 30.0 * (number == 10)
+            entries.append({"event": "valid", "step": number, "seconds": seconds})
+            seconds += 0.7 * (number == 10)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return str(folder)
 
 
 def test_the_first_steps_of_a_trial_do_not_count(tmp_path):
-    assert speed_of(write_trial(tmp_path / "a")) == (0.5, 2.0)
-    with pytest.raises(MassError, match="too few"):
-        speed_of(write_trial(tmp_path / "b", steps=20))
+    assert speed_of(write_trial(tmp_path / "a")) == pytest.approx((0.5, 2.0))
+    assert speed_of(write_trial(tmp_path / "b", epoch_ends=(9, 24, 27))) == pytest.approx((0.5, 2.0))
+    assert speed_of(write_trial(tmp_path / "c", validation=0.0)) == pytest.approx((0.5, 0.0))
+    with pytest.raises(MassError, match="ended after 20 steps, too few"):
+        speed_of(write_trial(tmp_path / "d", steps=20))
+    patient = load_config(str(ROOT / "config/gigaword_small.json"), ["training_config.patience=1", *PROBE_SETTINGS])
+    assert patient.training_config.patience == 0, "a trial is not ended by validations that are no better"
 
 
 def plan(steps, warmup=100):
@@ -225,8 +248,13 @@ def test_validations_are_part_of_the_time(tmp_path):
     training = PlannedTraining(plan(2000), write_trial(tmp_path / "a", validation=8.0), 1)
     [settings] = shorten([training], 580 / 60)
     assert "training_config.max_steps=1000" in settings and "training_config.valid_steps=100" in settings
-    with pytest.raises(MassError, match="--minutes 1 is too short: 1 of 2,000 steps"):
-        shorten([training], 1.0)
+    [settings] = shorten([training], 4.0)  # 60 of 240 s are a quarter: three quarters of ten validations
+    assert "training_config.max_steps=360" in settings and "training_config.valid_steps=48" in settings
+    with pytest.raises(MassError, match=r"--minutes 0.2 is too short.* at least 20 steps.* take 0.2 minutes together"):
+        shorten([training], 0.2)
+    assert "training_config.max_steps=20" in shorten([training], 20 * 0.5 / 0.75 / 60 + 1e-9)[0]
+    once = config_from_dict({"training_config": {"max_steps": 2000}})
+    assert PlannedTraining(once, training.probe_folder, 2).validation_seconds == pytest.approx(16.0)  # at its end
 
 
 @pytest.mark.parametrize("factor", [0.2, 1.0, 7.3])

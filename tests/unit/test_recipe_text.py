@@ -6,7 +6,7 @@ import pytest
 
 from recipes import cornell, gigaword, own
 from recipes.gigaword_style import in_gigaword_style
-from recipes.text_layout import SIDES, SPLITS, TextFolders, files_of, read_text, write_sentences
+from recipes.text_layout import SIDES, SPLITS, TextFolders, input_files, read_text, write_sentences
 from src.common.errors import MassError, UsageError
 from src.text.text_processing import TextProcessing
 
@@ -107,7 +107,7 @@ def test_what_a_recipe_reads_does_not_include_its_run_folder_or_other_files(corp
     for name in ("README.md", "run/text/pairs/train.src.txt", "run/x.txt"):
         write(corpus / name, ["a"])
     (corpus / "broken.txt").symlink_to(corpus / "nowhere")
-    found = files_of(TextFolders(str(corpus), str(sentences)))
+    found = input_files(TextFolders(str(corpus), str(sentences)))
     assert len(found) == 6 + 2 and all(path.endswith((".txt", ".gz")) for path in found)
 
 

@@ -237,7 +237,7 @@ def test_other_scores_are_not_replaced(tmp_path):
         with pytest.raises(UsageError, match="other scores"):
             check_metrics(output, other, overwrite=False)
     scores.write_text("mine")
-    with pytest.raises(UsageError, match="no scores of eval.py"):
+    with pytest.raises(UsageError, match="not the scores of this version of eval.py"):
         check_metrics(output, subject, overwrite=False)
 
 
