@@ -1,9 +1,11 @@
 """Write what a run of a recipe found, without any text of its corpora, into one small file for docs/results/.
 
 The file holds results.json without its examples, with the command of each step, and the validations and a part of the
-training entries of each training.
+training entries of each training. Of absolute paths only the last names are kept, which are all that others can use.
 """
 import os
+import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ from src.common.progress import say
 MOST_ENTRIES = 40  # training entries of each training
 _KEPT = ("event", "step", "loss", "nll", "ppl", "lr", "seconds", "tokens_per_second", "compute_type", "rouge", "best")
 _TEXT = ("examples",)
+_ABSOLUTE = re.compile(r"(^|[=,])/(?:[^/,]*/)*")
 
 
 def summary_of(folder: str) -> dict[str, Any]:
@@ -27,7 +30,14 @@ def summary_of(folder: str) -> dict[str, Any]:
     """
     results = read_results(folder)
     return {**{key: value for key, value in results.items() if key not in _TEXT},
+            "command": without_folders(results["command"]),
+            "commands": list(map(without_folders, results["commands"])),
             "histories": {name: thinned(read_history(folder, name)) for name in results["training"]}}
+
+
+def without_folders(command: str) -> str:
+    """Return a command of a shell in which only the last names of absolute paths are left."""
+    return shlex.join(_ABSOLUTE.sub(r"\1", word) for word in shlex.split(command))
 
 
 def thinned(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

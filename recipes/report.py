@@ -14,6 +14,7 @@ from src.common.json_output import write_json_text
 from src.utils.rouge_score import ROUGE_METRICS
 
 RESULTS_FILE, CURVES_FILE = "results.json", "loss_curves.png"
+_READ = {"recipe", "command", "commands", "training", "models"}  # the entries of results.json that other programs read
 OUTPUTS = {
     "text": "the text, one sentence per line", "subword": "BPE codes and vocabulary",
     "records": "the data sets", "pretrain": "pre-trained weights and their metrics.jsonl",
@@ -47,7 +48,7 @@ def read_results(folder: str) -> dict[str, Any]:
     path = require_file(os.path.join(folder, RESULTS_FILE), "results of a recipe")
     try:
         results = read_json(path)
-        if not isinstance(results, dict) or not {"recipe", "training", "models"} <= results.keys():
+        if not isinstance(results, dict) or not results.keys() >= _READ:
             raise ValueError("entries are missing")
     except ValueError as error:
         raise MassError(f"{path} is not the file that a recipe writes ({describe_error(error)}); run the recipe "

@@ -49,7 +49,7 @@ def collect_results(recipe: Recipe, folder: str, models: Models, commands: Seque
     model = load_config(os.path.join(folder, f"finetune_{first['mass']}", CONFIG_FILE)).model_config
     return {
         "recipe": recipe.name,
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "commands": [shlex.join(command) for command in commands],
         "data": _data(folder, pretrained_here=not is_finished(folder, REUSE)),
         "model": _network(model),

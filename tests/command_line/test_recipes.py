@@ -13,7 +13,7 @@ from tests.helpers.scripts import run_python, run_script
 
 PAIRS = ("scripts/run_recipe.sh", "own", "--pairs", "pairs")
 OWN = (*PAIRS, "--sentences", "news")
-RESULTS = {"recipe": "own", "training": {}, "models": {}}
+RESULTS = {"recipe": "own", "command": "", "commands": [], "training": {}, "models": {}}
 
 
 @pytest.fixture

@@ -65,9 +65,10 @@ def test_objectives_are_collected_and_drawn(tmp_path):
 
 
 def test_what_is_published_holds_figures_and_commands_and_no_text(run_folder, capsys):
-    make_report(RECIPE, str(run_folder), MODELS, [["text.py", "--flag", "a b"]])
+    make_report(RECIPE, str(run_folder), MODELS, [["text.py", "--flag", "a b", "/home/u/news", "k=/home/u v/x.txt,/b/c",
+                                                   "../run/y"]])
     published = summary_of(str(run_folder))
-    assert published["commands"] == ["text.py --flag 'a b'"]
+    assert published["commands"] == ["text.py --flag 'a b' news k=x.txt,c ../run/y"]
     assert published["models"]["mass"]["ppl"]["subword"] == 50.0
     assert [entry["event"] for entry in published["histories"]["pretrain"]] == ["train", "valid", "valid"]
     assert "the source number" not in json.dumps(published)
