@@ -59,13 +59,12 @@ def main() -> None:
     if args.pretrained is not None:
         settings = [*recipe.finetune_settings, *args.finetune_set]
         require_run(args.pretrained, load_config(os.path.join(ROOT, recipe.finetune_config), settings).dataset_config)
-    run_folder = args.run_folder or os.path.join(ROOT, f"recipe_{recipe.name}")
-    if args.pretrained is not None and os.path.realpath(args.pretrained) == os.path.realpath(run_folder):
+    run_folder = path_in_root(args.run_folder or os.path.join(ROOT, f"recipe_{recipe.name}"))
+    pretrained = None if args.pretrained is None else path_in_root(args.pretrained)
+    if pretrained == run_folder:
         raise UsageError(f"--pretrained {args.pretrained} is the run folder itself: name another --run_folder")
-    run_folder = path_in_root(run_folder)
     if "," in run_folder:
         raise UsageError(f"--run_folder {run_folder}: a comma separates paths in configurations; choose another name")
-    pretrained = None if args.pretrained is None else path_in_root(args.pretrained)
     os.chdir(ROOT)
     options = Options(run_folder, folders, pretrained, args.minutes, args.seeds or (), args.pretrain_set,
                       args.finetune_set)
