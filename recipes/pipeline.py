@@ -169,7 +169,7 @@ class Pipeline:
 
     def _train(self, step: str, output: str, config: str, settings: Sequence[str], resume: bool) -> None:
         read = (_BY_STEPS, *settings, f"dataset_config.bpe_codes={self.codes}")
-        words = [word for setting in (*read, f"checkpoint_options.ckpt_path={output}") for word in ("--set", setting)]
+        words = _flags_of([*read, f"checkpoint_options.ckpt_path={output}"])
         self._step(step, output, [config, *paths_of_settings(read)], "train.py", "--config", config, *words,
                    *(["--resume"] * resume), resumable=resume)
 
@@ -205,9 +205,8 @@ class Pipeline:
         test_set, model = f"{self.pairs}_{split}_dataset.tfrecord", self._in(f"finetune_{name}")
         settings = [f"dataset_config.test_dataset={test_set}", *search]
         inputs = [test_set, *(os.path.join(model, weights) for weights in (BEST, LATEST))]
-        words = [word for setting in settings for word in ("--set", setting)]
         self._step(step, output, inputs, "eval.py", "--ckpt", model, "--metric", metric, *more, "--output",
-                   os.path.join(output, PREDICTIONS_FILE), *words)
+                   os.path.join(output, PREDICTIONS_FILE), *_flags_of(settings))
 
     # ----------------------------------------------------------------------------------------------------------------
 
@@ -217,3 +216,7 @@ class Pipeline:
     def _step(self, name: str, output: str, inputs: Sequence[str], *words: str, resumable: bool = False,
               others: Sequence[str] = ()) -> None:
         self.steps.run(Step(name, (os.path.relpath(sys.executable), *words), output, inputs, resumable, others))
+
+
+def _flags_of(settings: Sequence[str]) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]

@@ -59,10 +59,6 @@ class Spelling:
         """Return words with brackets in place of their names; the other changes cannot be undone."""
         return [_BRACKETS.get(word, word) for word in words] if self.brackets_to_names else list(words)
 
-    def spelling(self) -> dict[str, bool]:
-        """Return whether each change is on, by name."""
-        return {name: getattr(self, name) for name in SPELLING_HELP}
-
     def participles(self) -> list[str]:
         """Return a phrase for each change that is on, such as `converted to lower case`."""
         return [change.metadata["participle"] for change in self._changes()]
@@ -75,8 +71,8 @@ SPELLING_HELP: dict[str, str] = {change.name: change.metadata["help"] for change
 """The names of all changes and what each does, for flags."""
 
 
-def spelling_of(settings: object) -> dict[str, Any]:
-    """Return the attributes of `settings` that have the names of the changes."""
+def spelling_of(settings: object) -> dict[str, bool]:
+    """Return the attributes of `settings`, a Spelling or a dataset_config, that have the names of the changes."""
     return {name: getattr(settings, name) for name in SPELLING_HELP}
 
 

@@ -10,7 +10,7 @@ from src.common.files import copy_atomically, file_digest, require_file
 from src.common.json_files import describe_error, read_json, take_checksum, write_json
 from src.common.named_files import file_named
 from src.text.detokenization import detokenize
-from src.text.spelling import SPELLING_HELP, Spelling, names_of_flags
+from src.text.spelling import SPELLING_HELP, Spelling, names_of_flags, spelling_of
 from src.text.tokenization import RULES, TOKENIZERS, tokenize_text
 from src.utils.byte_pair_encoding import BytePairEncoding, join_subwords
 from src.utils.dictionary import Dictionary
@@ -88,7 +88,7 @@ class TextProcessing(Spelling):
         Raises:
             MassError: the codes do not exist.
         """
-        content = {"format": _FORMAT, "version": _VERSION, "tokenizer": self.tokenizer, **self.spelling(),
+        content = {"format": _FORMAT, "version": _VERSION, "tokenizer": self.tokenizer, **spelling_of(self),
                    "rules": self.rules, "codes": None}
         if self.codes:
             digest = file_digest(require_file(self.codes, "BPE codes"))
