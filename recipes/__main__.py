@@ -39,6 +39,8 @@ def parse_arguments() -> Namespace:
     parser.add_argument("--pretrained", type=not_empty, metavar="DIR",
                         help="run folder of an earlier call: use its BPE codes, vocabulary and pre-trained weights "
                              "instead of pre-training")
+    parser.add_argument("--continue_pretraining", action="store_true",
+                        help="with --pretrained: pre-train further from its weights, on the text of this call")
     parser.add_argument("--minutes", type=finite_number, metavar="N",
                         help="shorten or lengthen all trainings by the same factor, so that they take about N minutes "
                              "together; short trial runs measure the speed (default: as the configurations say)")
@@ -66,8 +68,8 @@ def main() -> None:
     if "," in run_folder:
         raise UsageError(f"--run_folder {run_folder}: a comma separates paths in configurations; choose another name")
     os.chdir(ROOT)
-    options = Options(run_folder, folders, pretrained, args.minutes, args.seeds or (), args.pretrain_set,
-                      args.finetune_set)
+    options = Options(run_folder, folders, pretrained, args.continue_pretraining, args.minutes, args.seeds or (),
+                      args.pretrain_set, args.finetune_set)
     require_settings(recipe, args.pretrain_set, args.finetune_set)
     if args.dry_run:
         Pipeline(recipe, options, Steps(run_folder, dry_run=True)).run()
@@ -81,10 +83,13 @@ def main() -> None:
 
 def _require_useful_flags(args: Namespace, recipe: Recipe) -> None:
     """Raise a UsageError for a flag that would have no effect."""
-    if args.pretrained is not None:
+    if args.continue_pretraining and args.pretrained is None:
+        raise UsageError("--continue_pretraining: --pretrained must name the run folder to continue from")
+    if args.pretrained is not None and not args.continue_pretraining:
         for flag in ("pretrain_set", "sentences"):
             if getattr(args, flag):
-                raise UsageError(f"--{flag} is for the pre-training, which --pretrained replaces: give one of them")
+                raise UsageError(f"--{flag} is for the pre-training, which --pretrained replaces: give one of them, "
+                                 f"or --continue_pretraining too")
     if recipe.text_command:
         for flag in ("data", "sentences", "train_pairs"):
             if getattr(args, flag) is not None:

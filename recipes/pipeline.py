@@ -9,7 +9,7 @@ from recipes import reuse
 from recipes.recipe import Recipe
 from recipes.results import PREDICTIONS_FILE
 from recipes.schedule import PROBE_SETTINGS, PlannedTraining, load_planned, shorten
-from recipes.steps import PRETRAIN, REUSE, Step, Steps
+from recipes.steps import PRETRAIN, REUSE, REUSE_START, Step, Steps
 from recipes.text_layout import SIDES, SPLITS, TextFolders, input_files
 from recipes.tuning import best_value, values_to_try
 from src.checkpoints.files import BEST, LATEST
@@ -25,6 +25,7 @@ class Options:
     run_folder: str
     folders: TextFolders = field(default_factory=TextFolders)
     pretrained: str | None = None  # run folder whose codes, vocabulary and pre-trained weights are used
+    continues: bool = False  # pre-training goes on from the weights of `pretrained`, which replace it otherwise
     minutes: float | None = None  # the time for all trainings together; None: as long as the configurations say
     seeds: Sequence[int] = ()  # of the fine-tunings; empty: that of the configuration
     pretrain_settings: Sequence[str] = ()  # node.key=value
@@ -38,19 +39,20 @@ class Pipeline:
         self.recipe, self.options, self.steps = recipe, options, steps
         self.pairs = self._in("records", "pairs", "gigaword")  # prefix of the data sets of pairs
         self.codes, self.vocabulary = self._in(reuse.CODES), self._in(reuse.VOCABULARY)
-        self.pretrains = options.pretrained is None
+        self.makes_codes = options.pretrained is None
+        self.pretrains = self.makes_codes or options.continues
         self.finetune_settings = [*recipe.finetune_settings, *options.finetune_settings]
 
     def run(self) -> dict[str, list[str]]:
         """Run everything; return the names of the fine-tuned models, `mass` and `scratch`, one for each seed."""
         self._make_text()
-        if not self.pretrains:
+        if not self.makes_codes:
             self._take_over()
         self._encode()
         self._make_records()
         pretrain, finetune = self._lengths()
         if self.pretrains:
-            self._pretrain(self._in("pretrain"), [*self.options.pretrain_settings, *pretrain], PRETRAIN)
+            self._pretrain(self._in(PRETRAIN), [*self.options.pretrain_settings, *pretrain], PRETRAIN)
         models: dict[str, list[str]] = {"mass": [], "scratch": []}
         for seed in self.options.seeds or [None]:
             for start, names in models.items():
@@ -77,10 +79,11 @@ class Pipeline:
 
     def _take_over(self) -> None:
         """Copy codes, vocabulary and weights from the run folder that has pre-trained."""
-        earlier = self.options.pretrained
-        self._step(REUSE, self._in("pretrain"), [os.path.join(earlier, name) for name in reuse.REQUIRED], "-m",
-                   "recipes.reuse", "--subword", os.path.join(earlier, "subword"), "--pretrain",
-                   os.path.join(earlier, "pretrain"), "--output_folder", self._in(), others=[self._in("subword")])
+        earlier, continues = self.options.pretrained, self.options.continues
+        self._step(REUSE_START if continues else REUSE, self._in(reuse.START if continues else PRETRAIN),
+                   [os.path.join(earlier, name) for name in reuse.REQUIRED], "-m", "recipes.reuse", "--subword",
+                   os.path.join(earlier, reuse.SUBWORD), "--pretrain", os.path.join(earlier, PRETRAIN),
+                   "--output_folder", self._in(), *["--to_continue"] * continues, others=[self._in(reuse.SUBWORD)])
 
     def _encode(self) -> None:
         """Tokenize and encode. Codes and vocabulary are made from the pre-training text only: held-out text stays
@@ -88,16 +91,17 @@ class Pipeline:
         tokens = {part: self._tokens(part) for part in ("pretrain", "pretrain_valid") if self.pretrains}
         tokens["pairs"] = (self._in("text", "pairs") if self.recipe.pairs_are_tokenized
                            else self._tokenize("pairs", self._in("tokens", "pairs")))
-        if self.pretrains:
+        if self.makes_codes:
             self._step("codes", self.codes, [tokens["pretrain"]], "learn_subword.py", tokens["pretrain"], "--symbols",
                        str(self.recipe.merges), "--output", self.codes)
         for part, folder in tokens.items():
             words = ["apply_bpe_encoding.py", "--codes", self.codes, "--src_folder", folder, "--output_folder",
                      self._in("bpe", part)]
-            if part == "pretrain":
+            makes_vocabulary = part == "pretrain" and self.makes_codes
+            if makes_vocabulary:
                 words += ["--vocab_path", self.vocabulary, "--threshold", str(self.recipe.threshold)]
             self._step(f"bpe_{part}", self._in("bpe", part), [self.codes, folder], *words,
-                       others=[self.vocabulary] if part == "pretrain" else [])
+                       others=[self.vocabulary] if makes_vocabulary else [])
 
     def _tokens(self, part: str) -> str:
         """Make the tokens of a part of the pre-training text and return their folder."""
@@ -152,8 +156,11 @@ class Pipeline:
         return (pretrain[0] if pretrain else []), finetune
 
     def _pretrain(self, output: str, settings: Sequence[str], step: str, resume: bool = True) -> None:
-        data = (f"dataset_config.pre_train_dataset={self._in('records', 'pretrain')}",
-                f"dataset_config.valid_dataset={self._in('records', 'pretrain_valid')}")
+        data = [f"dataset_config.pre_train_dataset={self._in('records', 'pretrain')}",
+                f"dataset_config.valid_dataset={self._in('records', 'pretrain_valid')}"]
+        if self.options.continues:
+            data += [f"checkpoint_options.existed_ckpt={self._in(reuse.START, BEST)}",
+                     f"model_config.random_seed={reuse.next_seed(self.options.pretrained)}"]
         self._train(step, output, self.recipe.pretrain_config, [*data, *settings], resume)
 
     def _finetune(self, name: str, from_pretrained: bool, seed: int | None, settings: Sequence[str]) -> None:

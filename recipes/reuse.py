@@ -5,10 +5,11 @@ import shutil
 
 from config.config import DatasetConfig
 from recipes.steps import PRETRAIN, REUSE, is_finished
-from src.checkpoints.files import BEST, LATEST
+from src.checkpoints.files import BEST, CONFIG_FILE, LATEST
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, UsageError, run
 from src.common.files import atomic_folder, file_digest, require_folder
+from src.common.json_files import read_json
 from src.common.progress import say
 from src.text.spelling import spelling_of
 from src.text.text_processing import TextProcessing
@@ -16,8 +17,8 @@ from src.text.text_processing import TextProcessing
 SUBWORD = "subword"
 CODES, VOCABULARY = os.path.join(SUBWORD, "all.bpe.codes"), os.path.join(SUBWORD, "all_en.dict.bin")
 PRETRAINED = os.path.join(PRETRAIN, BEST)
+START = "pretrain_start"  # the copy of the weights from which pre-training continues
 REQUIRED = CODES, VOCABULARY, PRETRAINED
-_PARTS = SUBWORD, PRETRAIN
 _CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", LATEST)  # but for the best one
 
 
@@ -48,14 +49,23 @@ def require_run(folder: str, data: DatasetConfig) -> None:
                         f"run folder again")
 
 
+def next_seed(folder: str) -> int:
+    """Return a random seed with which pre-training continues: with that of the earlier run, it would draw the same
+    batches and masks again."""
+    return read_json(os.path.join(folder, PRETRAIN, CONFIG_FILE))["model_config"]["random_seed"] + 1
+
+
 def main() -> None:
     parser = CommandLineParser(prog="python -m recipes.reuse", description=__doc__)
-    for part in _PARTS:
+    for part in (SUBWORD, PRETRAIN):
         parser.add_argument(f"--{part}", required=True, help=f"folder {part}/ of the earlier run")
     parser.add_argument("--output_folder", required=True, help="the run folder that gets copies of both")
+    parser.add_argument("--to_continue", action="store_true",
+                        help=f"pre-training continues from the weights: their copy is {START}/, not {PRETRAIN}/")
     args = parser.parse_args()
-    copies = {require_folder(getattr(args, part), f"--{part}"): os.path.join(args.output_folder, part)
-              for part in _PARTS}
+    names = {SUBWORD: SUBWORD, PRETRAIN: START if args.to_continue else PRETRAIN}
+    copies = {require_folder(getattr(args, part), f"--{part}"): os.path.join(args.output_folder, name)
+              for part, name in names.items()}
     for source, target in copies.items():
         if os.path.realpath(source) == os.path.realpath(target):
             raise UsageError(f"--output_folder {args.output_folder} is the earlier run itself; name another folder")
