@@ -4,12 +4,12 @@ import os
 import shutil
 
 from config.config import DatasetConfig
+from config.loading import load_config
 from recipes.steps import PRETRAIN, REUSE, is_finished
 from src.checkpoints.files import BEST, CONFIG_FILE, LATEST
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, UsageError, run
 from src.common.files import atomic_folder, file_digest, require_folder
-from src.common.json_files import read_json
 from src.common.progress import say
 from src.text.spelling import spelling_of
 from src.text.text_processing import TextProcessing
@@ -52,7 +52,7 @@ def require_run(folder: str, data: DatasetConfig) -> None:
 def next_seed(folder: str) -> int:
     """Return a random seed with which pre-training continues: with that of the earlier run, it would draw the same
     batches and masks again."""
-    return read_json(os.path.join(folder, PRETRAIN, CONFIG_FILE))["model_config"]["random_seed"] + 1
+    return load_config(os.path.join(folder, PRETRAIN, CONFIG_FILE)).model_config.random_seed + 1
 
 
 def main() -> None:

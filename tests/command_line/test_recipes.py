@@ -55,6 +55,31 @@ def test_pretrained_weights_are_taken_over(text):
     assert "pretrain/best.safetensors is missing" in refused.stderr and not (text / "out").exists()
 
 
+def test_pre_training_continues_from_earlier_weights(text):
+    """With the earlier codes and vocabulary, on the text of this call, and with another seed."""
+    earlier = finished_run(text / "earlier")
+    (earlier / "pretrain" / "config.json").write_text('{"model_config": {"random_seed": 7}}')
+    continued = (*OWN, "--pretrained", "earlier", "--continue_pretraining", "--run_folder", "out", "--dry_run")
+    done = run_script(*continued, "--pretrain_set", "learn_rate_config.lr=0.5", cwd=text)
+    commands = done.stdout.splitlines()
+    for script, count in (("recipes.reuse", 1), ("learn_subword.py", 0), ("apply_bpe_encoding.py", 3),
+                          ("news_crawl.py", 2), ("train.py", 3)):
+        assert sum(f" {script} " in command for command in commands) == count, script
+    assert not any("--vocab_path" in command for command in commands)
+    pretrain, mass, scratch = [command for command in commands if " train.py " in command]
+    start, best = (ROOT / setting(command, "existed_ckpt") for command in (pretrain, mass))
+    assert start.resolve() == (text / "out" / "pretrain_start" / "best.safetensors").resolve()
+    assert best.resolve() == (text / "out" / "pretrain" / "best.safetensors").resolve()
+    assert setting(pretrain, "random_seed") == "8" and setting(pretrain, "lr") == "0.5"
+    assert "existed_ckpt" not in scratch
+    chosen = run_script(*continued, "--pretrain_set", "model_config.random_seed=5", cwd=text)
+    [pretrain] = [line for line in chosen.stdout.splitlines() if "pre_train_dataset" in line]
+    assert pretrain.rindex("random_seed=5") > pretrain.index("random_seed=8")
+    (earlier / "pretrain" / "config.json").write_text("{")
+    refused = run_script(*continued, cwd=text, code=2)
+    assert "pretrain/config.json, line 1" in refused.stderr
+
+
 def test_weights_of_other_text_are_not_taken_over(text):
     """Weights for text in the spelling of Gigaword do not suit the recipe `own`."""
     TextProcessing("nltk", lower_case=True).save(str(finished_run(text / "earlier") / "pretrain"))
@@ -111,6 +136,9 @@ def test_only_the_best_checkpoint_is_copied(tmp_path):
     copied = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").glob("*/*")}
     assert copied == {"subword/all.bpe.codes", "subword/all_en.dict.bin", "pretrain/best.safetensors",
                       "pretrain/config.json"}
+    run_python("from recipes.reuse import main; main()", "--subword", earlier / "subword", "--pretrain",
+               earlier / "pretrain", "--output_folder", tmp_path / "more", "--to_continue")
+    assert {path.name for path in (tmp_path / "more").iterdir()} == {"subword", "pretrain_start"}
 
 
 def test_a_run_is_not_copied_into_itself(tmp_path):
@@ -177,6 +205,8 @@ def setting(command, key):
      "--pretrain_set is for the pre-training, which --pretrained replaces"),
     (["own", "--pairs", "pairs", "--pretrained", ".", "--sentences", "news"], 2,
      "--sentences is for the pre-training, which --pretrained replaces"),
+    (["own", "--sentences", "news", "--pairs", "pairs", "--continue_pretraining"], 2,
+     "--pretrained must name the run folder to continue from"),
     (["own", "--pairs", "pairs", "--run_folder", "a,b"], 2, "a comma separates paths"),
     (["own", "--sentences", "pairs", "--pairs", "pairs"], 2, "must not be pre-trained on"),
     (["quickstart", "--data", "pairs"], 2, "--data: the recipe quickstart makes its text itself"),

@@ -41,15 +41,20 @@ def folders(tmp_path, monkeypatch):
         (tmp_path / f"{split}.{side}.txt").write_text("text\n")
     (tmp_path / "news").mkdir()
     (tmp_path / "news" / "a.txt").write_text("text\n")
+    (tmp_path / "earlier" / "pretrain").mkdir(parents=True)
+    (tmp_path / "earlier" / "pretrain" / "config.json").write_text('{"model_config": {"random_seed": 7}}')
     return TextFolders(str(tmp_path), str(tmp_path / "news"))
 
 
 @pytest.mark.parametrize(("name", "options"), [
     ("gigaword", {}), ("own", {"seeds": (1, 2)}), ("cornell", {"minutes": 3.0}), ("own", {"pretrained": "earlier"}),
-    ("quickstart", {}), ("objectives", {})])
+    ("own", {"pretrained": "earlier", "continues": True}), ("quickstart", {}), ("objectives", {})])
 def test_every_file_of_an_earlier_step_is_an_input(name, options, folders):
     """Whatever a command names of what earlier steps make, the configuration and the user's text, is an input."""
     recipe, steps = RECIPES["own" if name == "objectives" else name], RecordedSteps()
+    pretrained = os.path.join(folders.pairs, "earlier")
+    if "pretrained" in options:
+        options = {**options, "pretrained": pretrained}
     kind = Comparison if name == "objectives" else Pipeline
     kind(recipe, Options("a=b", folders, finetune_settings=["checkpoint_options.existed_ckpt=other.npz"], **options),
          steps).run()
@@ -65,7 +70,7 @@ def test_every_file_of_an_earlier_step_is_an_input(name, options, folders):
             if word.startswith("config/") or word == "other.npz":
                 assert word in step.inputs, (step.name, word)
         for path in step.inputs:  # nothing is read that was not made, but for the user's files and the configurations
-            assert within(path, made) or path.startswith(("config/", "earlier", folders.pairs)) or \
+            assert within(path, made) or path.startswith(("config/", folders.pairs)) or \
                 path == "other.npz" or name == "objectives", (step.name, path)
         made.update(dict.fromkeys(step.outputs, step.name))
     assert named > 5
@@ -74,5 +79,5 @@ def test_every_file_of_an_earlier_step_is_an_input(name, options, folders):
         assert {os.path.basename(path) for path in step.inputs} == {
             "a.txt", *(f"{split}.{side}.txt" for split, side in product(SPLITS, SIDES))}
     for step in steps.steps:
-        if step.name == "reuse":
-            assert {os.path.relpath(path, "earlier") for path in step.inputs} == set(reuse.REQUIRED)
+        if step.name.startswith("reuse"):
+            assert {os.path.relpath(path, pretrained) for path in step.inputs} == set(reuse.REQUIRED)
