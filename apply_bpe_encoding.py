@@ -6,11 +6,12 @@ Every file <prefix>*.txt of the source folder is encoded into <name>_bpe.txt, an
 """
 import argparse
 
-from src.common.arguments import CommandLineParser, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, part_of_name, run_options
 from src.common.errors import run
 from src.common.progress import say
 from src.text.bpe_corpus import build_vocabulary, check_vocabulary_options, encode_corpus
 from src.text.conversion import FileSummary
+from src.utils.vocabulary_tools import describe_replacement
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -18,7 +19,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--codes", required=True, help="BPE codes, as learned by scripts/learn_subword.sh")
     parser.add_argument("--src_folder", required=True, help="folder of tokenized UTF-8 *.txt files")
     parser.add_argument("--output_folder", required=True, help="folder for the encoded files; created if missing")
-    parser.add_argument("--prefix", type=str, default="", help="encode only files whose names start with this")
+    parser.add_argument("--prefix", type=part_of_name, default="", help="encode only files whose names start with this")
     parser.add_argument("--vocab_path", help="file for the vocabulary; without this flag no vocabulary is built")
     parser.add_argument(
         "--threshold",
@@ -48,8 +49,8 @@ def main() -> None:
         return
     built = build_vocabulary(total.counts, arguments.threshold, arguments.vocab_path)
     print(built)
-    if earlier and earlier.fingerprint != built.vocabulary.fingerprint:
-        print("  it replaces a different vocabulary: records and checkpoints made with that one cannot be used with it")
+    for line in describe_replacement(earlier, built.vocabulary):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ examples:
 """
 from argparse import Namespace
 
-from src.common.arguments import CommandLineParser, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, part_of_name, run_options
 from src.common.errors import UsageError, run
 from src.common.files import require_file
 from src.dataset.cornell.corpus import is_published_corpus
@@ -41,7 +41,7 @@ def parse_arguments() -> Namespace:
                         help="vocabulary (.dict.bin) of the pre-trained model; required unless the published corpus is "
                              "only to be written as raw text")
     for split, name in (("train", "training"), ("test", "test"), ("valid", "validation")):
-        parser.add_argument(f"--{split}_prefix", type=str, metavar="PREFIX", default=split,
+        parser.add_argument(f"--{split}_prefix", type=part_of_name, metavar="PREFIX", default=split,
                             help=f"prefix of the names of the {name} files; with an empty prefix ('') there is no "
                                  f"{name} set")
     parser.add_argument("--noise_prob", metavar="P", type=float, default=0.0,

@@ -16,11 +16,11 @@ example:
 """
 from argparse import Namespace
 
-from src.common.arguments import CommandLineParser, add_run_flags, run_options
+from src.common.arguments import CommandLineParser, add_run_flags, part_of_name, run_options
 from src.common.errors import run
 from src.dataset.inspection import inspect_if_asked, inspection_flags
 from src.dataset.options import add_record_flags, record_options
-from src.dataset.preparation import choose_vocabulary, make_sentence_records
+from src.dataset.preparation import check_sentences, choose_vocabulary, make_sentence_records
 from src.dataset.report import report_data_sets
 
 
@@ -36,7 +36,7 @@ def parse_arguments() -> Namespace:
     parser.add_argument("--mask_ratio", metavar="RATIO", type=float, default=0.5,
                         help="share of each sentence that pre-training masks, above 0 and at most 1")
     parser.add_argument("--output_folder", metavar="FOLDER", required=True, help="folder for the data sets")
-    parser.add_argument("--suffix", type=str, default="",
+    parser.add_argument("--suffix", type=part_of_name, default="",
                         help="the data sets are named <name>_<suffix> instead of <name>")
     add_record_flags(parser)
     add_run_flags(parser)
@@ -48,6 +48,7 @@ def main() -> None:
         return
     args = parse_arguments()
     options, run_as = record_options(args), run_options(args)
+    check_sentences(args.src_folder, args.mask_ratio)  # before a vocabulary is made
     vocabulary_path = choose_vocabulary(args.existed_vocab, args.dict_folder, args.output_folder)
     data_sets = make_sentence_records(args.src_folder, args.output_folder, vocabulary_path, args.mask_ratio,
                                       args.suffix, options, run_as)

@@ -1,6 +1,5 @@
 """Tokenize raw text: every <name>.txt of the corpus folders becomes <name>_tokenized.txt."""
 import argparse
-import sys
 
 from src.common.arguments import CommandLineParser, add_run_flags, run_options, split_paths
 from src.common.errors import run
@@ -29,9 +28,6 @@ def main() -> None:
     folders = split_paths(arguments.corpus_folder, "--corpus_folder")
     sources = find_corpus(folders, arguments.output_folder)
     tokenizer = usable_tokenizer(arguments.tokenizer)
-    if tokenizer != arguments.tokenizer:
-        print(f"{arguments.tokenizer} cannot be imported (try: pip install {arguments.tokenizer}); using {tokenizer}",
-              file=sys.stderr)
     total = FileSummary("all files", arguments.output_folder)
     for summary in tokenize_corpus(sources, arguments.output_folder, tokenizer, options):
         if not options.quiet:

@@ -51,6 +51,13 @@ def not_empty(text: str) -> str:
     return text
 
 
+def part_of_name(text: str) -> str:
+    """Return the value of a flag that becomes a part of the names of files, and may be empty."""
+    if "/" in text or "\0" in text:
+        raise ArgumentTypeError(f"{text[:40]!r} must be a part of a file name, without '/'")
+    return text
+
+
 def whole_number(minimum: int = 0, maximum: int = MAX_NUMBER) -> Callable[[str], int]:
     """Return the `type` of a flag whose value is a whole number in a range, both ends included."""
     def read(text: str) -> int:

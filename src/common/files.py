@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -21,24 +22,31 @@ _SCRATCH_NAME = re.compile(re.escape(_SCRATCH) + r"(.+)-[^-]+")
 
 def require_file(path: str, what: str) -> str:
     """Return `path` if it is a file, else raise a MassError in which `what` names the role of the file."""
-    if os.path.isdir(path):
+    mode = _mode_of(path, what)
+    if stat.S_ISDIR(mode):
         raise MassError(f"{what} {path!r} is a folder; give a file")
-    if not os.path.isfile(path):
-        if os.path.exists(path):
-            raise MassError(f"{what} {path!r} is not a regular file (a device or a pipe); give a file")
-        if os.path.islink(path):
-            raise MassError(f"{what} {path!r} is a link to {os.readlink(path)!r}, which cannot be opened")
-        raise MassError(f"{what} {path!r} does not exist (looked in {os.getcwd()})")
+    if not stat.S_ISREG(mode):
+        raise MassError(f"{what} {path!r} is not a regular file (a device or a pipe); give a file")
     return path
 
 
 def require_folder(path: str, what: str) -> str:
     """Return `path` if it is a folder, else raise a MassError in which `what` names the role of the folder."""
-    if os.path.isfile(path):
+    if not stat.S_ISDIR(_mode_of(path, what)):
         raise MassError(f"{what} {path!r} is a file; give a folder")
-    if not os.path.isdir(path):
-        raise MassError(f"{what} {path!r} does not exist (looked in {os.getcwd()})")
     return path
+
+
+def _mode_of(path: str, what: str) -> int:
+    """Return the mode of a file or folder, or raise a MassError that says why it cannot be opened."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL byte
+        if os.path.islink(path):
+            raise MassError(f"{what} {path!r} is a link to {os.readlink(path)!r}, which cannot be opened") from error
+        raise MassError(f"{what} {path!r} does not exist (looked in {os.getcwd()})") from error
+    except OSError as error:
+        raise MassError(f"{what} {path!r} cannot be opened: {error.strerror}") from error
 
 
 def list_files(folder: str, pattern: str, what: str) -> list[str]:
@@ -48,9 +56,20 @@ def list_files(folder: str, pattern: str, what: str) -> list[str]:
         MassError: the folder is missing or no file matches; `what` names the role of the folder in the message.
     """
     require_folder(folder, what)
+    try:
+        os.scandir(folder).close()  # glob would find nothing in a folder that must not be read
+    except OSError as error:
+        raise MassError(f"{what} {folder!r} cannot be read: {error.strerror}") from error
     found = sorted(p for p in glob.glob(os.path.join(glob.escape(folder), pattern)) if not os.path.isdir(p))
     for path in found:
-        if not os.path.isfile(path):
+        try:
+            readable = stat.S_ISREG(os.stat(path).st_mode)
+        except PermissionError as error:
+            raise MassError(f"{what} {folder!r}: {os.path.basename(path)!r} cannot be read: {error.strerror}") \
+                from error
+        except OSError:
+            readable = False
+        if not readable:
             raise MassError(f"{what} {folder!r}: {os.path.basename(path)!r} is not a file that can be read (it is a "
                             f"broken link, or a device); repair or remove it")
     if not found:

@@ -7,12 +7,11 @@ its own, so concurrent runs do not interfere.
 """
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from src.common.files import make_output_folder, remove_dead_scratch
 from src.common.json_files import read_json, take_checksum, write_json
-from src.common.named_files import is_plain_name
 
 FOLDER = ".finished"
 _FORMAT = 1
@@ -48,6 +47,28 @@ class FinishedOutputs:
         return task if self._overwrite else task.with_note_of_earlier_run()
 
 
+    def warnings(self, wanted: Collection[str]) -> list[str]:
+        """Return a line for the user about each finished output of which an input is gone, except for those `wanted`.
+
+        The next step reads all outputs of the folder, also those of text that the user has removed.
+        """
+        lines, folder = [], os.path.join(self.folder, FOLDER)
+        names = sorted(name.removesuffix(".json") for name in os.listdir(folder)) if os.path.isdir(folder) else []
+        for name in names:
+            output = os.path.join(self.folder, name)
+            if name in wanted or not os.path.exists(output):
+                continue
+            try:
+                paths = [path for path, *_ in _read_note(os.path.join(folder, f"{name}.json"))["inputs"]]
+                gone = [path for path in paths if not os.path.exists(path)]
+            except _DAMAGED:
+                continue
+            if gone:
+                lines.append(f"warning: {output} was made from {gone[0]}, which is gone; the next step reads it unless "
+                             f"you remove it")
+        return lines
+
+
 @dataclass
 class Task:
     """The task of making one output."""
@@ -69,13 +90,11 @@ class Task:
     def with_note_of_earlier_run(self) -> "Task":
         """Set `summary` from the note of an earlier run if the output is up to date; return the task."""
         try:
-            note = read_json(self.note_path)
-            take_checksum(note, required=True)
+            note = _read_note(self.note_path)
             stamps, summary = note.pop("outputs"), note.pop("summary")
-            plain = all(is_plain_name(name) for name, *_ in stamps)
-            unchanged = plain and note == json.loads(json.dumps(self.identity)) and stamps == [
+            unchanged = note == json.loads(json.dumps(self.identity)) and stamps == [
                 self._output_stamp(os.path.join(self.folder, name)) for name, *_ in stamps]
-        except (OSError, ValueError, TypeError, AttributeError, LookupError):  # no note, or a damaged one
+        except _DAMAGED:
             return self
         if unchanged and isinstance(summary, dict):
             self.summary = summary
@@ -83,6 +102,15 @@ class Task:
 
     def _output_stamp(self, path: str) -> Stamp:
         return [os.path.relpath(path, self.folder), *file_stamp(path)[1:]]
+
+
+_DAMAGED = (OSError, ValueError, TypeError, AttributeError, LookupError)  # what reading a note raises, if there is one
+
+
+def _read_note(path: str) -> dict:
+    note = read_json(path, paths=True)
+    take_checksum(note, required=True)
+    return note
 
 
 def file_stamp(path: str) -> Stamp:

@@ -1,5 +1,6 @@
 """Makes data sets from encoded text: what news_crawl.py, gigaword.py and cornell_dialog.py have in common."""
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from src.common.files import file_digest, list_files, require_file
 from src.common.finished_outputs import FinishedOutputs
 from src.common.folder_lock import locked_folder
 from src.common.output_checks import require_different_files
+from src.common.progress import say
 from src.dataset.bi_data_loader import BiLingualDataLoader
 from src.dataset.example_loader import ExampleLoader
 from src.dataset.mono_data_loader import MonoLingualDataLoader
@@ -20,6 +22,7 @@ from src.dataset.records.info import FORMAT_VERSION, RecordInfo
 from src.dataset.records.writer import DataSetPlan, write_data_sets
 from src.dataset.report import DataSet
 from src.utils.dictionary import Dictionary
+from src.utils.vocabulary_tools import build, describe_replacement, vocabulary_to_replace
 
 EVALUATION_SPLITS = ("valid", "test")
 
@@ -41,15 +44,25 @@ def make_sentence_records(src_folder: str, output_folder: str, vocabulary_path: 
         UsageError: a number is out of range.
         MassError: there is no text file, or a file is bad or yields no example.
     """
-    if not 0 < mask_ratio <= 1:
-        raise UsageError(f"--mask_ratio {mask_ratio}: it must be above 0 and at most 1")
     vocabulary = Dictionary.load_from_persisted_dict(vocabulary_path)
     requests = []
-    for source in list_files(src_folder, "*.txt", "source folder"):
+    for source in check_sentences(src_folder, mask_ratio):
         name = os.path.basename(source).removesuffix(".txt") + (f"_{suffix}" if suffix else "")
         loader = partial(MonoLingualDataLoader, source, vocabulary, options.max_len, options.min_len, run.errors)
         requests.append(_Request(name, (source,), loader, "pretrain", {"fragment_ratio": mask_ratio}))
     return _make(requests, output_folder, vocabulary_path, options, run)
+
+
+def check_sentences(src_folder: str, mask_ratio: float) -> list[str]:
+    """Return the text files of a folder.
+
+    Raises:
+        UsageError: `mask_ratio` is out of range.
+        MassError: there is no text file.
+    """
+    if not 0 < mask_ratio <= 1:
+        raise UsageError(f"--mask_ratio {mask_ratio}: it must be above 0 and at most 1")
+    return list_files(src_folder, "*.txt", "source folder")
 
 
 def make_pair_records(data_sets: Sequence[PairFiles], output_folder: str, vocabulary_path: str, noise_prob: float,
@@ -96,12 +109,14 @@ def choose_vocabulary(existed_vocab: str | None, dict_folder: str | None, output
     counts = list_files(dict_folder, "*.dict", "dictionary folder")
     require_different_files([("--existed_vocab", existed_vocab), *(("a file of frequencies", file) for file in counts)],
                             [("the new vocabulary", path)])
-    vocabulary = Dictionary.load_from_text(counts)
+    vocabulary = build(counts)
     if existed_vocab:
         vocabulary = vocabulary.merge_dict(Dictionary.load_from_persisted_dict(existed_vocab))
     with locked_folder(output_folder):
+        earlier = vocabulary_to_replace(path, "the new vocabulary")
         vocabulary.persistence(path)
-    print(f"{path}: new vocabulary of {len(vocabulary):,} tokens")
+    say("\n".join([f"{path}: new vocabulary of {len(vocabulary):,} tokens",
+                   *describe_replacement(earlier, vocabulary)]))
     return path
 
 
@@ -143,6 +158,8 @@ def _make_in_locked(requests: Sequence[_Request], output_folder: str, vocabulary
         })
         if tasks[path].summary is None:
             plans[path] = DataSetPlan(path, request.make_loader(), request.split, request.masking, shards)
+    for line in finished.warnings([os.path.basename(path) for path in tasks]):
+        say(line, sys.stderr)
     infos = write_data_sets(list(plans.values()), run.processes, run.quiet)
     for path, task in tasks.items():
         if path not in plans:

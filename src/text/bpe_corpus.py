@@ -14,6 +14,7 @@ from src.common.progress import say
 from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files
 from src.utils.byte_pair_encoding import BytePairEncoding
 from src.utils.dictionary import Dictionary
+from src.utils.vocabulary_tools import vocabulary_to_replace
 
 _FORMAT = 1  # increase this when the same codes and text yield a different output
 
@@ -73,12 +74,7 @@ def check_vocabulary_options(path: str | None, threshold: int | None) -> Diction
     if not path:
         return None
     make_output_folder(os.path.dirname(path) or ".")
-    if not os.path.exists(path):
-        return None
-    try:
-        return Dictionary.load_from_persisted_dict(path)
-    except MassError as error:
-        raise MassError(f"--vocab_path {path!r} is not a vocabulary, so it is not overwritten ({error})") from error
+    return vocabulary_to_replace(path, "--vocab_path")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Converting text files line by line in several processes; the output is in the order of the input."""
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from src.common.finished_outputs import FinishedOutputs, Task
 from src.common.folder_lock import locked_folder
 from src.common.output_checks import Role, require_different_files
 from src.common.parallel import map_in_order
-from src.common.progress import Progress
+from src.common.progress import Progress, say
 from src.common.text_files import FilePart, batches_of_parts, file_parts
 from src.utils.dictionary import Dictionary
 
@@ -150,6 +151,8 @@ def _convert_into_locked(
     finished = FinishedOutputs(output_folder, options.overwrite)
     settings = {**conversion.settings, "errors": options.errors}
     tasks = [finished.task(os.path.basename(output), [source], settings) for source, output in plan]
+    for line in finished.warnings([os.path.basename(output) for _, output in plan]):
+        say(line, sys.stderr)
     unfinished = [source for (source, _), task in zip(plan, tasks, strict=True) if task.summary is None]
     parts = (part for source in unfinished for part in file_parts(source))
     batches = batches_of_parts(parts, _COUNTED_BYTES if conversion.take_counts else None)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from src.common.arguments import RunOptions
@@ -18,6 +17,7 @@ from src.common.output_checks import require_different_files
 from src.common.parallel import map_in_order
 from src.common.progress import Progress
 from src.common.text_files import FilePart, batches_of_parts, file_parts
+from src.utils.bpe.encoders import subword_nmt_version
 from src.utils.dictionary import Dictionary
 
 _FORMAT = 1  # increase this when the same text yields different codes
@@ -45,7 +45,7 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     """
     _require_file_path(output)
     settings = {"step": "learn BPE", "format": _FORMAT, "symbols": symbols, "errors": options.errors,
-                "subword-nmt": _library_version()}
+                "subword-nmt": subword_nmt_version()}
     paths = list_files(folder, "*.txt", "source folder")
     checksum = output + CHECKSUM_ENDING
     require_different_files([("a source text", path) for path in paths],
@@ -68,14 +68,6 @@ def _require_file_path(output: str) -> None:
         raise MassError(f"--output {output!r} is a folder")
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise MassError(f"output folder {folder!r} cannot be created: it is a file")
-
-
-def _library_version() -> str:
-    try:
-        return version("subword-nmt")
-    except PackageNotFoundError as error:
-        raise MassError(f"{sys.executable} has no package subword-nmt; install it with: sh scripts/setup_venv.sh") \
-            from error
 
 
 def _learn(lines: Sequence[str], output: str, symbols: int, folder: str, quiet: bool) -> int:

@@ -13,7 +13,8 @@ from src.common.errors import MassError
 from src.text.recent_words import RecentWords
 
 _CLOSERS = re.escape("])}>\"'»”’")  # characters that may follow the full stop at the end of a line
-_CLOSERS_AT_END = re.compile(f" [{_CLOSERS}][{_CLOSERS} ]*$", re.MULTILINE)
+# The search begins at the start of a run of closers only: a run that does not reach the end of its line is read once.
+_CLOSERS_AT_END = re.compile(f"(?<![{_CLOSERS} ])[{_CLOSERS} ]++$", re.MULTILINE)
 _GLUE = "\x1f"  # replaces a space inside a chunk
 _NEIGHBOUR = "\ufdef"  # a chunk that no rule of nltk applies to
 _MAX_CHUNKS = 40_000  # about 8 MB; further chunks would rarely be needed again
@@ -52,9 +53,10 @@ class ChunkTokenizer(RecentWords):
             return "", 0
         text = _CLOSERS_AT_END.sub(lambda match: match[0].replace(" ", _GLUE), text)
         chunks = ("\n" + text.replace("\n", "\n \n")[:-2]).split(" ")
-        self._add(set(chunks).difference(self))
+        new = set(chunks).difference(self)
+        self._add(new)
         lines = " ".join(map(self.__getitem__, chunks)).replace("\n ", "\n")
-        self.drop_old_words(chunks)
+        self.drop_old_words(chunks, new)
         return lines, lines.count(" ") + text.count("\n") - chunks.count("\n\n")
 
     def _add(self, chunks: Collection[str]) -> None:

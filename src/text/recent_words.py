@@ -1,6 +1,8 @@
 """A bounded cache of words."""
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
+
+LONGEST = 256  # characters of a word that is kept; longer ones are rare, and their number does not bound their memory
 
 
 class RecentWords(dict[str, str]):
@@ -14,11 +16,17 @@ class RecentWords(dict[str, str]):
         super().__init__()
         self._limit = limit
 
-    def drop_old_words(self, in_use: Iterable[str]) -> None:
-        """If there are more than `limit` words, drop the older half, except for the words `in_use`."""
+    def drop_old_words(self, in_use: Iterable[str], new: Collection[str]) -> None:
+        """If there are more than `limit` words, drop the older half, except for the words `in_use`.
+
+        If there are long words among the `new` ones, drop all long words.
+        """
+        if any(len(word) > LONGEST for word in new):
+            for word in [word for word in self if len(word) > LONGEST]:
+                del self[word]
         if len(self) <= self._limit:
             return
-        kept = {word: self[word] for word in in_use}
+        kept = {word: self[word] for word in in_use if word in self}
         for word in list(islice(self, len(self) // 2)):
             del self[word]
         self.update(kept)

@@ -1,5 +1,6 @@
 """Tokenizing text files: each line becomes one line of tokens separated by single spaces."""
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
@@ -9,6 +10,7 @@ from importlib.metadata import version
 from src.common.arguments import RunOptions
 from src.common.errors import MassError
 from src.common.files import list_files
+from src.common.progress import say
 from src.text.conversion import Conversion, ConvertedText, FileSummary, convert_files, plan_outputs
 from src.text.jieba_tokenizer import JiebaTokenizer
 from src.text.nltk_tokenizer import ChunkTokenizer
@@ -43,7 +45,7 @@ _PROTECTED_PATTERN = re.compile("|".join(map(re.escape, _PROTECTED)))
 
 
 def usable_tokenizer(name: str) -> str:
-    """Return the tokenizer `name`, or "jieba" if `name` is "nltk" and nltk cannot be imported.
+    """Return the tokenizer `name`, or "jieba" if `name` is "nltk" and nltk cannot be imported, which stderr says then.
 
     Raises:
         MassError: jieba is needed and cannot be imported either.
@@ -54,6 +56,8 @@ def usable_tokenizer(name: str) -> str:
         except ImportError as error:
             reason = error
         else:
+            if candidate != name:
+                say(f"{name} cannot be imported (try: pip install {name}); using {candidate}", sys.stderr)
             return candidate
     raise MassError(f"no tokenizer can be imported ({reason}); install one with: pip install nltk jieba")
 

@@ -23,6 +23,7 @@ VOCABULARY_ENDING = ".bin"
 """What the names of the copies of a vocabulary end with, beside records and in run folders."""
 
 _FORMAT, _VERSION = "mass-dictionary", 1
+_MAX_DIGITS = 18  # of a frequency; larger ones are no counts of a text
 _MAX_BYTES = 1 << 26  # of a vocabulary, decompressed: 3 million tokens of usual length
 _PICKLE_STARTS = (b"\x80", b"c", b"(", b"]", b"}")  # protocol, class, tuple, list, dictionary
 LOWER_CASE_MIN_FREQUENCY = 200
@@ -114,8 +115,8 @@ class Dictionary:
         for path in [filepaths] if isinstance(filepaths, str) else filepaths:
             for number, line in enumerate(read_lines(path), start=1):
                 word, _, frequency = line.rpartition(" ")
-                valid_word = word.strip() and " " not in word
-                if not (valid_word and frequency.isascii() and frequency.isdigit() and int(frequency)):
+                valid_word = word and " " not in word
+                if not (valid_word and frequency.isascii() and frequency.isdigit() and len(frequency) <= _MAX_DIGITS):
                     raise MassError(f"{path}, line {number}: {line[:80]!r} is not 'word frequency', as in 'the 1234'")
                 counts[word] += int(frequency)
         return cls.from_counts(counts)

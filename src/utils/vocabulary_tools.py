@@ -43,6 +43,27 @@ def merge(paths: Sequence[str]) -> Dictionary:
     return first
 
 
+def vocabulary_to_replace(path: str, what: str) -> Dictionary | None:
+    """Return the vocabulary at `path`, which is going to be replaced, or None if there is no file.
+
+    Raises:
+        MassError: the file is not a vocabulary; `what` names the role of the path in the message.
+    """
+    if not os.path.exists(path):
+        return None
+    try:
+        return Dictionary.load_from_persisted_dict(path)
+    except MassError as error:
+        raise MassError(f"{what} {path!r} is not a vocabulary, so it is not overwritten ({error})") from error
+
+
+def describe_replacement(earlier: Dictionary | None, new: Dictionary) -> list[str]:
+    """Return a line for the user if a different vocabulary was replaced, else none."""
+    if earlier is None or earlier.fingerprint == new.fingerprint:
+        return []
+    return ["  it replaces a different vocabulary: records and checkpoints made with that one cannot be used with it"]
+
+
 def save(vocabulary: Dictionary, path: str, overwrite: bool) -> str:
     """Write a vocabulary to `path`, unless the file holds the same vocabulary already; return a line for the user.
 

@@ -1,4 +1,5 @@
 """cornell_dialog.py run by a user on the published corpus: to raw text, and to records."""
+import shutil
 import string
 
 import pytest
@@ -7,6 +8,7 @@ from src.dataset.records.record_set import load_records
 from src.utils.byte_pair_encoding import join_subwords
 from src.utils.dictionary import Dictionary
 from tests.helpers.scripts import output_of, run_script
+from tests.helpers.text_folder import without_packages
 
 ARGUMENTS = ("--src_folder", "published", "--output_folder", "out")
 ENCODED = (*ARGUMENTS, "--codes", "codes", "--existed_vocab", "v.bin")
@@ -71,6 +73,27 @@ def test_to_records_in_one_command(place):
     assert not (place / "out" / "cornell_valid_dataset.tfrecord").exists()
 
 
+def test_a_film_stays_out_of_the_set_of_an_earlier_split(place):
+    """With another split, films of the earlier test set are in other sets."""
+    run_script("cornell_dialog.py", *ENCODED, "--split", "0.8,0.1,0.1", cwd=place)
+    before = sorted((place / "out").rglob("*"))
+    for _ in range(2):
+        done = run_script("cornell_dialog.py", *ENCODED, "--split", "0.9,0.1,0", cwd=place, code=1)
+        assert "'out' holds files of an earlier test set, whose films are in another set now" in done.stderr
+        assert sorted((place / "out").rglob("*")) == before
+        for path in (place / "out").glob("*/test.*"):
+            path.unlink()
+        before = sorted((place / "out").rglob("*"))
+    for path in (place / "out").glob("cornell_test*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    run_script("cornell_dialog.py", *ENCODED, "--split", "0.9,0.1,0", cwd=place)
+
+
+def test_without_nltk_the_tokenizer_is_named(place):
+    done = run_script("cornell_dialog.py", *ENCODED, cwd=place, environment=without_packages(place, "nltk"))
+    assert "nltk cannot be imported" in done.stderr and "using jieba" in done.stderr
+
+
 def test_pair_files_beside_the_corpus_are_mentioned(place):
     (place / "published" / "train.src.txt").write_text("a\n")
     printed = output_of("cornell_dialog.py", *ARGUMENTS, cwd=place)
@@ -81,6 +104,7 @@ def test_pair_files_beside_the_corpus_are_mentioned(place):
     (("--train_prefix", ""), 2, "need 3 different prefixes"),
     (("--split", "0.8,0.1"), 2, "--split 0.8,0.1: give the shares of train, valid, test"),
     (("--split_seed", "x"), 2, "--split_seed"),
+    (("--test_prefix", "a/b"), 2, "'a/b' must be a part of a file name"),
     (("--codes", "codes"), 2, "give --existed_vocab"),
     (("--codes", "none", "--existed_vocab", "v.bin"), 1, "BPE codes 'none' does not exist"),
     (("--codes", "codes", "--existed_vocab", "codes"), 1, "codes: not a vocabulary"),

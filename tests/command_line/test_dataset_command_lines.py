@@ -89,7 +89,10 @@ class TestNewsCrawl:
 
     def test_a_vocabulary_widened(self, place):
         write(place / "dicts" / "1.dict", ["bird 5"])
-        run_script("news_crawl.py", *self.ARGUMENTS, "--dict_folder", "dicts", cwd=place)
+        for word, replaces in (("dog", False), ("bird", True), ("bird", False)):
+            write(place / "dicts" / "1.dict", [f"{word} 5"])
+            printed = output_of("news_crawl.py", *self.ARGUMENTS, "--dict_folder", "dicts", cwd=place)
+            assert ("it replaces a different vocabulary" in printed) == replaces
         vocabulary = Dictionary.load_from_persisted_dict(str(place / "out" / "vocabulary.dict.bin"))
         assert sorted(vocabulary.tokens[5:]) == sorted([*WORDS, "bird"])
 
@@ -104,6 +107,10 @@ class TestNewsCrawl:
         (("--dict_folder", "nowhere"), 1, "dictionary folder 'nowhere' does not exist"),
         (("--dict_folder", "news"), 1, "holds no file named *.dict"),
         (("--dict_folder", "dicts"), 1, "bad.dict, line 2: 'cat many' is not 'word frequency'"),
+        (("--suffix", "a/b"), 2, "'a/b' must be a part of a file name"),
+        (("--dict_folder", "hollow"), 1, "there is no word in hollow/a.dict"),
+        (("--dict_folder", "good", "--mask_ratio", "2"), 2, "--mask_ratio 2.0"),
+        (("--dict_folder", "good", "--src_folder", "nowhere"), 1, "source folder 'nowhere' does not exist"),
         (("--mask_ratio", "0"), 2, "--mask_ratio 0.0: it must be above 0"),
         (("--mask_ratio", "1.5"), 2, "--mask_ratio 1.5"),
         (("--mask_ratio", "half"), 2, "is not a number"),
@@ -118,6 +125,8 @@ class TestNewsCrawl:
     def test_bad_input(self, place, changes, code, complaint):
         write(place / "pictures" / "x.png", b"")
         write(place / "dicts" / "bad.dict", ["the 5", "cat many"])
+        write(place / "hollow" / "a.dict", b"")
+        write(place / "good" / "a.dict", ["the 5"])
         write(place / "pickle.bin", b"\x80\x04N.")
         assert complaint in output_of("news_crawl.py", *self.ARGUMENTS, *changes, code=code, cwd=place)
         assert files_of(place / "out") == []

@@ -72,6 +72,16 @@ def test_a_repeated_run_recreates_only_outdated_files(folder):
     assert "skipped" not in run_script(*command, cwd=folder).stdout
 
 
+def test_outputs_of_removed_text_are_mentioned(folder):
+    """The next step reads all text of its folder."""
+    for command, source in ((tokenize_command(), "raw"), (encode_command(), "tokens")):
+        run_script(*command, "--overwrite", cwd=folder)
+        (folder / source / "test.txt").unlink()
+        done = run_script(*command, cwd=folder)
+        assert f"was made from {folder / source / 'test.txt'}, which is gone" in done.stderr
+        assert "train" not in done.stderr
+
+
 def test_outputs_of_another_tokenizer_are_not_up_to_date(folder):
     run_script(*tokenize_command(), cwd=folder)
     assert "skipped" not in run_script(*tokenize_command("--tokenizer", "jieba"), cwd=folder).stdout

@@ -303,6 +303,8 @@ def test_data_that_cannot_be_batched():
         make_source(make_records("pairs", longest=25))
     with pytest.raises(UsageError, match="token sequence of 25 tokens"):
         make_source(make_records("sentences", longest=25))
+    with pytest.raises(UsageError, match="source sequence of [0-9]{6} tokens"):  # without 75 GB for pairs of lengths
+        make_source(make_records("pairs", count=2, shortest=100_000, longest=100_010))
     with pytest.raises(MassError, match="holds no example"):
         make_source(make_records("pairs", count=0))
 

@@ -109,6 +109,14 @@ def test_persisted_and_exported_dictionaries_are_loaded_unchanged(vocabulary, tm
     assert filecmp.cmp(path, again, shallow=False)
 
 
+def test_what_is_exported_can_be_read_whatever_its_frequencies(tmp_path):
+    """Vocabularies of other programs have words of frequency 0; white space is never a word of a text."""
+    path = str(tmp_path / "v.dict")
+    Dictionary([("a", 7), ("filler", 0), ("\u00a0", 3)]).export(path)
+    loaded = Dictionary.load_from_text(path)
+    assert (loaded.tokens[5:], loaded.frequencies[5:]) == (["a", "filler"], [7, 0])
+
+
 def test_load_from_text_adds_frequencies_over_files(tmp_path):
     (tmp_path / "a.dict").write_text("the 3\nnew\u00a0york 2\n")
     (tmp_path / "b.dict").write_bytes(b"\xef\xbb\xbfthe 4\r\n<unk> 9\r\n")
@@ -116,7 +124,8 @@ def test_load_from_text_adds_frequencies_over_files(tmp_path):
     assert dict(zip(loaded.tokens[5:], loaded.frequencies[5:], strict=True)) == {"the": 7, "new\u00a0york": 2}
 
 
-@pytest.mark.parametrize("line", ["word", "word ", " 3", "", "word x", "word -1", "word 0", "word 1.5", "w ٣", "w 1_0"])
+@pytest.mark.parametrize("line", ["word", "word ", " 3", "", "word x", "word -1", "word 1.5", "w ٣", "w 1_0",
+                                  pytest.param("w " + "9" * 19, id="19"), pytest.param("w " + "9" * 5000, id="5000")])
 def test_an_invalid_line_is_named_in_the_error(tmp_path, line):
     path = tmp_path / "bad.dict"
     path.write_text(f"fine 1\n{line}\nfine 2\n", encoding="utf-8")

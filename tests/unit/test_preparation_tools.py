@@ -80,6 +80,28 @@ def test_a_file_that_has_changed_or_is_missing_makes_a_task_unfinished(folder, p
         assert set_task(folder).summary is None
 
 
+@pytest.mark.parametrize("name", ["a:b", "a\\b", "a\u200bb", os.fsdecode(b"na\xefve"), ".a"])
+def test_any_name_of_a_file_is_recognized_again(tmp_path, name):
+    place = tmp_path / os.fsdecode(b"f\xfcr")
+    (place / "out").mkdir(parents=True)
+    (place / name).write_text("text")
+    (place / "out" / name).write_text("made")
+    set_task(place, [name], name=name).finish([str(place / "out" / name)], {"lines": 1})
+    assert set_task(place, [name], name=name).summary == {"lines": 1}
+
+
+def test_an_output_whose_input_is_gone_is_mentioned(folder):
+    finished = FinishedOutputs(str(folder / "out"))
+    (folder / "out" / "set").write_text("the main file of the output")
+    assert finished.warnings([]) == []
+    (folder / "b").unlink()
+    [line] = finished.warnings(["another"])
+    assert str(folder / "out" / "set") in line and f"made from {folder / 'b'}, which is gone" in line
+    assert finished.warnings(["set"]) == []
+    (folder / "out" / "set").unlink()
+    assert finished.warnings([]) == []
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"{}", b"null", b"\xff", b'{"outputs": 3, "summary": {}}'])
 def test_a_damaged_note_is_ignored(folder, damage):
     (folder / "out" / FOLDER / "set.json").write_bytes(damage)

@@ -127,9 +127,30 @@ def test_words_in_use_stay_in_the_cache():
     for number in range(100):
         assert number == 0 or words["often"] == "kept"
         words.update({"often": "kept", str(number): ""})
-        words.drop_old_words(["often", str(number)])
+        words.drop_old_words(["often", str(number)], [str(number)])
         assert len(words) <= 4 and str(number) in words
     assert "3" not in words
+
+
+def test_long_words_do_not_stay_in_the_cache():
+    """Their memory would not be bounded by the number of words."""
+    tokenizer = ChunkTokenizer(nltk_tokens)
+    for letter in "abc":
+        line = f"({letter * 1000}) {letter * 1000}. is {letter}"
+        assert tokenizer.tokenize(f"{line}\n")[0] == " ".join(nltk_tokens(line)) + "\n"
+    assert tokenizer["is"] == "is" and max(map(len, tokenizer)) < 10
+
+
+@pytest.mark.parametrize("mark", [") ", "' ", '" ', '"'])
+def test_a_long_run_of_closing_marks_takes_time_in_proportion_to_its_length(mark):
+    """A run that does not reach the end of its line was searched from each of its places."""
+    def seconds(count):
+        tokenizer = ChunkTokenizer(lambda line: line.split(" "))
+        started = time.perf_counter()
+        tokenizer.tokenize("a " + (mark * count).rstrip() + " x\n")
+        return time.perf_counter() - started
+
+    assert seconds(40_000) < 2.0, "it took 9 seconds, and four times as long for twice the length"
 
 
 def test_each_distinct_chunk_is_passed_to_nltk_once():

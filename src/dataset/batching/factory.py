@@ -49,23 +49,23 @@ def _sentences(records: RecordSet, config: Config) -> tuple[ExampleLengths, Coll
     data, tokens = config.dataset_config, records.columns["tokens"]
     ratio = data.fragment_ratio or records.info.masking["fragment_ratio"]
     language_model = FRAGMENT_LANGUAGE_MODELS[data.language_model](records.info.vocabulary["size"], ratio)
+    _check_lengths(records, config)
     lengths = ExampleLengths([tokens], language_model.target_lengths)
-    _check_lengths(records, ["tokens"], lengths, config)
     return lengths, sentence_collate(tokens, language_model, data.attend_to_masks)
 
 
 def _pairs(records: RecordSet, config: Config, noisy: bool) -> tuple[ExampleLengths, Collate]:
     source, target = records.columns["source"], records.columns["target"]
+    _check_lengths(records, config)  # first, as ExampleLengths counts each pair of lengths up to the longest ones
     lengths = ExampleLengths([source, target])
-    _check_lengths(records, ["source", "target"], lengths, config)
     noise = NoiseChannelLanguageModel(records.info.masking["noise_prob"] if noisy else 0.0)
     return lengths, pair_collate(source, target, noise, config.dataset_config.attend_to_masks)
 
 
-def _check_lengths(records: RecordSet, columns: list[str], lengths: ExampleLengths, config: Config) -> None:
+def _check_lengths(records: RecordSet, config: Config) -> None:
     limit = config.model_config.seq_length
-    for column, longest in zip(columns, lengths.longest, strict=True):
-        if longest > limit:
-            raise UsageError(f"{records.paths[0]!r} holds a {column.rstrip('s')} sequence of {longest} tokens, but "
+    for name, column in records.columns.items():
+        if (longest := column.lengths.max()) > limit:
+            raise UsageError(f"{records.paths[0]!r} holds a {name.rstrip('s')} sequence of {longest} tokens, but "
                              f"model_config.seq_length is {limit}: raise it (and max_position_embeddings), or make the "
                              f"records with --max_len {limit}")

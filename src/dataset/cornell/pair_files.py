@@ -8,6 +8,11 @@ from src.common.files import list_files
 from src.dataset.preparation import PairFiles
 
 
+def data_set_name(split: str) -> str:
+    """Return the name of the data set of a split, without its ending."""
+    return f"cornell_{split}_dataset"
+
+
 def find_pair_files(folder: str, prefixes: Mapping[str, str]) -> list[PairFiles]:
     """Return the files `<prefix>*src*.txt`, each with its target file, as one data set per split.
 
@@ -33,7 +38,7 @@ def find_pair_files(folder: str, prefixes: Mapping[str, str]) -> list[PairFiles]
             if owners.setdefault(source, split) != split:
                 raise UsageError(f"{source!r} belongs to {owners[source]} and to {split}: choose prefixes that "
                                  f"keep the splits apart")
-        data_sets.append(PairFiles(f"cornell_{split}_dataset", split, tuple(sources), tuple(targets)))
+        data_sets.append(PairFiles(data_set_name(split), split, tuple(sources), tuple(targets)))
     return data_sets
 
 

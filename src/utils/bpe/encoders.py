@@ -9,10 +9,12 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 import numpy as np
 
+from src.common.errors import MassError
 from src.common.native_library import NativeSource, build_library, check_struct_sizes
 from src.utils.bpe.codes import END, BpeCodes
 
@@ -24,6 +26,7 @@ _SOURCE = NativeSource(
     flags=("-std=gnu11", "-O2", "-fPIC", "-shared"),
 )
 _CACHE_WORDS = 1 << 15  # about 10 MB in Python
+_LONGEST_CACHED = 256  # characters; longer words are rare, and their number does not bound their memory
 
 
 class BpeEncoder(Protocol):
@@ -113,11 +116,25 @@ def _string_at(address: int | None, size: int) -> str:
     return ctypes.string_at(address, size).decode("utf-8", "surrogatepass") if size else ""
 
 
+def subword_nmt_version() -> str:
+    """Return the version of subword-nmt.
+
+    Raises:
+        MassError: it is not installed.
+    """
+    try:
+        return version("subword-nmt")
+    except PackageNotFoundError as error:
+        raise MassError(f"{sys.executable} has no package subword-nmt; install it with: sh scripts/setup_venv.sh") \
+            from error
+
+
 class SubwordNmtEncoder:
     """The encoder of subword-nmt with a bounded cache of words; it takes minutes for a word of a megabyte."""
 
     def __init__(self, codes: BpeCodes, whole: Sequence[str], cache_words: int = _CACHE_WORDS):
         """`whole`: words that are never split; `cache_words`: the size of the cache."""
+        subword_nmt_version()
         from subword_nmt.apply_bpe import BPE
 
         self._bpe, self._whole = BPE(io.StringIO(str(codes))), frozenset(whole)
@@ -125,7 +142,8 @@ class SubwordNmtEncoder:
         self._counts: Counter[str] = Counter()
 
     def encode(self, text: str) -> str:
-        encoded = list(map(self._encode_word, text.replace("\n", " \n ").split(" ")))
+        encoded = [self._encode_word(word) if len(word) <= _LONGEST_CACHED else self._encode_new(word)
+                   for word in text.replace("\n", " \n ").split(" ")]
         for word, frequency in Counter(encoded).items():
             for subword in word.strip("\r\n").split(" "):
                 self._counts[subword] += frequency
