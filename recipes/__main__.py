@@ -59,8 +59,11 @@ def main() -> None:
     _require_useful_flags(args, recipe)
     recipe.check(folders)
     if args.pretrained is not None:
-        settings = [*recipe.finetune_settings, *args.finetune_set]
-        require_run(args.pretrained, load_config(os.path.join(ROOT, recipe.finetune_config), settings).dataset_config)
+        settings = {"--finetune_set": (recipe.finetune_config, [*recipe.finetune_settings, *args.finetune_set])}
+        if args.continue_pretraining:
+            settings["--pretrain_set"] = recipe.pretrain_config, args.pretrain_set
+        require_run(args.pretrained, {flag: load_config(os.path.join(ROOT, config), changes)
+                                      for flag, (config, changes) in settings.items()})
     run_folder = path_in_root(args.run_folder or os.path.join(ROOT, f"recipe_{recipe.name}"))
     pretrained = None if args.pretrained is None else path_in_root(args.pretrained)
     if pretrained == run_folder:

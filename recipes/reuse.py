@@ -2,10 +2,12 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 
-from config.config import DatasetConfig
+from config.config import Config, DatasetConfig
 from config.loading import load_config
 from recipes.steps import PRETRAIN, REUSE, is_finished
+from src.checkpoints.compatibility import SHAPELESS_KEYS, SIZE_KEYS
 from src.checkpoints.files import BEST, CONFIG_FILE, LATEST
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, UsageError, run
@@ -22,11 +24,14 @@ REQUIRED = CODES, VOCABULARY, PRETRAINED
 _CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", LATEST)  # but for the best one
 
 
-def require_run(folder: str, data: DatasetConfig) -> None:
-    """Raise a MassError unless a run folder holds everything that another run can take over.
+def require_run(folder: str, planned: Mapping[str, Config]) -> None:
+    """Raise an error unless a run folder holds everything that another run can take over.
 
-    The weights of a pre-training that was interrupted are refused, and those of a model whose text was tokenized or
-    spelled in another way than `data`, the configuration of fine-tuning, says.
+    The weights of a pre-training that was interrupted are refused, and those of another network, or of a model whose
+    text was tokenized or spelled in another way, than the trainings to come.
+
+    Args:
+        planned: the configurations of the trainings that start from the weights, by the flag that changes them.
     """
     missing = [name for name in REQUIRED if not os.path.isfile(os.path.join(folder, name))]
     if missing:
@@ -35,18 +40,30 @@ def require_run(folder: str, data: DatasetConfig) -> None:
     if not any(is_finished(folder, step) for step in (PRETRAIN, REUSE)):
         raise MassError(f"--pretrained {folder}: the pre-training is not finished; call the recipe with that run "
                         f"folder again to resume it")
+    network = load_config(os.path.join(folder, PRETRAIN, CONFIG_FILE)).model_config
     text = TextProcessing.load(os.path.join(folder, PRETRAIN))
+    for flag, config in planned.items():
+        for key in (*SIZE_KEYS, *SHAPELESS_KEYS):
+            theirs, ours = getattr(network, key), getattr(config.model_config, key)
+            if theirs != ours:
+                raise MassError(f"--pretrained {folder}: its network is another one (model_config.{key} is {theirs} "
+                                f"there and {ours} here); give {flag} model_config.{key}={theirs}")
+        if text is not None:
+            _require_same_text(folder, text, config.dataset_config)
     if text is None:
         return
+    if text.codes and file_digest(text.codes) != file_digest(os.path.join(folder, CODES)):
+        raise MassError(f"--pretrained {folder}: {CODES} has changed since the pre-training; call the recipe with that "
+                        f"run folder again")
+
+
+def _require_same_text(folder: str, text: TextProcessing, data: DatasetConfig) -> None:
     theirs, ours = ({"tokenizer": it.tokenizer, **spelling_of(it)} for it in (text, data))
     if theirs != ours:
         other = ", ".join(f"{name} is {json.dumps(theirs[name])} there and {json.dumps(ours[name])} here"
                           for name in ours if ours[name] != theirs[name])
         raise MassError(f"--pretrained {folder}: its text was processed in another way ({other}), so its codes and "
                         f"vocabulary do not suit this recipe")
-    if text.codes and file_digest(text.codes) != file_digest(os.path.join(folder, CODES)):
-        raise MassError(f"--pretrained {folder}: {CODES} has changed since the pre-training; call the recipe with that "
-                        f"run folder again")
 
 
 def next_seed(folder: str) -> int:

@@ -11,6 +11,9 @@ from src.dataset.records.record_set import RecordSet
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import Weights, stored_vocabulary_path
 
+SIZE_KEYS = ("hidden_size", "num_hidden_layers", "intermediate_size")
+"""Keys of model_config that give the weights of a network their shapes, beside the size of the vocabulary."""
+
 SHAPELESS_KEYS = ("num_attention_heads", "hidden_act", "position_encoding")
 """Keys of model_config that change what the network computes, but no shape of its weights."""
 

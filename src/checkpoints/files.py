@@ -12,7 +12,7 @@ A training run writes into its folder:
     <prefix>-<step>.state.json          the rest of its training state, and checksums of the two files above
     latest.safetensors                  the weights of the newest checkpoint
     best.safetensors                    the weights of the best validation (training_config.best_metric)
-    set_aside/                          checkpoints of steps after the one the run was resumed from
+    set_aside/                          weights of steps after the one the run was resumed from
     diverged-<step>-rank<rank>.txt      the batch at which training diverged, if it did
 
 The `.state.json` of a checkpoint is written last: a checkpoint without it is incomplete and is never resumed.

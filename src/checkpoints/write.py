@@ -54,7 +54,9 @@ class CheckpointWriter:
         with atomic_output(files.training_state) as temporary, open(temporary, "w", encoding="utf-8") as stream:
             stream.write(state.to_json(files=stamps))
         link_or_copy(files.weights, self._path(LATEST))
-        for old in list_checkpoints(self.folder, self._options.ckpt_prefix)[: -self._options.keep_ckpt_max]:
+        earlier = [files for files in list_checkpoints(self.folder, self._options.ckpt_prefix)
+                   if files.step < state.step]  # a later one is what a killed process left
+        for old in earlier[: max(0, len(earlier) + 1 - self._options.keep_ckpt_max)]:
             old.remove()
         return files.weights
 
@@ -71,13 +73,12 @@ class CheckpointWriter:
         return os.path.join(self.folder, name)
 
 
-def set_aside(checkpoints: Sequence[CheckpointFiles]) -> None:
-    """Move checkpoints into the subfolder `set_aside`, so that a run resumed from an earlier step can write its own."""
-    for files in checkpoints:
-        folder = make_output_folder(os.path.join(files.folder, SET_ASIDE))
-        for path in files.paths:
-            if os.path.exists(path):
-                os.replace(path, os.path.join(folder, os.path.basename(path)))
+def move_aside(folder: str, paths: Sequence[str]) -> None:
+    """Move the files that exist into the subfolder `set_aside` of a run folder, so that a run can write its own."""
+    aside = make_output_folder(os.path.join(folder, SET_ASIDE))
+    for path in paths:
+        if os.path.exists(path):
+            os.replace(path, os.path.join(aside, os.path.basename(path)))
 
 
 def link_or_copy(source: str, destination: str) -> None:

@@ -117,7 +117,7 @@ def _take(folder: str) -> _Held:
         held = _Held(os.path.abspath(folder), os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), -1)
         try:
             held.file = open_own_file(LOCK_FILE, dir_fd=held.folder)
-            locked = _lock(held.file)
+            locked = lock_file(held.file)
             if locked is not False and not _is_in_place(held):
                 locked = False  # the former holder has removed the file
             holder = _read_owner(held.file)
@@ -139,10 +139,10 @@ def _take(folder: str) -> _Held:
                     f"choose another folder")
 
 
-def _lock(descriptor: int) -> bool | None:
+def lock_file(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool | None:
     """Lock an open file; return False if another process has, and None if the file system has no locks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
         return False

@@ -61,12 +61,12 @@ class ExampleSet:
         """Return the text of each column of an example."""
         return {column: text(index) for column, text in self.texts.items()}
 
-    def batches(self, config: Config, shapes: Sequence[Shape] = ()) -> BatchSource:
-        """Return batches of eval_batch_size rows with one example each; for `shapes` see batch_source."""
+    def batches(self, config: Config, shapes: Sequence[Shape] = (), rank: int = 0, world_size: int = 1) -> BatchSource:
+        """Return batches of eval_batch_size rows with one example each; for the rest see create_batch_source."""
         data = dataclasses.replace(config.dataset_config, batch_size=config.dataset_config.eval_batch_size,
                                    max_tokens=0, accumulate_batches=1, pack_sentences=False)
         config = dataclasses.replace(config, dataset_config=data)
-        return create_batch_source(self.records, config, noisy=False, shapes=shapes)
+        return create_batch_source(self.records, config, False, rank, world_size, shapes)
 
     def scoring_batches(self, config: Config) -> BatchSource:
         """Return batches for teacher forcing: as `batches`, but with few shapes, because each is compiled."""

@@ -1,4 +1,5 @@
 """Predictions for a batch of sentences or a whole data set."""
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
@@ -40,7 +41,8 @@ def generate_batch(infer: TransformerForInfer, source_ids: np.ndarray, source_po
 
 
 def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = False,
-             shown: Progress | None = None) -> list[list[Hypothesis]]:
+             shown: Progress | None = None, abandon: Callable[[], bool] = lambda: False
+             ) -> list[list[Hypothesis]] | None:
     """Return the n best hypotheses of each example, in the order of the records; none for examples of other ranks.
 
     An empty source, which is `</s>` alone, has the empty prediction, as an empty line of text has.
@@ -49,11 +51,14 @@ def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = Fals
     Args:
         quiet: show no progress.
         shown: the progress of a larger operation that this one is a part of, to be updated instead.
+        abandon: called before each batch; once it returns True, this function stops and returns None.
     """
     infer.refresh()
     predictions: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     with nullcontext(shown) if shown else Progress("search", len(source), "sentences", quiet) as progress:
         for indices, batch in source.in_order():
+            if abandon():
+                return None
             present = indices >= 0
             words = present & (np.count_nonzero(batch.source_ids, axis=1) > 1)
             sources = (batch.source_ids, batch.source_positions, batch.source_segments, batch.source_mask)

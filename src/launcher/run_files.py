@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import IO, NamedTuple
 
 from src.common.files import atomic_output
-from src.common.folder_lock import open_own_file
+from src.common.folder_lock import lock_file, open_own_file
 from src.common.written_files import errors_name
 
 PROGRAM = "launch.py"  # occurs in the command lines of launchers and rank wrappers
@@ -108,7 +108,7 @@ class PidFile:
     """The file `pid` of a run folder with the process id of the launcher, which locks it while it runs.
 
     The lock shows whether the run is active, because the system releases it when the process ends. The process id of a
-    killed run may have been reused by another process.
+    killed run may have been reused by another process. Where a file system has no locks, the process id decides.
     """
 
     def __init__(self, folder: str):
@@ -122,15 +122,15 @@ class PidFile:
             MassError: the file is a link, whose target would be overwritten, or no regular file.
         """
         for _ in range(20):
-            stream = os.fdopen(open_own_file(self._path), "r+", encoding="ascii")
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(stream.fileno()), os.stat(self._path)):
-                    self._stream = stream
-                    return True
-            except (BlockingIOError, FileNotFoundError):
-                time.sleep(0.05)  # another process is reading or removing the file: try again
+            stream = os.fdopen(open_own_file(self._path), "r+", encoding="ascii", errors="replace")
+            locked = lock_file(stream.fileno())
+            if locked is None:
+                locked = _launcher_in(stream) is None
+            if locked and self._is_in_place(stream):
+                self._stream = stream
+                return True
             stream.close()
+            time.sleep(0.05)  # another process is reading or removing the file: try again
         return False
 
     def write(self, pid: int) -> None:
@@ -152,15 +152,21 @@ class PidFile:
         """Return the process id of the launcher of the active run; None if there is none."""
         try:
             with os.fdopen(open_own_file(self._path, os.O_RDONLY), encoding="ascii", errors="replace") as stream:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                    return None
-                except BlockingIOError:
-                    text = stream.read(32).strip()
+                return None if lock_file(stream.fileno(), fcntl.LOCK_SH) else _launcher_in(stream)
         except FileNotFoundError:
             return None
-        # Machines may share a run folder, so check that the process is a launcher on this machine.
-        return int(text) if text.isdecimal() and PROGRAM in command_line(int(text)) else None
+
+    def _is_in_place(self, stream: IO[str]) -> bool:
+        try:
+            return os.path.samestat(os.fstat(stream.fileno()), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+
+def _launcher_in(stream: IO[str]) -> int | None:
+    """Return the process id in a file if it is that of a launcher on this machine; machines may share a run folder."""
+    text = stream.read(32).strip()
+    return int(text) if text.isdecimal() and PROGRAM in command_line(int(text)) else None
 
 
 def command_line(pid: int) -> str:

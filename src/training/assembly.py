@@ -71,6 +71,6 @@ def run_training(config: Config, trainable: TrainableNetwork, data: TrainingData
                       planned=planned_rates(config.learn_rate_config, steps),
                       compute_type=trainable.number_format.compute_type, main=ranks.main)
     try:
-        return TrainingLoop(config, trainable.step, data, writer, reports, ranks, resumed).run()
+        return TrainingLoop(config, trainable.step, data, writer, folder, reports, ranks, resumed).run()
     finally:
         reports.close()

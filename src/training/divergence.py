@@ -22,8 +22,9 @@ def divergence_error(step: int, loss: float, norm: float, learning_rate: float, 
     lines = [line for batch in batches for line in batch_text(batch, vocabulary)]
     message = (f"step {step}: the loss is {loss}, the norm of its gradients {norm}, at learning rate "
                f"{learning_rate:.6g} and loss scale {loss_scale:g}: training has diverged. Lower learn_rate_config.lr, "
-               f"lengthen warmup_steps or set clip_norm, and resume from an earlier checkpoint; if it always "
-               f"happens at this step, examine the sentences of this batch")
+               f"lengthen warmup_steps or set clip_norm, and start a new run from an earlier checkpoint "
+               f"(checkpoint_options.existed_ckpt); if it always happens at this step, examine the sentences of this "
+               f"batch")
     if len(lines) > MAX_LINES:
         path = os.path.join(folder, f"diverged-{step}-rank{rank}.txt")
         with atomic_output(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:

@@ -59,14 +59,15 @@ class TrainingLoop:
         train_step: the network, its optimizer and their compiled step.
         data: the training and validation data.
         writer: writes the checkpoints; None on all ranks but the main one.
+        folder: the run folder.
         monitor: reports the figures.
         ranks: this process among all ranks.
         resumed: the checkpoint that the weights and the optimizer state were loaded from, if the run is resumed.
     """
 
     def __init__(self, config: Config, train_step: TrainStep, data: TrainingData, writer: CheckpointWriter | None,
-                 monitor: LossMonitor, ranks: Ranks, resumed: ResumePoint | None):
-        self.config, self.train_step, self.data = config, train_step, data
+                 folder: str, monitor: LossMonitor, ranks: Ranks, resumed: ResumePoint | None):
+        self.config, self.train_step, self.data, self.folder = config, train_step, data, folder
         self.writer, self.monitor, self.ranks = writer, monitor, ranks
         self.network = train_step.network
         self.validator = Validator(self.network, data, config, ranks) if data.valid_source else None
@@ -153,9 +154,8 @@ class TrainingLoop:
         bad = [batch for batch, loss in zip(pending.batches, pending.losses, strict=True)
                if not math.isfinite(float(loss.asnumpy()))]
         vocabulary = self.data.records.load_vocabulary()
-        folder = self.writer.folder if self.writer else "."
         return divergence_error(pending.step, sums.loss, sums.norm, pending.learning_rate, pending.loss_scale,
-                                bad or pending.batches, vocabulary, folder, self.ranks.rank)
+                                bad or pending.batches, vocabulary, self.folder, self.ranks.rank)
 
     def _validation_due(self) -> bool:
         """Return whether the present step must be validated and has not been yet."""

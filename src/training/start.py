@@ -1,28 +1,23 @@
 """The start of a run: where its weights come from, and its folder."""
 import os
+from dataclasses import replace
 
 from config.config import Config
 from config.loading import save_config
 from src.checkpoints.compatibility import VocabularyUse
-from src.checkpoints.files import (
-    CONFIG_FILE,
-    LATEST,
-    SET_ASIDE,
-    CheckpointFiles,
-    list_checkpoints,
-    require_folder_for_run,
-    require_no_run,
-)
+from src.checkpoints.files import CONFIG_FILE, CheckpointFiles, require_folder_for_run, require_no_run
 from src.checkpoints.load import load_into, load_optimizer_state
 from src.checkpoints.resume import ResumePoint, find_resume_point
-from src.checkpoints.training_state import TrainingState
-from src.checkpoints.write import CheckpointWriter, link_or_copy, set_aside
-from src.common.files import copy_atomically, make_output_folder
+from src.checkpoints.run_folder import restore_run_folder
+from src.checkpoints.training_state import DataIdentity, TrainingState
+from src.checkpoints.validation_history import ValidationHistory
+from src.checkpoints.write import CheckpointWriter
+from src.common.files import make_output_folder
 from src.dataset.records.record_set import RecordSet
 from src.runtime.distributed import Ranks
 from src.text.text_processing import TextProcessing
 from src.training.assembly import TrainableNetwork
-from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE
+from src.transformer.decoding.options import SearchOptions
 
 
 def choose_resume_point(resume: str | None, folder: str, config: Config, ranks: Ranks) -> ResumePoint | None:
@@ -79,26 +74,32 @@ def load_start(config: Config, trainable: TrainableNetwork, resumed: ResumePoint
     return f"{path} (step {step}; this run begins at step 0 with a new optimizer)"
 
 
+def with_comparable_validations(resumed: ResumePoint, config: Config, data: DataIdentity) -> ResumePoint:
+    """Return a resume point without the best validation if the validations to come cannot be compared with it.
+
+    They cannot if the validation data have changed, or, where ROUGE decides, the sample or the search.
+    """
+    state, history = resumed.state, resumed.state.validation
+    before, now = state.config, config
+    same = (state.data.valid_examples, state.data.valid_tokens) == (data.valid_examples, data.valid_tokens)
+    if now.training_config.best_metric != "perplexity":
+        same = (same and before.training_config.valid_rouge_sentences == now.training_config.valid_rouge_sentences
+                and SearchOptions.from_config(before.model_config) == SearchOptions.from_config(now.model_config))
+    if same or history.best_step is None:
+        return resumed
+    return replace(resumed, state=replace(state, validation=ValidationHistory(last_step=history.last_step)))
+
+
 def prepare_folder(folder: str, config: Config, records: RecordSet, text: TextProcessing | None,
                    resumed: ResumePoint | None) -> CheckpointWriter:
     """Prepare the run folder and return the writer of its checkpoints.
 
-    Checkpoints that an earlier process left there of steps after the resumed one are set aside. If the run is resumed
-    from another folder, the metrics of that folder are copied, so that they cover the whole run.
+    A resumed run finds it as it was at the checkpoint, see `restore_run_folder`.
     """
     make_output_folder(folder)
-    if resumed and resumed.is_in(folder):
-        step, prefix = resumed.state.step, config.checkpoint_options.ckpt_prefix
-        later = [files for files in list_checkpoints(folder, prefix) if files.step > step]
-        if later:
-            set_aside(later)
-            print(f"{len(later)} checkpoints of steps after {step} are now in {os.path.join(folder, SET_ASIDE)!r}",
-                  flush=True)
-        link_or_copy(resumed.files.weights, os.path.join(folder, LATEST))
-    elif resumed:
-        metrics = os.path.join(resumed.files.folder, TRAINING_METRICS_FILE)
-        if os.path.isfile(metrics):
-            copy_atomically(metrics, os.path.join(folder, TRAINING_METRICS_FILE))
+    if resumed:
+        for line in restore_run_folder(folder, config.checkpoint_options.ckpt_prefix, resumed):
+            print(line, flush=True)
     save_config(config, os.path.join(folder, CONFIG_FILE))
     if text:
         text.save(folder)

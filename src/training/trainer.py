@@ -3,7 +3,7 @@ from contextlib import nullcontext
 
 from config.config import Config
 from src.checkpoints.compatibility import require_same_run, with_vocabulary_of
-from src.checkpoints.files import require_folder_for_run
+from src.checkpoints.files import BEST, require_folder_for_run
 from src.common.folder_lock import locked_folder
 from src.runtime.device import require_compute_type, set_up_device
 from src.runtime.distributed import Ranks, join_ranks
@@ -11,7 +11,7 @@ from src.runtime.memory import require_memory
 from src.training.assembly import assemble_network, run_training
 from src.training.data import find_run_text_processing, load_training_data
 from src.training.loop import TrainingResult
-from src.training.start import choose_resume_point, load_start, prepare_folder
+from src.training.start import choose_resume_point, load_start, prepare_folder, with_comparable_validations
 from src.training.summary import start_text, summarize_run
 
 
@@ -58,4 +58,10 @@ def _train_in(folder: str, config: Config, resume: str | None, ranks: Ranks) -> 
     writer = prepare_folder(folder, config, data.records, text, resumed) if ranks.main else None
     if ranks.main:
         print(start_text(summarize_run(config, trainable, data, steps_done, weights_from, folder)), flush=True)
+    if resumed:
+        comparable = with_comparable_validations(resumed, config, data.identity)
+        if comparable != resumed and ranks.main:
+            print(f"the validation data, or the search that ROUGE is measured with, have changed since step "
+                  f"{steps_done}: earlier validations do not count for {BEST} and patience any more", flush=True)
+        resumed = comparable
     return run_training(config, trainable, data, writer, folder, ranks, resumed)

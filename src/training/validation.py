@@ -8,7 +8,6 @@ from mindspore import Tensor, mutable
 
 from config.config import Config
 from src.common.ragged import RaggedArray
-from src.dataset.batching.factory import create_batch_source
 from src.dataset.batching.source import BatchSource
 from src.dataset.records.record_set import RecordSet
 from src.inference.evaluation.metrics.rouge import Rouge
@@ -68,19 +67,22 @@ class RougeSample:
         self._examples = examples_of_records(sample, self._vocabulary)
         data = config.dataset_config
         rows = min(data.eval_batch_size, -(-count // ranks.world_size))
-        one_per_row = dataclasses.replace(data, batch_size=rows, max_tokens=0, num_buckets=1, accumulate_batches=1,
-                                        pack_sentences=False)
-        self._source = create_batch_source(sample, dataclasses.replace(config, dataset_config=one_per_row), False,
-                                    ranks.rank, ranks.world_size)
+        one_shape = dataclasses.replace(data, eval_batch_size=rows, num_buckets=1)
+        self._source = self._examples.batches(dataclasses.replace(config, dataset_config=one_shape), rank=ranks.rank,
+                                              world_size=ranks.world_size)
         self._infer = TransformerForInfer(network.transformer, rows, SearchOptions.from_config(config.model_config))
         self._network, self._ranks = network, ranks
 
-    def measure(self) -> dict[str, float]:
-        """Return the F1 scores in percent, by name."""
+    def measure(self, abandon: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
+        """Return the F1 scores in percent, by name; None if `abandon`, called before each batch, returned True."""
         self._network.set_train(False)
-        predictions = list(best_predictions(self._examples, generate(self._infer, self._source, quiet=True),
-                                            self._vocabulary, self._infer.options.attention))
-        self._network.set_train(True)
+        try:
+            found = generate(self._infer, self._source, quiet=True, abandon=abandon)
+        finally:
+            self._network.set_train(True)
+        if found is None:
+            return None
+        predictions = list(best_predictions(self._examples, found, self._vocabulary, self._infer.options.attention))
         own = Rouge().measure(predictions).scores if predictions else dict.fromkeys(ROUGE_METRICS, 0.0)
         *sums, count = self._ranks.sum([*(own[name] * len(predictions) for name in ROUGE_METRICS), len(predictions)])
         return {name: total / count for name, total in zip(ROUGE_METRICS, sums, strict=True)}
@@ -108,7 +110,10 @@ class Validator:
         measured = measure_nll(self._network, self._source, self._ranks, abandon)
         if measured is None:
             return None
-        return ValidationResult(*measured, self._rouge_sample.measure() if self._rouge_sample else None)
+        if not self._rouge_sample:
+            return ValidationResult(*measured, None)
+        rouge = self._rouge_sample.measure(abandon)
+        return None if rouge is None else ValidationResult(*measured, rouge)
 
 
 def _sample(records: RecordSet, count: int) -> RecordSet:

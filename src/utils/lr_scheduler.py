@@ -52,6 +52,10 @@ def schedule_warnings(config: LearnRateConfig, total_steps: int) -> list[str]:
     """
     found = []
     start, end = config.decay_start_step, config.warmup_steps + config.decay_steps
+    if total_steps < config.warmup_steps:
+        found.append(f"the run ends within the warm-up, at a learning rate of {learning_rate(total_steps, config):.3g} "
+                     f"instead of {config.lr:.3g} (learn_rate_config.warmup_steps is {config.warmup_steps:,}; the run "
+                     f"has {total_steps:,} steps)")
     if config.lr_scheduler == "isr" and config.warmup_steps <= start < total_steps:
         before, after = (learning_rate(step, config) for step in (start, start + 1))
         if after < SUDDEN * before:

@@ -58,7 +58,6 @@ def test_pretrained_weights_are_taken_over(text):
 def test_pre_training_continues_from_earlier_weights(text):
     """With the earlier codes and vocabulary, on the text of this call, and with another seed."""
     earlier = finished_run(text / "earlier")
-    (earlier / "pretrain" / "config.json").write_text('{"model_config": {"random_seed": 7}}')
     continued = (*OWN, "--pretrained", "earlier", "--continue_pretraining", "--run_folder", "out", "--dry_run")
     done = run_script(*continued, "--pretrain_set", "learn_rate_config.lr=0.5", cwd=text)
     commands = done.stdout.splitlines()
@@ -87,6 +86,20 @@ def test_weights_of_other_text_are_not_taken_over(text):
     assert "processed in another way (lower_case is true there and false here)" in refused.stderr
     lower = "dataset_config.lower_case=true"
     run_script(*PAIRS, "--pretrained", "earlier", "--finetune_set", lower, "--run_folder", "out", "--dry_run", cwd=text)
+
+
+@pytest.mark.parametrize(("flags", "named"), [([], "finetune"), (["--continue_pretraining"], "pretrain")])
+def test_weights_of_another_network_are_not_taken_over(text, flags, named):
+    """Before hours of preparation: train.py would refuse them."""
+    finished_run(text / "earlier")
+    other = ["--finetune_set", "model_config.hidden_size=64"]
+    command = [*PAIRS, "--pretrained", "earlier", *flags, "--run_folder", "out"]
+    refused = run_script(*command, *other, cwd=text, code=1)
+    assert "(model_config.hidden_size is 256 there and 64 here); give --finetune_set model_config.hidden_size=256" \
+        in refused.stderr
+    other[0] = f"--{named}_set"
+    assert f"give --{named}_set model_config.hidden_size=256" in run_script(*command, *other, cwd=text, code=1).stderr
+    assert not (text / "out").exists()
 
 
 def test_weights_of_other_codes_are_not_taken_over(text):
@@ -123,6 +136,9 @@ def finished_run(folder):
                  "pretrain/config.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
+    config = json.loads((ROOT / "config" / "news_small.json").read_text())
+    config["model_config"]["random_seed"] = 7
+    (folder / "pretrain" / "config.json").write_text(json.dumps(config))
     (folder / "steps").mkdir()
     note = {"identity": {}, "outputs": [], "resumable": True, "output": [["pretrain/best.safetensors", 1, 1]]}
     write_json(str(folder / "steps" / "pretrain.json"), note, checksum=True)

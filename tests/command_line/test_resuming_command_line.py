@@ -126,6 +126,8 @@ def test_going_back_sets_later_checkpoints_aside(place, tmp_path):
     assert result.steps == newest(run) == earlier and newest(run / "set_aside") == STEPS
     assert max(event["step"] for event in events_of(run)) == earlier
     assert load_weights(str(run / "latest.safetensors")).metadata["step"] == earlier
+    best = load_weights(str(run / "best.safetensors")).metadata["step"]
+    assert best <= earlier and best == max(event["step"] for event in events_of(run) if event.get("best"))
 
 
 def test_a_checkpoint_of_another_folder_is_resumed_in_the_run_folder(place, tmp_path):
@@ -134,6 +136,10 @@ def test_a_checkpoint_of_another_folder_is_resumed_in_the_run_folder(place, tmp_
     assert events_of(tmp_path / "new") == events_of(place / "whole")  # so that the curves are whole
     with pytest.raises(UsageError, match="earlier run"):
         train_in_process(place, tmp_path / "new", resume=str(place / "whole"))
+    assert train_in_process(place, tmp_path / "new", resume="").steps == STEPS
+    for name in ("latest", "best"):
+        assert (tmp_path / "new" / f"{name}.safetensors").read_bytes() == \
+            (place / "whole" / f"{name}.safetensors").read_bytes()
 
 
 def test_two_runs_in_one_folder_are_refused(place):

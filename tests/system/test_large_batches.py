@@ -97,6 +97,8 @@ def test_rouge_of_two_ranks_is_that_of_one(two_ranks, records):
     [*_, last] = [event for event in events_of(folder) if event["event"] == "valid"]
     assert last["step"] == 6
     scores = RougeSample(bench.network, valid, config, Ranks()).measure()
+    assert RougeSample(bench.network, valid, config, Ranks()).measure(lambda: True) is None
+    assert bench.network.training
     assert scores["rouge-1"] > 0
     for name, score in scores.items():
         assert last[name] == pytest.approx(score), name

@@ -12,7 +12,9 @@ from src.checkpoints.compatibility import require_same_run
 from src.checkpoints.files import CheckpointFiles, list_checkpoints, require_no_run
 from src.checkpoints.load import load_optimizer_state
 from src.checkpoints.resume import find_resume_point, read_training_state
-from src.checkpoints.write import CheckpointWriter, link_or_copy, set_aside
+from src.checkpoints.run_folder import restore_run_folder
+from src.checkpoints.validation_history import ValidationHistory
+from src.checkpoints.write import CheckpointWriter, link_or_copy
 from src.common.errors import MassError, UsageError
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights
@@ -43,11 +45,13 @@ class Run:
                        Parameter(Tensor(np.float32(0)), name="power"),
                        Parameter(Tensor(np.zeros(1, np.int32)), name="count")]
 
-    def save(self, step, best=False):
+    def save(self, step, best=False, best_step=None):
         self.set(step)
         if best:
             self.writer.save_best(self.network, step)
-        return self.writer.save(self.network, self.optimizer_state, dataclasses.replace(STATE, step=step))
+        history = ValidationHistory(-1.0, best_step, step) if best_step else STATE.validation
+        state = dataclasses.replace(STATE, step=step, validation=history)
+        return self.writer.save(self.network, self.optimizer_state, state)
 
     def set(self, step):
         for parameter in (self.network.matrix, *self.optimizer_state):
@@ -232,9 +236,53 @@ def test_steps_are_numbers_and_other_files_are_left_alone(tmp_path):
 def test_checkpoints_of_later_steps_are_set_aside(run):
     for step in (5, 6, 7):
         run.save(step)
-    set_aside([files for files in list_checkpoints(run.folder, "ckpt") if files.step > 5])
-    assert run.resumed().state.step == 5
+    lines = restore_run_folder(run.folder, "ckpt", run.resumed(run.path("ckpt-5.safetensors")))
+    assert lines[0] == f"2 checkpoints of steps after 5 are now in {run.path('set_aside')!r}"
+    assert run.resumed().state.step == 5 and run.step_in("latest.safetensors") == 5
     assert read_training_state(CheckpointFiles(os.path.join(run.folder, "set_aside", "ckpt-7"))).step == 7
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_best_is_that_of_the_step_the_run_goes_back_to(run, kept):
+    """And not of validations that the resumed run has not seen."""
+    run.save(5, best=True, best_step=5)
+    run.save(6, best_step=5)
+    run.save(7, best=True, best_step=7)
+    if not kept:
+        CheckpointFiles(run.path("ckpt-5")).remove()
+    lines = restore_run_folder(run.folder, "ckpt", run.resumed(run.path("ckpt-6.safetensors")))
+    assert run.step_in("set_aside/best.safetensors") == 7
+    assert any("best.safetensors is not of the validations up to step 6" in line for line in lines)
+    if kept:
+        assert run.step_in("best.safetensors") == 5
+    else:
+        assert not os.path.exists(run.path("best.safetensors")) and "of step 5, were not kept" in lines[-1]
+    assert restore_run_folder(run.folder, "ckpt", run.resumed()) == lines[-1:] * (not kept)
+
+
+@pytest.mark.parametrize("prefix", ["ckpt", "other"])
+def test_a_run_that_moves_to_another_folder_can_be_resumed_there(run, tmp_path, prefix):
+    """Before it has written a checkpoint of its own. A checkpoint cannot be copied under another prefix."""
+    run.save(5, best=True, best_step=5)
+    run.save(6, best_step=5)
+    open(run.path("metrics.jsonl"), "w").close()
+    new = tmp_path / "new"
+    new.mkdir()
+    assert restore_run_folder(str(new), prefix, run.resumed()) == []
+    assert load_weights(str(new / "best.safetensors")).metadata["step"] == 5
+    assert load_weights(str(new / "latest.safetensors")).metadata["step"] == 6
+    assert (new / "metrics.jsonl").exists()
+    found = find_resume_point("", str(new), prefix)
+    assert found is None if prefix == "other" else (found.state == run.resumed().state and found.is_in(str(new)))
+
+
+def test_a_later_checkpoint_that_a_killed_run_left_does_not_displace_a_new_one(tmp_path):
+    run = Run(tmp_path, keep=1)
+    open(run.path("ckpt-200.safetensors"), "w").close()  # without a training state
+    for step in (100, 120):
+        run.save(step)
+        assert run.resumed().state.step == step
+    assert [files.step for files in list_checkpoints(run.folder, "ckpt")] == [120, 200]
 
 
 def test_a_folder_with_a_run_is_refused_and_the_error_mentions_resuming(run):

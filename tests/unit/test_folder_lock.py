@@ -15,6 +15,7 @@ import pytest
 from src.common.errors import MassError, UsageError
 from src.common.folder_lock import LOCK_FILE, locked_folder, open_own_file, require_in_place
 from src.common.processes import ProcessIdentity, host_name
+from src.launcher import run_files
 from src.launcher.run_files import PidFile
 from tests.helpers.paths import ROOT
 from tests.helpers.scripts import run_python
@@ -111,6 +112,16 @@ def test_without_locks_of_the_file_system_the_record_decides(tmp_path, monkeypat
             stack.enter_context(pytest.raises(MassError, match=f"in use by process {owner.pid}"))
         stack.enter_context(locked_folder(str(tmp_path)))
     assert (tmp_path / LOCK_FILE).exists() == blocks
+
+
+@pytest.mark.parametrize(("program", "active"), [("launch.py", True), ("another program", False), ("", False)])
+def test_without_locks_of_the_file_system_the_process_id_decides(tmp_path, monkeypatch, program, active):
+    """A launcher that runs is not displaced; a process id that another program has now is."""
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    monkeypatch.setattr(run_files, "command_line", lambda pid: f"python {program}" if pid == 17 else "")
+    (tmp_path / "pid").write_text("17\n" if program else "")
+    assert PidFile(str(tmp_path)).active_pid() == (17 if active else None)
+    assert PidFile(str(tmp_path)).take() == (not active)
 
 
 def start_of(pid: int) -> str:

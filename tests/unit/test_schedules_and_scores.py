@@ -37,7 +37,7 @@ def test_rates_without_warm_up():
     assert learning_rate(1, LearnRateConfig(lr=1e-3, warmup_steps=0, decay_steps=10**9)) == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("total", [1, 300, 301, 5000])
+@pytest.mark.parametrize("total", [300, 301, 5000])
 def test_a_sudden_fall_of_isr_is_warned_of(total):
     """Default values: lr * sqrt(4000 / 12001) after decay_start_step 12000, that is 42% less in one step."""
     sudden = LearnRateConfig(lr_scheduler="isr", warmup_steps=100, decay_start_step=300)
@@ -47,6 +47,13 @@ def test_a_sudden_fall_of_isr_is_warned_of(total):
     assert not found or f"falls by {fall:.0%} in one step after step 300 " in found[0]
     smooth = LearnRateConfig(lr_scheduler="isr", warmup_steps=300, decay_start_step=300)
     assert not schedule_warnings(smooth, total)
+
+
+def test_a_run_that_ends_within_the_warm_up_is_warned_of():
+    config = LearnRateConfig(lr=1e-4, warmup_steps=4000)
+    (found,) = schedule_warnings(config, 1000)
+    assert "ends within the warm-up, at a learning rate of 2.5e-05 instead of 0.0001" in found
+    assert schedule_warnings(config, 4000) == []
 
 
 def test_a_second_cycle_of_poly_is_warned_of():
