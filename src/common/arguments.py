@@ -1,5 +1,6 @@
 """The command-line parser of all programs, and the flags that all steps of data preparation share."""
 import math
+import os
 import re
 from argparse import (
     Action,
@@ -72,12 +73,16 @@ def whole_number(minimum: int = 0, maximum: int = MAX_NUMBER) -> Callable[[str],
 def split_paths(text: str, what: str) -> list[str]:
     """Return the paths of a list that is separated by commas; there is none if the text has only commas and spaces.
 
+    A text that is the path of a file or folder, in whose name is a comma, is one path.
+
     Args:
         what: the role of the list in the message, such as a flag.
 
     Raises:
         UsageError: one of several items is empty: it comes from a variable that is not set, and would be left out.
     """
+    if os.path.exists(text):
+        return [text]
     items = [item.strip() for item in text.split(",")]
     if any(items) and not all(items):
         raise UsageError(f"{what} {text!r}: an item of the list is empty; is a variable not set?")

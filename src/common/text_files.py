@@ -13,7 +13,7 @@ from src.common.files import require_file
 
 PART_BYTES = 1 << 18  # less than a second of work, so that all processes are busy until the end
 MAX_LINE_BYTES = 1 << 22  # a file without line ends must not exhaust the memory
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NEWLINE = b"\n"
 
 
@@ -122,7 +122,7 @@ def batches_of_parts(
 def _decode(raw: bytes, at_start: bool, errors: str, keep_ends: bool = False) -> DecodedText:
     """Decode lines; raises UnicodeDecodeError if errors="strict"."""
     if at_start:
-        raw = raw.removeprefix(_BYTE_ORDER_MARK)
+        raw = raw.removeprefix(BYTE_ORDER_MARK)
     damaged = 0
     try:
         text = raw.decode("utf-8")

@@ -13,6 +13,7 @@ from src.common.checksum_files import output_with_checksum
 from src.common.errors import MassError
 from src.common.files import list_files
 from src.common.finished_outputs import FinishedOutputs
+from src.common.folder_lock import locked_folder
 from src.common.output_checks import require_different_files
 from src.common.parallel import map_in_order
 from src.common.progress import Progress
@@ -54,11 +55,12 @@ def learn_codes(folder: str, output: str, symbols: int, options: RunOptions) -> 
     task = finished.task(os.path.basename(output), paths, settings)
     if task.summary is not None:
         return LearnedCodes(task.summary["merges"], task.summary["words"], skipped=True)
-    words = read_word_frequencies(folder, options)
-    lines = [f"{word} {count}" for word, count in zip(words.tokens, words.frequencies, strict=True) if count]
-    del words
-    merges = _learn(lines, output, symbols, folder, options.quiet)
-    task.finish([output, checksum], {"merges": merges, "words": len(lines)})
+    with locked_folder(finished.folder):
+        words = read_word_frequencies(folder, options)
+        lines = [f"{word} {count}" for word, count in zip(words.tokens, words.frequencies, strict=True) if count]
+        del words
+        merges = _learn(lines, output, symbols, folder, options.quiet)
+        task.finish([output, checksum], {"merges": merges, "words": len(lines)})
     return LearnedCodes(merges, len(lines), skipped=False)
 
 

@@ -52,7 +52,7 @@ def usable_tokenizer(name: str) -> str:
     """
     for candidate in [name] if name == "jieba" else [name, "jieba"]:
         try:
-            _load(candidate)
+            _load(candidate, RULES)
         except ImportError as error:
             reason = error
         else:
@@ -111,7 +111,7 @@ def tokenize_text(tokenizer: str, text: str, rules: int = RULES) -> ConvertedTex
 
 
 @cache
-def _load(name: str, rules: int = RULES) -> Callable[[str], tuple[str, int]]:
+def _load(name: str, rules: int) -> Callable[[str], tuple[str, int]]:
     """Load a tokenizer, once per process, as nltk's caches words and jieba's reads a dictionary."""
     if name == "nltk":
         # preserve_line: a line is one sentence; splitting it into sentences would need downloaded data.

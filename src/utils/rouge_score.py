@@ -8,12 +8,13 @@ import numpy as np
 
 from src.common.errors import MassError
 from src.utils.common_subsequence import summary_rouge_l
+from src.utils.dictionary import SPECIAL_TOKENS, UNK_INDEX
 
 ROUGE_METRICS = ("rouge-1", "rouge-2", "rouge-l")
 Tool = Literal["rouge", "rouge-score"]
 ROUGE_TOOLS: tuple[Tool, ...] = ("rouge", "rouge-score")
 
-_UNKNOWN = "<unk>"
+_UNKNOWN = SPECIAL_TOKENS[UNK_INDEX]
 _UNKNOWN_OF_REFERENCE = "<<unk>>"  # as in fairseq
 _UNKNOWN_PATTERN = re.compile(f"({_UNKNOWN_OF_REFERENCE}|{_UNKNOWN})")
 

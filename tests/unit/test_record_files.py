@@ -37,6 +37,8 @@ def test_an_empty_item_of_a_list(folder, spec):
         find_data_sets(spec, "test_dataset")
 
 
-def test_lists_of_paths():
+def test_lists_of_paths(tmp_path):
+    (tmp_path / "n, x").mkdir()
+    assert split_paths(str(tmp_path / "n, x"), "--flag") == [str(tmp_path / "n, x")]
     assert split_paths("a, b,c d", "--flag") == ["a", "b", "c d"]
     assert split_paths(" , ", "--flag") == [] == split_paths("", "--flag")

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from src.common.errors import MassError
 from src.common.files import require_file
+from src.common.text_files import BYTE_ORDER_MARK
 from src.dataset.cornell.windows_characters import repair_windows_characters
 
 LINES_FILE, CONVERSATIONS_FILE = "movie_lines.txt", "movie_conversations.txt"
 _SEPARATOR = "+++$+++"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Pair(NamedTuple):
@@ -82,7 +82,7 @@ def _read_fields(path: str, count: int, counts: CorpusCounts) -> Iterator[tuple[
     """Yield the line number and the `count` fields of each line that is not blank; the last field may be empty."""
     with open(require_file(path, "corpus file"), "rb") as stream:
         for number, raw in enumerate(stream, start=1):
-            line = _decode(raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw, counts)
+            line = _decode(raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw, counts)
             if not line.strip():
                 continue
             fields = [text.strip() for text in line.split(_SEPARATOR, count - 1)]

@@ -84,8 +84,7 @@ def find_data_sets(spec: str, what: str = "data set") -> list[str]:
         MassError: there is no data set; a file is no regular file; or only some of the shards of a data set exist or
             are named.
     """
-    named_whole = os.path.exists(spec) or os.path.exists(info_path(spec))
-    parts = [spec] if named_whole else split_paths(spec, what)
+    parts = [spec] if os.path.exists(info_path(spec)) else split_paths(spec, what)  # of shards, spec need not exist
     files = [file for part in parts for file in _files_named(part, what)]
     if not files:
         raise MassError(f"{what}: no record file is named: give a file, several (comma-separated), a glob or a folder")

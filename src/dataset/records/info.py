@@ -135,8 +135,12 @@ class RecordInfo:
 
 
 def _places(positions: Iterable[tuple[int, Iterable[int]]]) -> str:
+    return text_of_places((example, position) for example, some in positions for position in sorted(some))
+
+
+def text_of_places(places: Iterable[tuple[int, int]]) -> str:
     """Return examples and positions in the form of `continued_unknown`."""
-    return " ".join(f"{example}:{position}" for example, some in positions for position in sorted(some))
+    return " ".join(f"{example}:{position}" for example, position in places)
 
 
 def merge_infos(infos: Sequence[RecordInfo]) -> RecordInfo:

@@ -22,7 +22,7 @@ from src.dataset.records.files import (
     shard_paths,
 )
 from src.dataset.records.index import IndexWriter, remove_index
-from src.dataset.records.info import COLUMNS, RecordInfo
+from src.dataset.records.info import COLUMNS, RecordInfo, text_of_places
 from src.dataset.records.mindrecord import MindRecordWriter, require_mindrecord_path
 from src.dataset.records.statistics import RecordStatistics
 from src.dataset.records.tfrecord import TFRecordWriter
@@ -103,8 +103,7 @@ def _describe(plan: DataSetPlan, statistics: RecordStatistics, checksums: dict[s
         damaged={name: count for name, count in counts.damaged.items() if count},
         tokens=statistics.tokens, unknown=statistics.unknown, longest=statistics.longest,
         percentiles=statistics.percentiles,
-        continued_unknown={name: " ".join(f"{example}:{position}" for example, position in places)
-                           for name, places in counts.continued_unknown.items()},
+        continued_unknown={name: text_of_places(places) for name, places in counts.continued_unknown.items()},
         vocabulary={"file": f"vocabulary-{vocabulary.fingerprint[:12]}.dict.bin", "size": len(vocabulary),
                     "fingerprint": vocabulary.fingerprint},
     )
