@@ -42,11 +42,13 @@ def _mode_of(path: str, what: str) -> int:
     try:
         return os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL byte
-        if os.path.islink(path):
-            raise MassError(f"{what} {path!r} is a link to {os.readlink(path)!r}, which cannot be opened") from error
-        raise MassError(f"{what} {path!r} does not exist (looked in {os.getcwd()})") from error
+        reason = error, f"does not exist (looked in {os.getcwd()})"
     except OSError as error:
-        raise MassError(f"{what} {path!r} cannot be opened: {error.strerror}") from error
+        reason = error, f"cannot be opened: {error.strerror}"
+    cause, text = reason
+    if os.path.islink(path) and not isinstance(cause, PermissionError):
+        text = f"is a link to {os.readlink(path)!r}, which cannot be opened"
+    raise MassError(f"{what} {path!r} {text}") from cause
 
 
 def list_files(folder: str, pattern: str, what: str) -> list[str]:

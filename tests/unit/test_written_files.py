@@ -9,7 +9,14 @@ import pytest
 from config.config import Config
 from config.loading import save_config
 from src.common.errors import MassError
-from src.common.files import atomic_folder, atomic_output, copy_atomically
+from src.common.files import (
+    atomic_folder,
+    atomic_output,
+    copy_atomically,
+    list_files,
+    require_file,
+    require_folder,
+)
 from src.common.finished_outputs import FinishedOutputs
 from src.inference.output import write_lines, write_predictions
 from src.text.text_processing import TextProcessing
@@ -107,3 +114,25 @@ def test_modes_are_those_of_new_files(tmp_path, mask):
             assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o666 & ~mask, name
         for name in folders:
             assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o777 & ~mask, name
+
+
+@pytest.mark.parametrize("require", [require_file, require_folder])
+def test_the_reason_why_a_path_cannot_be_opened_is_named(tmp_path, require):
+    with pytest.raises(MassError, match="text '.*' cannot be opened: File name too long"):
+        require(str(tmp_path / ("x" * 300)), "text")
+    with pytest.raises(MassError, match="text '.*' does not exist"):
+        require(str(tmp_path / "none"), "text")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_missing_permissions_are_not_reported_as_missing_files(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.txt").touch()
+    for mode, message in ((0o300, "cannot be read: Permission denied"), (0o400, "cannot be read: Permission denied")):
+        folder.chmod(mode)
+        with pytest.raises(MassError, match=message):
+            list_files(str(folder), "*.txt", "source folder")
+    with pytest.raises(MassError, match="cannot be opened: Permission denied"):
+        require_file(str(folder / "a.txt"), "text")
+    folder.chmod(0o700)
