@@ -1,6 +1,7 @@
 """Export a trained model: `python export.py --ckpt DIR --format huggingface --output FOLDER`."""
 import argparse
 
+from config.loading import load_config
 from src.checkpoints.find import find_model
 from src.common.arguments import CommandLineParser
 from src.common.errors import run
@@ -17,6 +18,8 @@ def main() -> None:
     parser.add_argument("--format", required=True, choices=tuple(FORMATS), help="the format to export to")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="folder for the exported model")
     parser.add_argument("--vocab", metavar="FILE", help="persisted vocabulary; default: that of the checkpoint")
+    parser.add_argument("--config", metavar="FILE", help="configuration of the model; default: that of the checkpoint, "
+                        "which weights of other programs do not have")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="node.key=value",
                         help="override one configuration key, for example model_config.beam_width=8, for the "
                              "generation settings of the exported model; may be repeated")
@@ -34,8 +37,9 @@ def main() -> None:
     options = ExportOptions(args.format, args.output, args.quantize, args.verify, args.sentences, args.overwrite)
     options.check()
     FORMATS[args.format].require_quantization(args.quantize)
-    FORMATS[args.format].require_packages(args.verify)
-    files = find_model(checkpoint=args.ckpt, vocabulary=args.vocab, overrides=args.overrides)
+    FORMATS[args.format].require_packages(args.verify, args.quantize)
+    config = load_config(args.config, args.overrides) if args.config else None
+    files = find_model(config, args.ckpt, args.vocab, args.overrides)
     text = find_text(files, text_flags(args))
 
     with importing_mindspore():  # takes seconds, so the checks come first

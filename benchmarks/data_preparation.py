@@ -24,7 +24,7 @@ def runs_of_round(preparation: Preparation, chosen: list[str], number: int, lear
                   whole_plain: bool) -> list[Run]:
     """Return the runs of a round in order. Every other round starts with two processes.
 
-    Runs on a tenth of the lines, for memory, are part of the first round only. Without `whole_plain`, the simple script
+    Runs on a tenth of the lines, for memory, are part of the first round only. Without `whole_plain`, the plain script
     is run on a tenth of the lines. MindRecord files are always written by one process, so they are made with two only.
     """
     runs = []
@@ -32,7 +32,7 @@ def runs_of_round(preparation: Preparation, chosen: list[str], number: int, lear
         if step not in chosen or (step == "learn" and number >= learn_rounds):
             continue
         processes = (1,) if step in OTHERS else (2,) if step == "mindrecord" else (1, 2) if number % 2 == 0 else (2, 1)
-        sizes = [preparation.lines] if step != "mindspore" or whole_plain else [preparation.sample_lines]
+        sizes = [preparation.lines] if step != "plain" or whole_plain else [preparation.sample_lines]
         if "memory" in chosen and number == 0 and preparation.sample_lines not in sizes:
             sizes.append(preparation.sample_lines)
         runs += [Run(step, count, lines) for lines in sizes for count in processes]
@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--symbols", type=int, default=46000, help="BPE merges to learn (default: %(default)s)")
     parser.add_argument("--threshold", type=int, default=50, help="threshold of the vocabulary (default: %(default)s)")
     parser.add_argument("--whole_plain", action="store_true",
-                        help="run the simple script on all lines instead of a tenth (6 minutes for a million lines)")
+                        help="run the plain script on all lines instead of a tenth (6 minutes for a million lines)")
     parser.add_argument("--only", nargs="+", choices=[*STEPS, *OTHERS, "memory"], default=[*STEPS, *OTHERS, "memory"],
                         help="what to measure (default: all); earlier steps are run without being measured")
     parser.add_argument("--work", help="folder for text and outputs, which later calls reuse (default: temporary)")

@@ -15,7 +15,7 @@ NAMES = {
     "records": "write records (`news_crawl.py`)",
     "mindrecord": "write MindRecord (`news_crawl.py --format mindrecord`)",
     "subword-nmt": "`subword-nmt apply-bpe`",
-    "mindspore": "`plain_preparation.py`",
+    "plain": "`plain_preparation.py`",
 }
 PIPELINE = ("tokenize", "bpe", "records")  # from raw text to records with given codes
 MAX_GROWTH, MAX_MIB = 0.10, 600
@@ -53,7 +53,7 @@ class _Other(NamedTuple):
 def _plain(done: Done, sizes: Sequence[int], name: str, step: str | None = None) -> _Other | None:
     """Return the time of plain_preparation.py, or of one of its steps, for the first of `sizes` it was run on."""
     for lines in sizes:
-        if found := done.get(Run("mindspore", 1, lines)):
+        if found := done.get(Run("plain", 1, lines)):
             seconds = statistics.median(json.loads(m.output)[step] if step else m.seconds for m in found)
             return _Other(lines, seconds, name if lines == sizes[0] else f"{name}, on {lines:,} lines")
     return None
@@ -79,7 +79,7 @@ def _speed_table(done: Done, lines: int, sample_lines: int) -> str:
         *((NAMES[step], [_seconds(done, step, count, lines) for count in (1, 2)], _other(done, step, sizes))
           for step in STEPS),
         ("raw text to records, codes given", [_pipeline_seconds(done, count, lines, False) for count in (1, 2)],
-         _plain(done, sizes, "simple script, no records")),
+         _plain(done, sizes, "plain script, no records")),
         ("raw text to records, codes learned", [_pipeline_seconds(done, count, lines, True) for count in (1, 2)], None),
     ]:
         if one is not None or two is not None:
@@ -94,7 +94,7 @@ def _other(done: Done, step: str, sizes: Sequence[int]) -> _Other | None:
     if step == "bpe":
         seconds = _seconds(done, "subword-nmt", 1, sizes[0])
         return None if seconds is None else _Other(sizes[0], seconds, NAMES["subword-nmt"])
-    return _plain(done, sizes, "nltk in the simple script", "tokenize") if step == "tokenize" else None
+    return _plain(done, sizes, "nltk in the plain script", "tokenize") if step == "tokenize" else None
 
 
 def _memory_table(done: Done, lines: int, sample_lines: int) -> str:

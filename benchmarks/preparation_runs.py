@@ -8,7 +8,7 @@ from measure_process import Measurement, measure
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STEPS = ("tokenize", "learn", "bpe", "records", "mindrecord")
-OTHERS = ("subword-nmt", "mindspore")
+OTHERS = ("subword-nmt", "plain")
 SUBWORD_NMT = "from subword_nmt.subword_nmt import main; main()"
 
 
@@ -73,7 +73,7 @@ class Preparation:
         learned = [] if os.path.exists(self.codes) else [Run("learn", 2, self.lines)]
         return {"learn": [tokens], "bpe": [*learned, tokens], "records": [Run("bpe", run.processes, run.lines)],
                 "mindrecord": [Run("bpe", run.processes, run.lines)],
-                "subword-nmt": [*learned, tokens], "mindspore": learned}[run.step]
+                "subword-nmt": [*learned, tokens], "plain": learned}[run.step]
 
     def _command(self, run: Run, output: str) -> list[str]:
         def script(name: str, *arguments: object) -> list[str]:
@@ -101,7 +101,7 @@ class Preparation:
             case "subword-nmt":
                 return [sys.executable, "-c", SUBWORD_NMT, "apply-bpe", "--codes", self.codes, "--input",
                         os.path.join(tokens, "news_tokenized.txt"), "--output", os.path.join(output, "bpe.txt")]
-            case "mindspore":
+            case "plain":
                 return script("benchmarks/plain_preparation.py", os.path.join(raw, "news.txt"), self.codes,
                               os.path.join(output, "bpe.txt"))
         raise ValueError(run.step)

@@ -34,4 +34,5 @@ RECIPE = Recipe(
     name="own", description="pairs of your own",
     pretrain_config="config/news_small.json", finetune_config="config/cornell_small.json",
     merges=8000, threshold=5, sentence_max_len=64, pair_max_len=64, lead_words=10,
+    finetune_settings=("training_config.valid_rouge_sentences=200", "training_config.best_metric=rouge-2"),
     search_values=SEARCH_VALUES, check=check, arrange=arrange)

@@ -3,6 +3,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from src.common.files import file_digest
 from src.common.json_files import read_json
 from src.export.folder import trained_from
 from src.export.interface import ExportedModel, ExportFormat
@@ -39,12 +40,14 @@ def _card_lines(model: ExportedModel, target: ExportFormat, output: str,
     yield from ("", "## Use", "", target.example(output), "", "It prints the prediction for the sentence.")
     for note in target.notes(model):
         yield from ("", note)
+    yield from ("", "The programs in this folder are under the Apache License 2.0. That says nothing about the "
+                "weights; whether and how they may be passed on depends on the text that they were trained on.")
     yield from ("", "## Text", "", f"- Raw text is {_text(model)}. This is part of the exported model.",
                 f"- Vocabulary: {len(files.vocabulary):,} tokens, fingerprint `{files.vocabulary.fingerprint}`.",
                 f"- A source has at most {network.seq_length} tokens with `</s>`; longer ones are truncated.")
     yield from ("", "## Generation settings", "", *_settings(model))
     yield from ("", "## Training", "", *_training(model))
-    yield from ("", "## Scores", "", *_scores(os.path.dirname(files.checkpoint)))
+    yield from ("", "## Scores", "", *_scores(files.checkpoint))
     yield from ("", "## Verification", "")
     if verification is None:
         yield "The export was not verified (`--no-verify`)."
@@ -89,23 +92,24 @@ def _training(model: ExportedModel) -> Iterator[str]:
            f"{config.model_config.label_smoothing:g}.")
 
 
-def _scores(folder: str) -> Iterator[str]:
-    scores = _read_scores(os.path.join(folder, METRICS_FILE))
-    if not scores:
-        yield f"There was no `{METRICS_FILE}` of `eval.py` beside the checkpoint."
+def _scores(checkpoint: str) -> Iterator[str]:
+    content = _read_metrics(os.path.join(os.path.dirname(checkpoint), METRICS_FILE))
+    scores = {metric: values for metric, values in content.items()
+              if isinstance(values, dict) and not metric.endswith("_interval")
+              and all(isinstance(value, int | float) for value in values.values())}
+    if not scores or content.get("checkpoint_digest") != file_digest(checkpoint):
+        yield f"There was no `{METRICS_FILE}` of `eval.py` for these weights beside the checkpoint."
         return
-    yield "Measured by `eval.py` before the export:"
+    yield f"Measured by `eval.py` before the export, on `{os.path.basename(str(content.get('test_dataset')))}`:"
     yield ""
     for metric, values in scores.items():
         yield from (f"- {metric} {name}: {value:.2f}" for name, value in values.items())
 
 
-def _read_scores(path: str) -> dict[str, dict[str, float]]:
-    """Return the scores in a metrics.json by metric and name; none if there is no such file or it is damaged."""
+def _read_metrics(path: str) -> dict[str, Any]:
+    """Return the content of a metrics.json; nothing if there is no such file or it is damaged."""
     try:
-        content: Any = read_json(path, paths=True)
+        content = read_json(path, paths=True)
     except (OSError, ValueError):
         return {}
-    return {metric: values for metric, values in content.items()
-            if isinstance(values, dict) and not metric.endswith("_interval")
-            and all(isinstance(value, int | float) for value in values.values())} if isinstance(content, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -42,8 +42,8 @@ def load_for_export(files: ModelFiles, text: TextProcessing, target: ExportForma
     """Load a network. Whatever compute_type it was trained with, it computes in float32, as exported models do."""
     config = files.config
     model_config = dataclasses.replace(config.model_config, compute_type="float32", decode_compute_type="float32")
-    files = dataclasses.replace(files, config=dataclasses.replace(config, model_config=model_config))
-    network = load_model(files).network
+    in_float32 = dataclasses.replace(files, config=dataclasses.replace(config, model_config=model_config))
+    network = load_model(in_float32).network
     # Copies: asnumpy returns the memory of the network, and whoever changes the weights of the export must not change
     # the network that the export is compared with.
     positions = network.transformer.embedding.positions.encodings.asnumpy().copy()

@@ -9,7 +9,8 @@ import dataclasses
 import os
 from typing import Any
 
-from src.common.errors import MassError
+from config.loading import config_from_dict
+from src.common.errors import MassError, UsageError
 from src.common.files import copy_atomically
 from src.common.json_files import describe_error, read_json, write_json
 from src.common.named_files import is_plain_name
@@ -62,7 +63,8 @@ def read_export_file(folder: str) -> dict[str, Any] | None:
             raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
         if not ({"config", "vocabulary", "step"} <= content.keys() and content["vocabulary"].keys() >= VOCABULARY_KEYS):
             raise ValueError("it lacks config, vocabulary or step")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        config_from_dict(content["config"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         raise MassError(f"{path}: not a description of an exported model ({describe_error(error)}); restore "
                         f"it, or export the model again") from error
     return content

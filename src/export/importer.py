@@ -138,6 +138,8 @@ def _foreign_origin(model: PegasusModel, like: str, path: str) -> Origin:
 def _require_vocabulary(model: PegasusModel, origin: Origin) -> None:
     """Raise a MassError if the model says that it has another vocabulary than its origin."""
     fingerprint = model.config.get(FINGERPRINT_KEY)
+    if fingerprint and not isinstance(fingerprint, str):
+        raise MassError(f"{model.folder!r}: {FINGERPRINT_KEY} in config.json is not a text")
     if fingerprint and fingerprint != origin.vocabulary.fingerprint:
         raise MassError(f"the model in {model.folder!r} has the vocabulary {fingerprint[:12]}, not "
                         f"{origin.vocabulary.fingerprint[:12]} ({origin.vocabulary_file}): name the folder that it was "
@@ -166,13 +168,13 @@ def _config(model: PegasusModel, origin: Origin, overrides: Sequence[str]) -> Co
 
 def _position_encoding(model: PegasusModel) -> str:
     """Return the value of model_config.position_encoding that the stored position encodings have."""
-    shape = model.config["max_position_embeddings"], model.config["d_model"]
-    for encoding in ("tensor2tensor", "pegasus"):
-        computed = sinusoids(*shape, encoding)
-        tables = position_tables(model)
-        if tables and all(table.shape == shape and np.abs(table - computed).max() <= _CLOSE for table in tables):
-            return encoding
-    if position_tables(model):
+    shape, tables = (model.config["max_position_embeddings"], model.config["d_model"]), position_tables(model)
+    if tables and all(table.shape == shape for table in tables):  # before encodings of that many positions are made
+        for encoding in ("tensor2tensor", "pegasus"):
+            computed = sinusoids(*shape, encoding)
+            if all(np.abs(table - computed).max() <= _CLOSE for table in tables):
+                return encoding
+    if tables:
         raise MassError(f"the position encodings in {model.folder!r} are neither those of this network nor those of "
                         f"Pegasus, so they cannot be computed: models with learned positions cannot be imported")
     return "pegasus"

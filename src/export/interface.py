@@ -23,6 +23,7 @@ class ExportedModel:
     """Everything that a format writes."""
 
     files: ModelFiles
+    """With the configuration that the model was trained and is used with; exported models compute in float32."""
     text: TextProcessing
     network: "TransformerForTrain"
     weights: dict[str, np.ndarray]
@@ -78,6 +79,8 @@ class ExportFormat(ABC):
     """The modules that writing imports besides those of requirements.txt."""
     runtime_packages: tuple[str, ...] = ()
     """The modules that the verification imports besides these."""
+    quantizing_packages: tuple[str, ...] = ()
+    """The modules that --quantize imports besides those for writing."""
     samples: bool = False
     """Whether a model that samples can be exported as such; otherwise, beam search is exported."""
     quantizations: tuple[str, ...] = ()
@@ -103,12 +106,13 @@ class ExportFormat(ABC):
         """Return what users of the exported model should know, one sentence or paragraph each, for the model card."""
         return ()
 
-    def require_packages(self, verify: bool = True) -> None:
+    def require_packages(self, verify: bool = True, quantize: str = "") -> None:
         """Raise a MassError that says what to install if a package of the format is missing."""
-        needed = self.packages + self.runtime_packages * verify
+        writing = self.packages + self.quantizing_packages * bool(quantize)
+        needed = dict.fromkeys(writing + self.runtime_packages * verify)
         missing = [name for name in needed if find_spec(name) is None]
         if missing:
-            otherwise = "" if {*missing} & {*self.packages} else " (--no-verify does without)"
+            otherwise = "" if {*missing} & {*writing} else " (--no-verify does without)"
             raise MassError(f"--format {self.name} needs {', '.join(missing)}, which "
                             f"{'is' if len(missing) == 1 else 'are'} not installed{otherwise}: pip install -r "
                             f"{REQUIREMENTS}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from src.export.folder import vocabulary_name
 from src.export.interface import ExportedModel, Generation, Runtime
 from src.export.text_rules import PYTHON, UNKNOWN, detokenization_rules, text_rules
 from src.text.jieba_tokenizer import JiebaTokenizer
@@ -38,7 +39,7 @@ def write_runner(model: ExportedModel, name: str, folder: str, **settings: Any) 
     content = {
         "tokenizer": text.tokenizer, "lower_case": text.lower_case, "digits_to_hash": text.digits_to_hash,
         "bracket_names": BRACKET_NAMES if text.brackets_to_names else {},
-        "codes": codes and codes["file"], "vocabulary": os.path.basename(model.files.vocabulary_path),
+        "codes": codes and codes["file"], "vocabulary": vocabulary_name(model.files.vocabulary_path),
         "lower_case_min_frequency": LOWER_CASE_MIN_FREQUENCY, "unknown_spellings": UNKNOWN_SPELLINGS,
         "unknown": UNKNOWN, "whole_words": _whole_words(text), "seq_length": model.files.config.model_config.seq_length,
         "batch_size": model.files.config.dataset_config.eval_batch_size, "beam_width": search.beam_width,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from src.common.errors import MassError, UsageError
+from src.common.files import file_digest
 from src.export.exporter import export_model
 from src.export.importer import import_model
 from src.export.options import ExportOptions
@@ -131,13 +132,16 @@ def test_the_card_says_what_was_exported_and_its_example_works(model):
     assert done.returncode == 0 and done.stdout.startswith("['"), done.stderr
 
 
-def test_scores_beside_the_checkpoint_are_in_the_card(tmp_path):
+@pytest.mark.parametrize("of_these_weights", [True, False])
+def test_scores_of_the_weights_are_in_the_card(tmp_path, of_these_weights):
     files = make_export_model(tmp_path / "run")
-    (tmp_path / "run" / "metrics.json").write_text(json.dumps({"rouge": {"rouge-1": 12.345}, "rouge_interval": None}))
+    scores = {"rouge": {"rouge-1": 12.345}, "rouge_interval": None, "test_dataset": "pairs/news_test.tfrecord",
+              "checkpoint_digest": file_digest(files.checkpoint) if of_these_weights else "0" * 64}
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(scores))
     export(files, tmp_path / "exported", verify=False)
     card = (tmp_path / "exported" / "README.md").read_text()
-    assert "rouge rouge-1: 12.35" in card or "rouge rouge-1: 12.34" in card
-    assert "not verified" in card
+    assert ("rouge rouge-1: 12.3" in card) == ("on `news_test.tfrecord`" in card) == of_these_weights
+    assert "not verified" in card and "Apache License" in card
 
 
 def test_a_wrong_export_is_refused_with_the_table(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Export to CTranslate2, ONNX Runtime and MINDIR with a tiny model, compared with what eval.py computes."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -124,6 +125,28 @@ def test_gelu_is_exported(tmp_path, name):
     assert not export(find_model(checkpoint=files.checkpoint), tmp_path / "exported", name).failed
 
 
+@pytest.mark.parametrize("quantize", FORMATS["ctranslate2"].quantizations)
+def test_every_quantization_runs_or_is_refused_in_one_sentence(tmp_path, quantize):
+    require_packages("ctranslate2")
+    files = make_model(tmp_path / "run", "ctranslate2")
+    try:
+        export(files, tmp_path / "exported", "ctranslate2", quantize=quantize)
+    except MassError as error:
+        assert f"--quantize {quantize}: CTranslate2 cannot compute in {quantize} on this processor" in str(error)
+        assert quantize != "float16", "matrices in float16 are computed with in float32"
+        return
+    assert run_program([str(tmp_path / "exported" / "generate.py")], "the cat\n").count("\n") == 1
+
+
+def test_a_vocabulary_of_any_name_is_found_by_the_program(tmp_path):
+    require_packages("onnx")
+    files = make_export_model(tmp_path / "run")
+    vocabulary = tmp_path / "my words.dict"
+    shutil.copyfile(files.vocabulary_path, vocabulary)
+    named = find_model(checkpoint=files.checkpoint, vocabulary=str(vocabulary))
+    assert not export(named, tmp_path / "exported", "onnx").failed
+
+
 def test_unknown_words_are_copied(tmp_path):
     """By the search that the runners of ONNX and MINDIR share."""
     name = "onnx"
@@ -166,7 +189,7 @@ def test_quantized_models_are_smaller_and_report_what_differs(tmp_path, name):
 
 def test_a_wrong_export_is_refused(tmp_path, monkeypatch):
     require_packages("onnx")
-    monkeypatch.setattr("src.export.onnx.network._EPSILON", 0.5)
+    monkeypatch.setattr("src.export.onnx.network.EPSILON", 0.5)
     with pytest.raises(MassError, match="does not compute what eval.py does: log-probabilities"):
         export(make_export_model(tmp_path / "run"), tmp_path / "exported", "onnx")
     assert not (tmp_path / "exported").exists()

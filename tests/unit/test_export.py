@@ -12,6 +12,9 @@ from src.export.verification import draw_sentences
 from src.utils.dictionary import Dictionary
 from tests.helpers.exporting import write_pegasus
 
+DESCRIPTION = {"format": "mass-export", "version": 1, "config": {}, "step": 1,
+               "vocabulary": {"file": "words.bin", "size": 1, "fingerprint": "0"}}
+
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_missing_package_is_named(name, monkeypatch):
@@ -56,17 +59,37 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_packages_of_quantization(monkeypatch):
+    """ONNX Runtime is needed to verify and to quantize, not to write."""
+    target = FORMATS["onnx"]
+    for name, packages in (("packages", ("json",)), ("runtime_packages", ("no_package",)),
+                           ("quantizing_packages", ("no_package",))):
+        monkeypatch.setattr(target, name, packages, raising=False)
+    target.require_packages(verify=False)
+    with pytest.raises(MassError, match="needs no_package, which is not installed: pip"):
+        target.require_packages(verify=False, quantize="int8")
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "mass-export", "version": 9}',
-                                     '{"format": "mass-export", "version": 1}'])
+                                     '{"format": "mass-export", "version": 1}',
+                                     *(json.dumps({**DESCRIPTION, "config": config}) for config in (
+                                         [], "x", {"model_config": [1]}, {"model_config": {"z": 1}},
+                                         {"model_config": {"hidden_size": "x"}}))])
 def test_a_damaged_description_is_named(tmp_path, content):
     (tmp_path / EXPORT_FILE).write_text(content)
     with pytest.raises(MassError, match="not a description of an exported model"):
         read_export_file(str(tmp_path))
 
 
+def test_a_fingerprint_that_is_no_text_is_refused(tmp_path):
+    write_pegasus(tmp_path / "pegasus", mass_vocabulary_fingerprint=5)
+    Dictionary.from_counts({f"w{number}": 1 for number in range(50)}).persistence(str(tmp_path / "v.bin"))
+    with pytest.raises(MassError):
+        import_model(str(tmp_path / "pegasus"), str(tmp_path / "run"), vocabulary=str(tmp_path / "v.bin"))
+
+
 def test_a_description_that_names_a_path_is_refused(tmp_path):
-    content = {"format": "mass-export", "version": 1, "config": {}, "step": 1,
-               "vocabulary": {"file": "../words.bin", "size": 1, "fingerprint": "0"}}
+    content = {**DESCRIPTION, "vocabulary": {**DESCRIPTION["vocabulary"], "file": "../words.bin"}}
     (tmp_path / EXPORT_FILE).write_text(json.dumps(content))
     write_pegasus(tmp_path / "pegasus")
     with pytest.raises(MassError, match="only a plain file name"):

@@ -17,10 +17,7 @@ class CTranslate2(ExportFormat):
     quantizations = ("int8", "int8_float32", "int16", "float16")
 
     def require_expressible(self, model: ExportedModel) -> None:
-        """Raise a MassError if predictions need what CTranslate2 does not have."""
-        heads, hidden = model.files.config.model_config.num_attention_heads, model.files.config.model_config.hidden_size
-        if hidden % heads:
-            raise MassError(f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}")
+        """Everything can be expressed."""
 
     def write(self, model: ExportedModel, folder: str) -> None:
         from src.export.ctranslate2.specification import make_specification
@@ -29,9 +26,16 @@ class CTranslate2(ExportFormat):
         spec.validate()
         spec.optimize(quantization=model.quantize or None)
         spec.save(folder)
-        write_runner(model, self.name, folder, patience=_PATIENCE, compute_type=model.quantize or "float32")
+        write_runner(model, self.name, folder, patience=_PATIENCE, compute_type=_compute_type(model.quantize))
 
     def load(self, model: ExportedModel, folder: str) -> Runtime:
+        from ctranslate2 import get_supported_compute_types
+
+        wanted, possible = _compute_type(model.quantize), get_supported_compute_types("cpu")
+        if wanted not in possible:
+            raise MassError(f"--quantize {model.quantize}: CTranslate2 cannot compute in {wanted} on this processor, "
+                            f"so the export cannot be verified (possible are {', '.join(sorted(possible))}); "
+                            f"--no-verify writes it for another machine")
         return RunnerRuntime(model, folder, exact=False)
 
     def example(self, folder: str) -> str:
@@ -43,3 +47,8 @@ class CTranslate2(ExportFormat):
                 "ranks them by ours; the table below says how many of the best ones are those of `eval.py`. With "
                 "`ctranslate2.Translator` itself, give it the subwords of `mass_text.py` with `</s>` at the end.",
                 *runner_notes(model)]
+
+
+def _compute_type(quantize: str) -> str:
+    """Return the number format to compute in; matrices that are stored in float16 are computed with in float32."""
+    return "float32" if quantize in ("", "float16") else quantize

@@ -6,10 +6,10 @@ import numpy as np
 from ctranslate2.specs import TransformerSpec, common_spec
 
 from src.export.interface import ExportedModel
+from src.transformer.layer_norm import EPSILON
 from src.utils.dictionary import BOS_INDEX, EOS_INDEX, SPECIAL_TOKENS, UNK_INDEX
 
 _ACTIVATIONS = {"relu": common_spec.Activation.RELU, "gelu": common_spec.Activation.GELU}
-_EPSILON = 1e-5  # of layer norms; see LayerNorm
 
 
 def make_specification(model: ExportedModel) -> TransformerSpec:
@@ -32,7 +32,7 @@ def make_specification(model: ExportedModel) -> TransformerSpec:
     spec.config.bos_token, spec.config.eos_token = SPECIAL_TOKENS[BOS_INDEX], SPECIAL_TOKENS[EOS_INDEX]
     spec.config.unk_token, spec.config.decoder_start_token = SPECIAL_TOKENS[UNK_INDEX], SPECIAL_TOKENS[BOS_INDEX]
     spec.config.add_source_bos, spec.config.add_source_eos = False, False  # generate.py appends </s>
-    spec.config.layer_norm_epsilon = _EPSILON
+    spec.config.layer_norm_epsilon = EPSILON
     return spec
 
 

@@ -41,7 +41,8 @@ def custom_generate(search: SearchOptions) -> str:
     return _MODULE.replace("LENGTH_PENALTY_WEIGHT", repr(float(search.length_penalty_weight)))
 
 
-_MODULE = '''"""Beam search of transformers with the length penalty of MASS, ((5 + n) / 6)^weight.
+_MODULE = '''# Part of MASS on MindSpore, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0
+"""Beam search of transformers with the length penalty of MASS, ((5 + n) / 6)^weight.
 
 transformers runs this in place of model.generate for a model that is loaded with trust_remote_code=True.
 """

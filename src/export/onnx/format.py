@@ -10,7 +10,7 @@ class Onnx(ExportFormat):
     """encoder.onnx, decoder.onnx and generate.py."""
 
     name, title = "onnx", "ONNX Runtime"
-    packages = ("onnx", "onnxruntime")
+    packages, runtime_packages, quantizing_packages = ("onnx",), ("onnxruntime",), ("onnxruntime",)
     quantizations = ("int8",)
 
     def require_expressible(self, model: ExportedModel) -> None:

@@ -7,9 +7,8 @@ import numpy as np
 from config.config import ModelConfig
 from src.export.onnx.graph import Graph
 from src.transformer.create_attn_mask import MASKED_BIAS
+from src.transformer.layer_norm import EPSILON
 from src.utils.dictionary import PAD_INDEX
-
-_EPSILON = 1e-5  # of layer norms; see LayerNorm
 
 
 class Writer:
@@ -32,7 +31,7 @@ class Writer:
 
     def norm(self, x: str, name: str) -> str:
         return self.graph.node("LayerNormalization", x, self._weight(f"{name}.gamma"), self._weight(f"{name}.beta"),
-                               axis=-1, epsilon=_EPSILON)
+                               axis=-1, epsilon=EPSILON)
 
     def dense(self, x: str, name: str) -> str:
         """The dense layer `name`."""

@@ -1,3 +1,4 @@
+# Part of MASS on MindSpore, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0
 """An exported model of MASS on MindSpore: raw sentences in, predictions out; and its command line."""
 import sys
 from collections.abc import Callable, Iterator, Sequence

@@ -1,3 +1,4 @@
+# Part of MASS on MindSpore, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0
 """Beam search of MASS on MindSpore, for exported models. It needs numpy only.
 
 A network has three methods:

@@ -1,3 +1,4 @@
+# Part of MASS on MindSpore, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0
 """Raw text to token ids and back, for a model that was exported from MASS on MindSpore. It needs Python only.
 
 It reads `runner.json`, the vocabulary and the BPE codes beside it. `runner.json` holds the rules of tokenization and of

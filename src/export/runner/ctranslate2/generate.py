@@ -1,3 +1,4 @@
+# Part of MASS on MindSpore, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0
 """Predictions of an exported model for lines of raw text, with CTranslate2: `python generate.py < text`.
 
 CTranslate2 searches without a length penalty and returns several predictions for each sentence. Their log-probabilities

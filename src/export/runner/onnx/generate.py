@@ -1,3 +1,4 @@
+# Part of MASS on MindSpore, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0
 """Predictions of an exported model for lines of raw text, with onnxruntime: `python generate.py < text`.
 
 encoder.onnx    source_ids -> keys and values of the cross-attention, and which source tokens are attended to
