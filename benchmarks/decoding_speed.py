@@ -3,10 +3,11 @@
     pip install -r benchmarks/requirements.txt
     python benchmarks/decoding_speed.py [--sizes small base] [--beams 4 1] [--batches 1 32] [--rounds 5] [--loaded 1]
 
-CTranslate2 runs our network, converted from the same weights; `generate` runs a BART of the same sizes; the search
+CTranslate2 runs our network, converted from the same weights, twice: its threads work on a batch together, or each
+takes a share of its sentences ("shared"). `generate` runs a BART of the same sizes; the search
 without cache decodes the whole prefix again at each step. All sources have the same length, and so have all
-predictions, so that each search does the same number of steps. Each has a process of its own, and they take turns on
-two threads. Markdown tables are printed to stdout, progress to stderr.
+predictions, so that each search does the same number of steps. Each has a process of its own, and they take turns. All
+have as many threads as there are cores, or OMP_NUM_THREADS. Markdown tables are printed to stdout, progress to stderr.
 """
 import argparse
 import os
@@ -41,6 +42,7 @@ from benchmarks.engines.search_workload import (  # noqa: E402
 from benchmarks.engines.workload import SIZES  # noqa: E402
 from src.common.arguments import HelpFormatter  # noqa: E402
 from src.common.errors import MassError, UsageError, run  # noqa: E402
+from src.common.parallel import available_cores  # noqa: E402
 
 _ENGINES = {OURS: "search", GENERATE: "pytorch search", CTRANSLATE2: "ctranslate2", NO_CACHE: "prefix search"}
 
@@ -62,7 +64,8 @@ def main() -> None:
 
 def _searches(arguments: argparse.Namespace) -> list[Search]:
     searches = [Search(OURS, name) for name in arguments.formats]
-    searches += [Search(CTRANSLATE2, name) for name in arguments.ctranslate2_formats]
+    searches += [Search(CTRANSLATE2, name, shared) for name in arguments.ctranslate2_formats
+                 for shared in ((False,) if arguments.processor_time else (False, True))]
     searches += [Search(GENERATE)] if arguments.generate else []
     return searches + ([Search(NO_CACHE)] if arguments.no_cache_rounds else [])
 
@@ -82,8 +85,8 @@ def _measure_size(size: str, cells: list[Cell], arguments: argparse.Namespace,
         engines = {}
         for search in _searches(arguments):
             start = time.perf_counter()
-            engine = _start(search, settings._replace(number_format=search.number_format), work, arguments.seed,
-                            arguments.processor_time)
+            chosen = settings._replace(number_format=search.number_format, share_batches=search.share_batches)
+            engine = _start(search, chosen, work, arguments.seed, arguments.processor_time)
             engines[search] = stack.enter_context(engine)
             engine.run(cells[0].name, range(1))
             print(f"- {size}, {search.name}: {engine.description}; {engine.weights:,} weights; "
@@ -106,8 +109,7 @@ def _start(search: Search, settings: SearchSettings, work: dict[str, list[Source
            one_thread: bool) -> EngineProcess:
     ours = search.program in (OURS, NO_CACHE)
     environment = {"OMP_WAIT_POLICY": "passive", **os.environ} if ours else dict(ENVIRONMENT)
-    if one_thread:
-        environment["OMP_NUM_THREADS"] = "1"
+    environment["OMP_NUM_THREADS"] = "1" if one_thread else environment.get("OMP_NUM_THREADS", str(available_cores()))
     return EngineProcess(_ENGINES[search.program], settings, work, seed, environment)
 
 

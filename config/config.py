@@ -118,7 +118,8 @@ class ModelConfig:
                                  minimum=0.0, below=1.0)
     beam_width: int = key(4, "number of hypotheses that beam search keeps", minimum=1, maximum=1024, resume=MAY_CHANGE)
     length_penalty_weight: float = key(1.0, "exponent a of the length penalty: the log-probability of a hypothesis is "
-                                            "divided by ((5 + length) / 6)^a", minimum=0.0, resume=MAY_CHANGE)
+                                            "divided by ((5 + length) / 6)^a", minimum=0.0, maximum=100.0,
+                                       resume=MAY_CHANGE)
     max_decode_length: int = key(64, "maximum length of a prediction, in tokens including </s>",
                                  minimum=1, maximum=100_000,
                                  resume=MAY_CHANGE)
@@ -135,7 +136,7 @@ class ModelConfig:
     decode_strategy: str = key("beam", "beam searches for the most probable predictions, sample draws predictions at "
                                        "random", choices=("beam", "sample"), resume=MAY_CHANGE)
     temperature: float = key(1.0, "sampling divides the log-probabilities by this number before it draws a token; "
-                                  "below 1 it favours probable tokens", above=0.0, resume=MAY_CHANGE)
+                                  "below 1 it favours probable tokens", minimum=0.001, resume=MAY_CHANGE)
     top_k: int = key(0, "sampling draws among this number of most probable tokens; 0 = among all",
                      minimum=0, maximum=10_000_000,
                      resume=MAY_CHANGE)

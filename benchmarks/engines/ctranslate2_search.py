@@ -8,26 +8,33 @@ import ctranslate2
 from benchmarks.engines.search_workload import SearchSettings, Sources
 from src.utils.dictionary import SPECIAL_TOKENS
 
-THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))  # of one translation; CTranslate2's default is 4 everywhere
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))  # CTranslate2's default is 4 everywhere
 
 
 class CTranslate2Search:
-    """Beam search in one of CTranslate2's number formats."""
+    """Beam search in one of CTranslate2's number formats.
+
+    Its threads work on one batch together, or each takes a share of the sentences; one sentence is one thread's.
+    """
 
     def __init__(self, settings: SearchSettings, seed: int):
         self._tokens = tokens_of(settings.model.vocab_size)
-        self._translator = ctranslate2.Translator(settings.folder, device="cpu", inter_threads=1, intra_threads=THREADS,
-                                                  compute_type=settings.number_format)
-        self.description = (f"CTranslate2 {ctranslate2.__version__}, {self._translator.compute_type}, {THREADS} "
-                            f"threads; this processor has {', '.join(sorted(supported_formats()))}")
+        self._workers = THREADS if settings.share_batches else 1
+        self._translator = ctranslate2.Translator(
+            settings.folder, device="cpu", inter_threads=self._workers, intra_threads=THREADS // self._workers,
+            compute_type=settings.number_format)
+        threads = f"{self._workers} workers of {THREADS // self._workers} threads"
+        self.description = (f"CTranslate2 {ctranslate2.__version__}, {self._translator.compute_type}, {threads}; this "
+                            f"processor has {', '.join(sorted(supported_formats()))}")
         self.weights = settings.weights
 
     def step(self, sources: Sources) -> float:
         """Return the mean length of the predictions."""
         sentences = [[self._tokens[number] for number in ids] for ids in sources.ids]
         found = self._translator.translate_batch(
-            sentences, beam_size=sources.beam, length_penalty=1.0, max_input_length=0,
-            min_decoding_length=sources.prediction_length, max_decoding_length=sources.prediction_length)
+            sentences, max_batch_size=-(-len(sentences) // self._workers), beam_size=sources.beam, length_penalty=1.0,
+            max_input_length=0, min_decoding_length=sources.prediction_length,
+            max_decoding_length=sources.prediction_length)
         return sum(len(result.hypotheses[0]) for result in found) / len(found)
 
     def wait(self) -> None:

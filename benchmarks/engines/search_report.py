@@ -9,15 +9,18 @@ OURS, GENERATE, CTRANSLATE2, NO_CACHE = "ours", "generate", "CTranslate2", "no c
 
 
 class Search(NamedTuple):
-    """A search that is measured: a program, and the number format of its matrix products."""
+    """A search that is measured: a program, the number format of its matrix products, and how its threads are used."""
 
     program: str
     number_format: str = "float32"
+    share_batches: bool = False  # see CTranslate2Search
 
     @property
     def name(self) -> str:
         """The name in tables and messages."""
-        return self.program if self.program in (GENERATE, NO_CACHE) else f"{self.program} {self.number_format}"
+        if self.program in (GENERATE, NO_CACHE):
+            return self.program
+        return f"{self.program} {self.number_format}" + (", shared" if self.share_batches else "")
 
 
 class Measured(NamedTuple):

@@ -24,6 +24,7 @@ class SearchSettings(NamedTuple):
     number_format: str = "float32"  # of the matrix products
     folder: str = ""  # of the converted network
     weights: int = 0  # number of weights of the converted network
+    share_batches: bool = False  # CTranslate2: the threads share the sentences of a batch, not the work on each
 
 
 class Cell(NamedTuple):

@@ -46,14 +46,14 @@ def generate(infer: TransformerForInfer, source: BatchSource, quiet: bool = Fals
     """Return the n best hypotheses of each example, in the order of the records; none for examples of other ranks.
 
     An empty source, which is `</s>` alone, has the empty prediction, as an empty line of text has.
-    The source must have one example in a row (dataset_config.pack_sentences off). Errors are those of generate_batch.
+    The source must have one example in a row (dataset_config.pack_sentences off). If the network has been trained since
+    `infer` was made, call `infer.refresh()` first. Errors are those of generate_batch.
 
     Args:
         quiet: show no progress.
         shown: the progress of a larger operation that this one is a part of, to be updated instead.
         abandon: called before each batch; once it returns True, this function stops and returns None.
     """
-    infer.refresh()
     predictions: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     with nullcontext(shown) if shown else Progress("search", len(source), "sentences", quiet) as progress:
         for indices, batch in source.in_order():

@@ -1,4 +1,5 @@
 """Interactive generation: a typed sentence in, its n best predictions and their scores out."""
+import io
 import sys
 
 from src.checkpoints.find import ModelFiles
@@ -60,6 +61,8 @@ def run_interactive(files: ModelFiles, text: TextProcessing, turns: int, strict:
     reader = TextInput(files, text, strict)
     conversation = Conversation(reader, TextGenerator(load_model(files), text, rows=1), turns)
     terminal = sys.stdin.isatty()
+    if not terminal and isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # an invalid byte would lose all lines that were read with it
     if terminal:
         import readline  # noqa: F401  (lets input() edit lines)
 
@@ -84,7 +87,7 @@ def _read_line(terminal: bool) -> str | None:
     """Return the next line, or None at the end of the input (Ctrl-D)."""
     while True:
         try:
-            line = input(PROMPT if terminal else "")
+            line = input(PROMPT if terminal else "").removesuffix("\r")
             line.encode("utf-8")
         except EOFError:
             if terminal:

@@ -1,4 +1,5 @@
 """Log-probabilities of given targets."""
+import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -48,7 +49,11 @@ def write_target_scores(files: ModelFiles, examples: ExampleSet, output: str | N
         output: a path; None writes to standard output.
     """
     model = load_model(files)
-    write_lines(output, [_score_lines(target_log_probs(model.network, examples.scoring_batches(files.config)))])
+    scores = target_log_probs(model.network, examples.scoring_batches(files.config))
+    if bad := np.count_nonzero(~np.isfinite(scores.log_probs)):
+        print(f"warning: {bad:,} of {len(scores.log_probs):,} log-probabilities are not finite; has the training of "
+              f"this model diverged?", file=sys.stderr, flush=True)
+    write_lines(output, [_score_lines(scores)])
 
 
 def _score_lines(scores: TargetScores) -> Iterator[str]:

@@ -41,14 +41,17 @@ class TextProcessing(Spelling):
     rules: int = RULES  # of tokenization, see `tokenize_text`
 
     def encode(self, lines: Sequence[str]) -> ProcessedLines:
-        """Return the words and the subwords of lines, which must not contain line ends.
+        """Return the words and the subwords of lines.
 
         Raises:
+            ValueError: a line contains a line end.
             MassError: the tokenizer cannot be imported, or the codes are missing or damaged.
         """
         if not lines:
             return ProcessedLines([], [])
         text = "\n".join(lines) + "\n"
+        if text.count("\n") != len(lines):
+            raise ValueError("a line of text contains a line end: give one sentence for each prediction")
         if self.tokenizer != TOKENIZED:
             try:
                 text = tokenize_text(self.tokenizer, text, self.rules).text

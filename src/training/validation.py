@@ -76,6 +76,7 @@ class RougeSample:
     def measure(self, abandon: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         """Return the F1 scores in percent, by name; None if `abandon`, called before each batch, returned True."""
         self._network.set_train(False)
+        self._infer.refresh()
         try:
             found = generate(self._infer, self._source, quiet=True, abandon=abandon)
         finally:

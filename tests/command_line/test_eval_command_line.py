@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.helpers.compiler import require_compiler
-from tests.helpers.scripts import TIMEOUT, run_script, start_script
+from tests.helpers.scripts import TIMEOUT, run_script, script_command, start_script
 from tests.helpers.tiny_model import TEXT, make_model_folder
 
 
@@ -81,6 +81,17 @@ def test_a_conversation_ends_with_ctrl_c_or_ctrl_d(folder, predicted):
         process.kill()
     done = run_script("eval.py", "--ckpt", "my model", "--interactive", input="", cwd=folder)
     assert not done.stdout
+
+
+def test_a_bad_line_of_a_pipe_costs_no_other(folder, predicted):
+    """In a locale that reads UTF-8 strictly; and a carriage return is no part of a word."""
+    command = script_command("eval.py", "--ckpt", "my model", "--interactive")
+    lines = [TEXT[0].encode() + b"\r", b"caf\xe9", TEXT[0].encode()]
+    done = subprocess.run(command, input=b"\n".join(lines) + b"\n", capture_output=True, cwd=folder, timeout=TIMEOUT,
+                          env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"})
+    replies = [line.strip().partition("  ")[2] for line in done.stdout.decode().splitlines()]
+    assert replies == [predicted[0][0]] * 2, done.stderr
+    assert done.stderr.count(b"not valid UTF-8") == 1 and done.returncode == 0
 
 
 def test_given_targets_are_scored(folder):

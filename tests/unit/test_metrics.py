@@ -1,4 +1,5 @@
 """The registry of metrics: what a metric declares is all that the command lines, evaluation and report need."""
+import dataclasses
 import json
 import math
 from argparse import ArgumentParser
@@ -12,7 +13,10 @@ from src.inference.command_line import add_flags, run_evaluation
 from src.inference.evaluation.metrics import DEFAULT_METRIC, METRICS
 from src.inference.evaluation.metrics.metric import Flag, Metric, mean_over_sentences
 from src.inference.evaluation.metrics.rouge import Rouge
+from src.inference.evaluation.signature import search_signature
 from src.launcher.launcher import launch
+from src.transformer.decoding.options import Sampling, SearchOptions
+from src.utils.dictionary import Dictionary
 from tests.helpers.paths import ROOT
 from tests.helpers.scripts import run_python
 from tests.helpers.tiny_model import TEXT, make_model_folder
@@ -52,6 +56,24 @@ def run_eval(*arguments):
     parser = ArgumentParser()
     add_flags(parser)
     run_evaluation(parser.parse_args(list(map(str, arguments))))
+
+
+BEAM, SAMPLES = SearchOptions(9), SearchOptions(9, n_best=3, sampling=Sampling())
+COMMON = {"max_length": 8, "min_length": 2, "no_repeat_ngram_size": 2, "ban_unk": True, "attention": True,
+          "length_penalty_weight": 0.5}
+
+
+@pytest.mark.parametrize(("search", "changes"), [
+    (BEAM, {**COMMON, "beam_width": 2, "sampling": Sampling()}),
+    (SAMPLES, {**COMMON, "n_best": 2, "sampling": Sampling(top_k=5)})])
+def test_every_option_that_can_change_a_score_changes_its_signature(search, changes):
+    def signature(options):
+        return search_signature(Rouge(), options, "auto", Dictionary.from_counts({"a": 1}), False)
+
+    without_effect = {"n_best"} if search is BEAM else {"beam_width"}  # on the best prediction of each sentence
+    assert changes.keys() | without_effect == {field.name for field in dataclasses.fields(SearchOptions)}
+    found = [signature(dataclasses.replace(search, **{name: value})) for name, value in changes.items()]
+    assert len({signature(search), *found}) == 1 + len(changes)
 
 
 def test_the_names_are_known_without_mindspore():

@@ -174,6 +174,7 @@ def test_only_fc2_and_the_output_layer_are_int8(library, portable):
     assert step_formats("bfloat16", False, portable) == ("bfloat16",) * 3
     assert fast_formats(portable) == ("float32",)
     assert step_formats("int8", True, portable) == ("float32", "int8", "int8")
+    assert step_formats("int8", False, portable) == ("float32", "int8", "float32")  # stored logits stay as they are
     assert step_formats("int8", False, library)[0] != "int8"
 
 

@@ -116,10 +116,32 @@ def test_candidates_needed():
     """Those that are ranked, <pad>, <s>, <mask>, and others that may be forbidden; at most the whole vocabulary."""
     assert candidates_needed(SearchOptions(9, 4), 1000) == 8 + 3
     assert candidates_needed(SearchOptions(9, 4, ban_unk=True, min_length=2), 1000) == 8 + 4 + 1
-    assert candidates_needed(SearchOptions(9, 4, no_repeat_ngram_size=3), 1000) == 8 + 3 + 6
+    assert candidates_needed(SearchOptions(9, 4, no_repeat_ngram_size=3), 1000) == 8 + 3 + 5
+    assert candidates_needed(SearchOptions(9, 4, no_repeat_ngram_size=1), 1000) == 8 + 3 + 8
     assert candidates_needed(SearchOptions(9, 4), 10) == 10
     assert candidates_needed(SearchOptions(9, sampling=Sampling()), 1000) == 1000
     assert candidates_needed(SearchOptions(9, sampling=Sampling(top_k=5)), 1000) == 5 + 3
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_no_more_tokens_are_forbidden_than_the_bound_says(size):
+    """For every sequence of up to nine tokens, of three kinds, that holds no n-gram twice."""
+    most = {length: 0 for length in range(10)}
+    allowed = [()]
+    for length in range(1, 10):
+        longer = [(*sequence, token) for sequence in allowed for token in range(3)]
+        allowed = [sequence for sequence in longer if len(set(ngrams_of(sequence, size))) == length - size + 1
+                   or length < size]
+        for sequence in allowed:
+            latest = sequence[length - size + 1 :]
+            most[length] = max(most[length], len({ngram[-1] for ngram in ngrams_of(sequence, size)
+                                                  if ngram[:-1] == latest}))
+    for length, found in most.items():
+        assert found <= NoRepeatedNgram(size, length + 1).max_forbidden
+
+
+def ngrams_of(sequence, size):
+    return [sequence[first : first + size] for first in range(len(sequence) - size + 1)]
 
 
 def test_no_hypothesis_finishes_if_constraints_forbid_all():

@@ -60,6 +60,13 @@ def test_any_text_has_as_many_lines_as_before(lines):
     assert len(processed.words) == len(processed.subwords) == len(lines)
 
 
+def test_a_line_end_in_a_line_is_refused():
+    """It would shift all lines after it."""
+    for tokenizer in ("nltk", "none"):
+        with pytest.raises(ValueError, match="contains a line end"):
+            TextProcessing(tokenizer).encode(["the cat\nsat", "on"])
+
+
 @pytest.mark.parametrize("text", [
     "He can't say \"yes\" to that.", "It rose 3.5 % (to $40), they said; why?", "The company's shares don't move!",
     "5,000 people live in St. Petersburg."])

@@ -51,7 +51,7 @@ def evaluate(files: ModelFiles, examples: ExampleSet, options: EvaluationOptions
     flaws = _flaws_of_references(outputs, examples) if metric.searches else {}
     metrics = {**measurement.counts, metric.name: measurement.scores,
                f"{metric.name}_interval": _intervals(measurement) if options.confidence else None,
-               **flaws, **signature, "sentences": len(examples), **subject}
+               **flaws, **signature, "sentences": len(examples), "computation": model.computation, **subject}
     write_metrics(options.output, metrics)
     if options.report:
         from src.inference.evaluation.report import write_report  # matplotlib takes a second to import

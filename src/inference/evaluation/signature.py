@@ -18,6 +18,8 @@ def search_signature(metric: Metric, search: SearchOptions, compute_type: str, v
     parts = [metric.signature()]
     if search.sampling:
         parts.append("sampling: " + ", ".join(f"{name} {value:g}" for name, value in search.sampling._asdict().items()))
+        if search.n_best > 1:
+            parts += [f"best of {search.n_best}", f"length penalty {search.length_penalty_weight:g}"]
     else:
         parts += [f"beam {search.beam_width}", f"length penalty {search.length_penalty_weight:g}"]
     parts += [f"at least {search.min_length} tokens"] * (search.min_length > 1)

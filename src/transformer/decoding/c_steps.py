@@ -13,7 +13,6 @@ from src.transformer.decoding.packed_weights import Floats, Ints, Longs, Network
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 
-_COLUMNS = 16  # the keys of a sentence have room for a multiple of it: WIDTH of kernels/small_matmul.h
 _FAILURES = {1: "there is not enough memory", 2: "a token id or position is out of range (see above)",
              4: NOT_FINITE}
 
@@ -53,8 +52,14 @@ class CSteps(CachedSteps):
         # The system provides memory when it is first written to, and most hypotheses are shorter than max_length.
         network = self._weights.network
         entries = network.decoder_layers * sizes.batch * sizes.max_length * sizes.width
-        self._cache = aligned_floats(entries * 2 * network.hidden)
-        self._work = aligned_floats(self._work_size(sizes.batch * sizes.width, True))
+        try:
+            self._cache = aligned_floats(entries * 2 * network.hidden)
+            self._work = aligned_floats(self._work_size(sizes.batch * sizes.width, True))
+        except MemoryError as error:
+            raise MassError(f"there is not enough memory for the search: the keys and values of {sizes.batch:,} "
+                            f"sentences with {sizes.width:,} hypotheses of {sizes.max_length:,} tokens take "
+                            f"{entries * 8 * network.hidden / 2**30:,.0f} GiB; lower dataset_config.eval_batch_size, "
+                            f"model_config.beam_width or model_config.max_decode_length") from error
         self._keys_values = aligned_floats(0)
         self._source, self._held = _Source(), ()
         self._present = self._lengths = np.zeros(0)
@@ -72,7 +77,8 @@ class CSteps(CachedSteps):
         ids, positions, mask = (np.ascontiguousarray(array[present], np.int32)
                                 for array in (source_ids, source_positions, source_mask))
         unmasked = np.count_nonzero(source_mask * present, axis=1).astype(np.int64)
-        places = np.concatenate([[0], np.cumsum(-(-unmasked // _COLUMNS) * _COLUMNS)]).astype(np.int64)
+        columns = self._library.key_columns()
+        places = np.concatenate([[0], np.cumsum(-(-unmasked // columns) * columns)]).astype(np.int64)
         network = self._weights.network
         self._held = (starts, unmasked, places, ids, positions, mask)  # what the structure points to
         self._source = _Source(len(source_ids), len(ids), int(lengths.max(initial=0)), *map(address, self._held), None)
@@ -135,7 +141,7 @@ def load_library(path: str) -> ctypes.CDLL:
                                     ("pack_weight", None, (c_int64, Floats, c_int64, c_int64, *[Floats] * 3)),
                                     ("fast_formats", c_int, ()), ("chooses_early", c_int, (c_int64, c_int64)),
                                     ("packed_product", c_int, (POINTER(packed_weights.Dense), Floats, c_int64, Floats)),
-                                    ("keys_values_size", c_int64, (network, source)),
+                                    ("keys_values_size", c_int64, (network, source)), ("key_columns", c_int64, ()),
                                     ("work_size", c_int64, (network, c_int64, c_int)),
                                     ("encode", c_int, (network, source, Floats)),
                                     ("decode_step", c_int, (network, source, step, Floats))):

@@ -72,7 +72,13 @@ class NoRepeatedNgram(NamedTuple):
 
     @property
     def max_forbidden(self) -> int:
-        return max(0, self.max_length - self.size)  # the number of positions at which an n-gram can begin
+        """One for each earlier occurrence of the latest n - 1 tokens, as no two of them were continued alike.
+
+        Consecutive occurrences are n or more tokens apart, or d < n, which each d can be once: the first one is then
+        continued by its own token at d (for n - 1 tokens that repeat after d), which is the same for each of them.
+        """
+        positions = max(0, self.max_length - self.size)  # at which an n-gram can begin
+        return positions if self.size == 1 else min(positions, self.size - 1 + self.max_length // self.size)
 
     def __call__(self, live_ids: np.ndarray, candidates: StepResult) -> StepResult:
         tokens = live_ids[:, :, 1:]

@@ -42,7 +42,8 @@ def step_formats(number_format: str, chooses_early: bool, library: ctypes.CDLL) 
 
     Args:
         number_format: one of NUMBER_FORMATS.
-        chooses_early: whether the output layer finds the candidates without storing all logits.
+        chooses_early: whether the output layer finds the candidates without storing all logits. Then their logits are
+            computed again in float32; stored ones are used as they are, so that 8 bits would not do.
         library: the compiled kernels.
     """
     if number_format == "float32":
@@ -50,7 +51,7 @@ def step_formats(number_format: str, chooses_early: bool, library: ctypes.CDLL) 
     projections = number_format
     if number_format == "int8":
         projections = "bfloat16" if "bfloat16" in fast_formats(library) else "float32"
-    return StepFormats(projections, number_format, "int8" if chooses_early else number_format)
+    return StepFormats(projections, number_format, "int8" if chooses_early else projections)
 
 
 def fast_formats(library: ctypes.CDLL) -> tuple[str, ...]:

@@ -91,6 +91,9 @@ i64 layer_keys_values(const Network *n, const Source *source) {
   return 2 * half_size(n, source->places[source->batch]) * n->heads;
 }
 
+/* For Python: the room for the keys of a sentence is a multiple of this number of them. */
+i64 key_columns(void) { return WIDTH; }
+
 /* For Python: the floats of source->keys_values. */
 i64 keys_values_size(const Network *n, const Source *source) {
   return n->decoder_layers * layer_keys_values(n, source);
