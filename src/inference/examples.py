@@ -51,8 +51,10 @@ class ExampleSet:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 digest, in hexadecimal, of the texts of all examples."""
+        """The SHA-256 digest, in hexadecimal, of the texts of all examples and of how many tokens of them are read."""
         digest = hashlib.sha256()
+        for column in self.records.info.columns:  # they tell whether texts were truncated, and where
+            digest.update(np.asarray(self.records.columns[column].lengths, "<i8").tobytes())
         for index in range(len(self)):
             digest.update("".join(f"{text}\n" for text in self.text_of_example(index).values()).encode())
         return digest.hexdigest()

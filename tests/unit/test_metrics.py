@@ -153,6 +153,9 @@ def test_scores_of_other_options_are_not_replaced(with_new_metric, tmp_path):
     run_eval(*data, "--output", tmp_path / "percent.jsonl")
     with pytest.raises(UsageError, match="holds other scores .different: found_signature"):
         run_eval(*data, "--output", tmp_path / "number.jsonl", "--found-unit", "number")
+    assert "search in" in json.loads((tmp_path / "metrics.json").read_text())["computation"]
+    with pytest.raises(UsageError, match="holds other scores .different: test_digest"):  # of truncated text
+        run_eval(*data, "--output", tmp_path / "short.jsonl", "--set", "model_config.seq_length=3")
 
 
 def test_flags_of_another_metric_are_refused(with_new_metric):
