@@ -35,10 +35,11 @@ def restore_run_folder(folder: str, prefix: str, resumed: ResumePoint) -> list[s
 
 def _set_later_aside(folder: str, prefix: str, step: int) -> list[str]:
     later = [files for files in list_checkpoints(folder, prefix) if files.step > step]
+    if not later:
+        return []
     for files in later:
         move_aside(folder, files.paths)
-    return [f"{len(later)} checkpoints of steps after {step} are now in {os.path.join(folder, SET_ASIDE)!r}"] \
-        if later else []
+    return [f"{len(later)} checkpoints of steps after {step} are now in {os.path.join(folder, SET_ASIDE)!r}"]
 
 
 def _restore_best(folder: str, prefix: str, resumed: ResumePoint) -> list[str]:

@@ -7,15 +7,17 @@ import pytest
 from mindspore import Parameter, Tensor, nn
 
 from config.config import CheckpointOptions, Config
+from config.loading import config_from_dict
 from src.checkpoints import write as module
 from src.checkpoints.compatibility import require_same_run
 from src.checkpoints.files import CheckpointFiles, list_checkpoints, require_no_run
 from src.checkpoints.load import load_optimizer_state
-from src.checkpoints.resume import find_resume_point, read_training_state
+from src.checkpoints.resume import ResumePoint, find_resume_point, read_training_state
 from src.checkpoints.run_folder import restore_run_folder
 from src.checkpoints.validation_history import ValidationHistory
 from src.checkpoints.write import CheckpointWriter, link_or_copy
 from src.common.errors import MassError, UsageError
+from src.training.start import with_comparable_validations
 from src.utils.dictionary import Dictionary
 from src.utils.load_weights import load_weights
 from tests.helpers.tiny_training import STATE
@@ -292,6 +294,24 @@ def test_a_folder_with_a_run_is_refused_and_the_error_mentions_resuming(run):
         require_no_run(run.folder)
     with pytest.raises(UsageError, match="is a file"):
         require_no_run(run.path("metrics.jsonl"))
+
+
+@pytest.mark.parametrize(("best_metric", "changes", "data", "comparable"), [
+    ("perplexity", {}, {}, True), ("perplexity", {}, {"valid_tokens": 7}, False),
+    ("perplexity", {"model_config": {"beam_width": 2}, "training_config": {"valid_rouge_sentences": 9}}, {}, True),
+    ("rouge-2", {"model_config": {"beam_width": 2}}, {}, False),
+    ("rouge-2", {"training_config": {"valid_rouge_sentences": 9}}, {}, False),
+    ("rouge-2", {"training_config": {"patience": 9}}, {}, True)])
+def test_validations_are_compared_only_with_those_of_the_same_data_and_search(best_metric, changes, data, comparable):
+    nodes = {"training_config": {"best_metric": best_metric, "valid_rouge_sentences": 5}}
+    before, now = (config_from_dict({node: {**nodes.get(node, {}), **more.get(node, {})}
+                                     for node in ("model_config", "training_config")}) for more in ({}, changes))
+    history = ValidationHistory(-1.0, 5, 6, 1)
+    state = dataclasses.replace(STATE, config=before, validation=history)
+    resumed = with_comparable_validations(ResumePoint(CheckpointFiles("run/ckpt-6"), state), now,
+                                          dataclasses.replace(STATE.data, **data))
+    assert resumed.state.validation == (history if comparable else ValidationHistory(last_step=6))
+    assert resumed.state == dataclasses.replace(state, validation=resumed.state.validation)
 
 
 # -- the same run ----------------------------------------------------------------------------------------------------
