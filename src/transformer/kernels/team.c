@@ -1,11 +1,9 @@
-#define _GNU_SOURCE /* for RUSAGE_THREAD */
 #include "team.h"
 
 #include "workers.h"
 
 #include <limits.h>
 #include <linux/futex.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,8 +16,9 @@ enum {
 
 /* In nanoseconds. The system runs a thread for some milliseconds before it gives the processor to another one. */
 enum {
-  GAP = 1000000,          /* if some items took longer, the thread may have been interrupted */
-  BUSY = 1000000000,      /* the processor counts as shared for so long after an interruption */
+  GAP = 1000000,          /* if some items took longer, the thread may have been interrupted, for so long or longer */
+  AGAIN = 50000000,       /* the processor counts as shared if that happens twice within so long ... */
+  BUSY = 1000000000,      /* ... and then for so long after an interruption */
   QUANTUM = 100000,       /* a thread that shares the processor gives way after so long ... */
   NAP = 1000              /* ... for as short a time as the system measures, 0.05 ms or more */
 };
@@ -39,13 +38,16 @@ void sleep_until_event(Team *team, int seen) {
   __atomic_sub_fetch(&team->sleeping, 1, __ATOMIC_SEQ_CST);
 }
 
-static i64 nanoseconds(void) {
+static i64 nanoseconds(clockid_t clock) {
   struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
+  clock_gettime(clock, &time);
   return (i64)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-void begin_running(Progress *progress) { progress->running = progress->looked = nanoseconds(); }
+void begin_running(Progress *progress) {
+  progress->running = progress->looked = progress->checked = nanoseconds(CLOCK_MONOTONIC);
+  progress->used = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+}
 
 void nap(Progress *progress) {
   const struct timespec time = {0, NAP};
@@ -53,22 +55,24 @@ void nap(Progress *progress) {
   begin_running(progress);
 }
 
-/* How often the system has interrupted this thread in favour of others. */
-static long count_interruptions(void) {
-  struct rusage usage;
-  return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
+/* Called if the last items took long: whether another process had the processor meanwhile. Short interruptions, of
+   which there are some on every machine, and single ones do not count. */
+static void notice_others(Progress *progress, i64 time) {
+  const i64 used = nanoseconds(CLOCK_THREAD_CPUTIME_ID), lost = time - progress->checked - (used - progress->used);
+  progress->checked = time, progress->used = used;
+  if (lost < GAP) return;
+  if (time - progress->interrupted < AGAIN || time < progress->busy_until) progress->busy_until = time + BUSY;
+  progress->interrupted = time;
 }
 
 /* Called between two items. A thread that shares its processor with other processes is interrupted sooner or later:
    it sleeps now, while it holds no items and so delays nobody. The system counts that in its favour. */
 static void give_way(Member me) {
   Progress *progress = me.progress;
-  const i64 time = nanoseconds(), before = progress->looked;
+  const i64 time = nanoseconds(CLOCK_MONOTONIC), before = progress->looked;
   progress->looked = time;
   if (time - before > GAP) {
-    const long interruptions = count_interruptions();
-    if (interruptions != progress->interruptions) progress->busy_until = time + BUSY;
-    progress->interruptions = interruptions;
+    notice_others(progress, time);
     progress->running = time;
   }
   if (time >= progress->busy_until || time - progress->running < QUANTUM) return;

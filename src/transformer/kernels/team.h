@@ -27,8 +27,9 @@ typedef struct {
   Leaving leaving;
   int events;          /* when it began to wait */
   i64 running, looked; /* since when it has run, and when it last looked at the clock */
+  i64 checked, used;   /* when it last compared the clock with its own time on the processor, and what that was */
+  i64 interrupted;     /* when it last found that another process had the processor */
   i64 busy_until;      /* the processor counts as shared with other processes until then */
-  long interruptions;  /* as the system counted them when it last asked */
 } Progress;
 
 /* One of the threads, as the program sees it. Member 0 is the thread that runs the program. */
