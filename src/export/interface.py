@@ -86,8 +86,7 @@ class ExportFormat(ABC):
     quantizations: tuple[str, ...] = ()
     """Allowed values of --quantize."""
 
-    @abstractmethod
-    def require_expressible(self, model: ExportedModel) -> None:
+    def require_expressible(self, model: ExportedModel) -> None:  # noqa: B027  (most formats can hold every model)
         """Raise a MassError if the format cannot hold this model. It is called before anything is written."""
 
     @abstractmethod

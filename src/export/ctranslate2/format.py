@@ -16,9 +16,6 @@ class CTranslate2(ExportFormat):
     packages = ("ctranslate2",)
     quantizations = ("int8", "int8_float32", "int16", "float16")
 
-    def require_expressible(self, model: ExportedModel) -> None:
-        """Everything can be expressed."""
-
     def write(self, model: ExportedModel, folder: str) -> None:
         from src.export.ctranslate2.specification import make_specification
 

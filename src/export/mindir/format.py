@@ -17,9 +17,6 @@ class MindIr(ExportFormat):
 
     name, title = "mindir", "MindSpore (MINDIR)"
 
-    def require_expressible(self, model: ExportedModel) -> None:
-        """Everything can be expressed."""
-
     def write(self, model: ExportedModel, folder: str) -> None:
         from mindspore import Tensor, export
 

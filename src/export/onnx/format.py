@@ -13,9 +13,6 @@ class Onnx(ExportFormat):
     packages, runtime_packages, quantizing_packages = ("onnx",), ("onnxruntime",), ("onnxruntime",)
     quantizations = ("int8",)
 
-    def require_expressible(self, model: ExportedModel) -> None:
-        """Everything can be expressed."""
-
     def write(self, model: ExportedModel, folder: str) -> None:
         from src.export.onnx.network import decoder_graph, encoder_graph
 
