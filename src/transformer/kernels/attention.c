@@ -21,6 +21,10 @@
 
 #include <math.h>
 
+/* The words between the dropout factors of a row and those of the next one. It is not WIDTH, because the factors must
+   not depend on the processor. */
+enum { WORDS_BETWEEN_ROWS = 16 };
+
 /* The inputs of a kernel. */
 typedef struct {
   i64 batch, heads, query_len, key_len, size; /* size of a head */
@@ -180,7 +184,7 @@ static i64 mask_scores(const Attention *a, const Task *task, i64 i, i64 wide, fl
 /* Draws the dropout factors of the weights of query i, one for each key of the task. */
 static void weight_factors(const Attention *a, const Task *task, i64 i, i64 wide, Buffers *s) {
   const i64 row = (task->row * a->heads + task->head) * a->query_len + task->query_start + i;
-  dropout_factors(&a->dropout, row, words_of(a->key_len) + WIDTH, 0, wide, s->bits, s->factors);
+  dropout_factors(&a->dropout, row, words_of(a->key_len) + WORDS_BETWEEN_ROWS, 0, wide, s->bits, s->factors);
 }
 
 /* Computes the context and the log-sum-exp of the scores for the queries of one task. */

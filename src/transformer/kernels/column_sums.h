@@ -6,7 +6,7 @@
 
 /* Columns are distributed over threads in blocks of whole cache lines. Each column is summed by one thread in the order
    of the rows, so the sums do not depend on the number of threads. */
-enum { CACHE_LINE = 16, COLUMN_BLOCK = 4 * CACHE_LINE }; /* floats */
+enum { COLUMN_BLOCK = 4 * CACHE_LINE };
 
 /* x [rows, columns], bfloat16 if `rounded`, else float32 -> sums [columns], sums[c] = sum of x[r, c] over the rows. */
 static inline void column_sums(const void *x, int rounded, i64 rows, i64 columns, float *sums) {

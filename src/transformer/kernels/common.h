@@ -12,6 +12,8 @@ typedef int64_t i64;
 /* What functions that are called from Python return; 0 is success. */
 enum { OUT_OF_MEMORY = 1, OUT_OF_RANGE = 2 };
 
+enum { CACHE_LINE = 16 }; /* floats */
+
 static inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
 static inline i64 round_up(i64 n, i64 multiple) { return (n + multiple - 1) / multiple * multiple; }
 

@@ -26,8 +26,6 @@
 
 #include <math.h>
 
-enum { LINE = 16 /* floats of a cache line */ };
-
 typedef struct {
   i64 rows, hidden, vocabulary;
   int rounded;              /* whether the factors of products are bfloat16 */
@@ -139,7 +137,7 @@ static int compute_chunk(const CrossEntropy *ce, const Chunk *chunk, const i64 *
 /* Compute the rows numbers[0 .. count - 1] in chunks. MindSpore provides the workspace, because memory that is allocated
    for each call costs a page fault for each page: 4% of the time of a vocabulary of 45,744. */
 static int compute_rows(const CrossEntropy *ce, const i64 *numbers, i64 count) {
-  const i64 rows = ce->chunk_rows, columns = round_up(ce->vocabulary, LINE) | LINE;
+  const i64 rows = ce->chunk_rows, columns = round_up(ce->vocabulary, CACHE_LINE) | CACHE_LINE;
   float *dstates = ce->workspace + rows * columns, *states = dstates + rows * ce->hidden;
   Chunk chunk = {0, columns, ce->workspace, dstates, (char *)states, (bfloat16 *)(states + rows * ce->hidden)};
   if (ce->workspace_columns < columns + 2 * ce->hidden + (ce->rounded ? columns / 2 : 0)) return OUT_OF_RANGE;

@@ -23,9 +23,7 @@ static const float *part_of(Factor f, i64 first, int columns) {
 }
 
 /* Each thread computes some rows of c, or some columns if c has more of them. */
-int parallel_matmul(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *c, i64 columns) {
-  const Sgemm sgemm = find_sgemm();
-  if (!sgemm) return NO_LIBRARY;
+static int multiply_parts(Sgemm sgemm, i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *c, i64 columns) {
   int failed = 0;
 #pragma omp parallel reduction(| : failed)
   {
@@ -38,6 +36,36 @@ int parallel_matmul(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *
       failed = sgemm(a.transposed, b.transposed, m, count, k, 1.0f, a.data, a.columns, part_of(b, first, 1), b.columns,
                      beta, c + first, columns);
   }
+  return failed;
+}
+
+/* Returns whether the rows of a^T or b in a^T b, `columns` floats apart, should be moved apart first. oneDNN reads the
+   numbers of a column one after another. If they are a multiple of 2 KiB apart, they share a few places of the cache,
+   and without AVX-512 the product takes up to twice the time (the row "matmul" of benchmarks/kernels.py). */
+static int should_spread(Factor f, i64 smallest) { return f.columns >= smallest && f.columns % 512 == 0; }
+
+/* Returns f [rows, length], as it lies in memory, with its rows a cache line further apart; its data are NULL if there
+   is not enough memory. */
+static Factor spread(Factor f, i64 rows, i64 length) {
+  const i64 columns = round_up(length, CACHE_LINE) | CACHE_LINE;
+  float *copy = malloc(sizeof(float) * (size_t)(rows * columns + 1));
+  if (copy) {
+#pragma omp parallel for schedule(static)
+    for (i64 r = 0; r < rows; r++) memcpy(copy + r * columns, f.data + r * f.columns, sizeof(float) * (size_t)length);
+  }
+  return (Factor){copy, columns, f.transposed};
+}
+
+int parallel_matmul(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *c, i64 columns) {
+  const Sgemm sgemm = find_sgemm();
+  if (!sgemm) return NO_LIBRARY;
+  const int by_columns = a.transposed == 'T' && b.transposed == 'N';
+  const int spread_a = by_columns && should_spread(a, 512), spread_b = by_columns && should_spread(b, 1536);
+  if (spread_a) a = spread(a, k, m);
+  if (spread_b) b = spread(b, k, n);
+  const int failed = a.data && b.data ? multiply_parts(sgemm, m, n, k, a, b, beta, c, columns) : OUT_OF_MEMORY;
+  if (spread_a) free((void *)a.data);
+  if (spread_b) free((void *)b.data);
   return failed;
 }
 

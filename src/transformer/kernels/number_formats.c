@@ -4,7 +4,7 @@
 
 #include <float.h>
 
-enum { IN_LINE = 64 }; /* bytes of a cache line; rows begin on one */
+enum { LINE_BYTES = 4 * CACHE_LINE }; /* rows begin on a line */
 
 /* For Python: bit f is set if this library was compiled for a processor with fast products in format f. */
 int fast_formats(void) {
@@ -20,12 +20,12 @@ int fast_formats(void) {
 
 i64 input_stride(NumberFormat format, i64 in) {
   const i64 bytes = format == FLOAT32 ? 4 : format == BFLOAT16 ? 2 : 1;
-  return format == FLOAT32 ? bytes * in : round_up(bytes * in, IN_LINE);
+  return format == FLOAT32 ? bytes * in : round_up(bytes * in, LINE_BYTES);
 }
 
 i64 input_size(NumberFormat format, i64 rows, i64 in) {
   if (format == FLOAT32) return 0; /* they are x itself */
-  return rows * input_stride(format, in) / 4 + 3 * rows + IN_LINE / 4;
+  return rows * input_stride(format, in) / 4 + 3 * rows + CACHE_LINE;
 }
 
 static void round_row(const float *x, i64 in, i64 stride, bfloat16 *out) {
@@ -59,7 +59,7 @@ static void quantize_row(const float *x, i64 in, i64 stride, int8_t *out, float 
 Inputs place_inputs(NumberFormat format, const float *x, i64 rows, i64 in, float *memory) {
   const i64 stride = input_stride(format, in);
   if (format == FLOAT32) return (Inputs){(void *)x, stride, NULL, NULL, NULL};
-  char *values = (char *)round_up((i64)memory, IN_LINE);
+  char *values = (char *)round_up((i64)memory, LINE_BYTES);
   float *scales = (float *)(values + rows * stride), *offsets = scales + rows;
   return (Inputs){values, stride, scales, offsets, (int32_t *)(offsets + rows)};
 }

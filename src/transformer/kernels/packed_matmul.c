@@ -57,11 +57,11 @@ static void scale_sums(Inputs x, i64 first, int rows, const Dense *dense, i64 fi
   for (int r = 0; r < rows; r++) {
     const int32_t added = 128 * x.totals[first + r];
     const float scale = x.scales[first + r], offset = x.offsets[first + r];
-    for (i64 c = 0; c < width * PANEL; c += LANES) {
+    for (i64 c = 0; c < width * PANEL; c += WIDTH) {
       float *own = sums + r * width * PANEL + c;
-      const lanes scaled = __builtin_convertvector(*(whole_lanes *)own - added, lanes) * scale;
-      *(lanes *)own = scaled * *(const lanes *)(dense->scales + first_output + c) +
-                      *(const lanes *)(dense->totals + first_output + c) * offset;
+      const vector scaled = __builtin_convertvector(*(whole_vector *)own - added, vector) * scale;
+      *(vector *)own = scaled * *(const vector *)(dense->scales + first_output + c) +
+                      *(const vector *)(dense->totals + first_output + c) * offset;
     }
   }
 }
@@ -91,12 +91,12 @@ static float finish_number(float sum, Finish finish, float out) {
 /* The sums of one row, `count` of its outputs: whole vectors of them, then the rest one by one. */
 static void finish_row(const float *sums, i64 count, const float *bias, Finish finish, float *out) {
   i64 c = 0;
-  for (; finish != STORE_GELU && c + LANES <= count; c += LANES) {
-    lanes sum = *(const lanes *)(sums + c);
-    if (bias) sum += *(const lanes *)(bias + c);
-    if (finish == ADD) sum += *(const lanes *)(out + c);
-    if (finish == STORE_RELU) sum = (lanes)((whole_lanes)sum & ~(sum < 0.0f));
-    *(lanes *)(out + c) = sum;
+  for (; finish != STORE_GELU && c + WIDTH <= count; c += WIDTH) {
+    vector sum = *(const vector *)(sums + c);
+    if (bias) sum += *(const vector *)(bias + c);
+    if (finish == ADD) sum += *(const vector *)(out + c);
+    if (finish == STORE_RELU) sum = (vector)((whole_vector)sum & ~(sum < 0.0f));
+    *(vector *)(out + c) = sum;
   }
   for (; c < count; c++) out[c] = finish_number(sums[c] + (bias ? bias[c] : 0.0f), finish, out[c]);
 }
@@ -104,7 +104,7 @@ static void finish_row(const float *sums, i64 count, const float *bias, Finish f
 /* Rows `from` to `to` of x times `width` panels, the first of which is `panel`. */
 static void times_panels(Inputs x, i64 from, i64 to, const Dense *dense, i64 panel, int width, Finish finish,
                          float *out) {
-  float sums[MOST_ROWS * 2 * PANEL] __attribute__((aligned(64)));
+  float sums[MOST_SUMS * WIDTH] __attribute__((aligned(64)));
   const i64 first = panel * PANEL, count = min_of(width * PANEL, dense->out - first);
   const float *bias = dense->bias ? dense->bias + first : NULL;
   for (i64 row = from; row < to;) {
@@ -119,7 +119,7 @@ void packed_matmul(Member me, Inputs x, i64 rows, const Dense *dense, Finish fin
   const i64 panels = panels_of(dense->out);
   const i64 parts = (rows * x.stride + INPUTS_AT_ONCE - 1) / INPUTS_AT_ONCE;
   const i64 part = parts ? round_up((rows + parts - 1) / parts, MOST_ROWS) : 0;
-  const int most = rows > 4 ? 1 : rows > 2 ? 2 : 4;
+  const int most = panels_together(rows);
   for (Share some = {0}; take(me, parts * panels, most, &some);)
     for (i64 at = some.first; at < some.last;) {
       const i64 first = min_of(at / panels * part, rows), last = min_of(first + part, rows);
