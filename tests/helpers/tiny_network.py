@@ -15,6 +15,7 @@ from src.transformer.operators.interface import Operators
 from src.transformer.operators.mindspore_operators import MindSporeOperators
 from src.utils.dictionary import EOS_INDEX, SPECIAL_TOKENS
 from tests.helpers.compiler import require_compiler
+from tests.helpers.processors import LESSER_PROCESSORS, kernels_of
 
 MODEL = ModelConfig(random_seed=3, seq_length=8, vocab_size=31, hidden_size=16, num_hidden_layers=2,
                     num_attention_heads=2, intermediate_size=24, hidden_dropout_prob=0.3, attention_dropout_prob=0.3,
@@ -25,9 +26,15 @@ ROUNDED = "c bfloat16"  # the C kernels with inputs of products rounded to bfloa
 
 
 def operators(implementation: str) -> Operators:
-    """Return operators for one network; skip the test if it asks for C kernels and the machine has no C compiler."""
+    """Return operators for one network; skip the test if it asks for C kernels and the machine has no C compiler.
+
+    Args:
+        implementation: one of IMPLEMENTATIONS, ROUNDED, or the name of a lesser processor (in float32).
+    """
     if implementation == "mindspore":
         return MindSporeOperators()
+    if implementation in LESSER_PROCESSORS:
+        return COperators(kernels_of(implementation), "float32")
     require_compiler()
     return COperators(build_kernels().path, "bfloat16" if implementation == ROUNDED else "float32")
 

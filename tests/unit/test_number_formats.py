@@ -1,14 +1,12 @@
 """The number formats of the cached steps in C: products, steps and candidates, within the error of each format."""
 import ctypes
 import dataclasses
-import shlex
 
 import numpy as np
 import pytest
 
 from config.config import Config
 from src.common.errors import UsageError
-from src.common.native_library import find_compiler
 from src.runtime.device import set_up_device
 from src.transformer.decoding.c_steps import CSteps, load_library
 from src.transformer.decoding.graph_steps import GraphSteps
@@ -27,12 +25,12 @@ from src.transformer.operators.c_operators import COperators
 from src.transformer.transformer import Transformer
 from src.utils.dictionary import EOS_INDEX
 from tests.helpers.compiler import require_compiler
+from tests.helpers.processors import LESSER_PROCESSORS, kernels_of
 from tests.helpers.tiny_network import operators, scramble
 from tests.unit.test_c_steps import MAX_LENGTH, UNEVEN, decode_random, expected_log_probs, some_sources
 
 NETWORK = dataclasses.replace(UNEVEN, vocab_size=1003)  # several blocks of outputs, the last one not full
 LOG_PROB_ERRORS = {"float32": 5e-5, "bfloat16": 0.05, "int8": 0.15}
-WITHOUT_INSTRUCTIONS = "-mno-avx512f -mno-avx512bf16 -mno-avx512vnni -mno-avxvnni"
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +39,10 @@ def library():
     return load_library(build_kernels().path)
 
 
-@pytest.fixture(scope="module")
-def portable(tmp_path_factory):
-    """The kernels as a processor without AVX-512 and VNNI runs them."""
-    require_compiler()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CC", f"{shlex.join(find_compiler())} {WITHOUT_INSTRUCTIONS}")
-        path = build_kernels(str(tmp_path_factory.mktemp("portable"))).path
-    return load_library(path)
+@pytest.fixture(scope="module", params=LESSER_PROCESSORS)
+def lesser(request):
+    """The kernels as a processor with fewer instructions runs them."""
+    return load_library(kernels_of(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +77,11 @@ def largest_errors(number_format: str, x: np.ndarray, weight: np.ndarray) -> np.
 @pytest.mark.parametrize("number_format", NUMBER_FORMATS)
 @pytest.mark.parametrize("rows, outputs, inputs", [(1, 128, 64), (2, 130, 70), (3, 33, 1), (5, 31, 7), (13, 70, 36),
                                                    (40, 257, 129)])
-def test_products_are_within_the_error_of_the_format(library, portable, number_format, rows, outputs, inputs):
+def test_products_are_within_the_error_of_the_format(library, lesser, number_format, rows, outputs, inputs):
     x, weight, bias = random_product(rows, outputs, inputs)
     exact = x.astype(np.float64) @ weight.astype(np.float64).T + bias
     allowed = largest_errors(number_format, x, weight)
-    found = [PackedMatrix(kernels, weight, bias, number_format).product(x) for kernels in (library, portable)]
+    found = [PackedMatrix(kernels, weight, bias, number_format).product(x) for kernels in (library, lesser)]
     for result in found:
         assert (np.abs(result - exact) <= allowed).all()
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4 * np.abs(exact).max())  # on all processors alike
@@ -119,12 +113,13 @@ def test_numbers_that_are_not_finite_stay_so(library, number_format, damage):
 
 @pytest.mark.parametrize("number_format", NUMBER_FORMATS)
 @pytest.mark.parametrize("candidates", [6, NETWORK.vocab_size])
-@pytest.mark.parametrize("kernels", ["library", "portable"])
-def test_steps_are_close_to_the_formulas(request, network, number_format, candidates, kernels):
+@pytest.mark.parametrize("processor", ["this one", *LESSER_PROCESSORS])
+def test_steps_are_close_to_the_formulas(library, network, number_format, candidates, processor):
     """With few candidates, the logits are not stored; with all, they are."""
     batch, width = 5, 3
     sizes = StepSizes(batch, width, MAX_LENGTH, candidates, False)
-    steps = CSteps(request.getfixturevalue(kernels)._name, network, sizes, number_format)
+    path = kernels_of(processor) if processor in LESSER_PROCESSORS else library._name
+    steps = CSteps(path, network, sizes, number_format)
     sources = some_sources(batch, 7, seed=1)
     for ids, result in decode_random(steps, sources, width, seed=2):
         expected = expected_log_probs(network, sources, ids)
@@ -168,13 +163,13 @@ def test_the_logits_of_candidates_are_exact_where_the_states_are(library, networ
         np.testing.assert_allclose(result.log_probs, expected.log_probs, atol=2e-3)
 
 
-def test_only_fc2_and_the_output_layer_are_int8(library, portable):
+def test_only_fc2_and_the_output_layer_are_int8(library, lesser):
     assert step_formats("float32", True, library) == ("float32",) * 3
-    assert step_formats("bfloat16", True, portable) == ("bfloat16", "bfloat16", "int8")
-    assert step_formats("bfloat16", False, portable) == ("bfloat16",) * 3
-    assert fast_formats(portable) == ("float32",)
-    assert step_formats("int8", True, portable) == ("float32", "int8", "int8")
-    assert step_formats("int8", False, portable) == ("float32", "int8", "float32")  # stored logits stay as they are
+    assert step_formats("bfloat16", True, lesser) == ("bfloat16", "bfloat16", "int8")
+    assert step_formats("bfloat16", False, lesser) == ("bfloat16",) * 3
+    assert "bfloat16" not in fast_formats(lesser)
+    assert step_formats("int8", True, lesser) == ("float32", "int8", "int8")
+    assert step_formats("int8", False, lesser) == ("float32", "int8", "float32")  # stored logits stay as they are
     assert step_formats("int8", False, library)[0] != "int8"
 
 

@@ -139,7 +139,7 @@ CASES = {f"{name} {rows}x{columns}": matrix_case(name, rows, columns)
          for name in ("layer_norm", "residual", "relu", "gelu") for rows, columns in ((1, 2), (17, 19), (33, 130))}
 CASES |= {f"embedding {rows}x{columns}": embedding_case(rows, columns) for rows, columns in ((1, 2), (33, 70))}
 CASES |= {f"matmul {'x'.join(map(str, sizes))}": matmul_case(*sizes)
-          for sizes in ((1, 1, 1), (3, 19, 70), (130, 33, 7), (64, 256, 64))}
+          for sizes in ((1, 1, 1), (3, 19, 70), (130, 33, 7), (64, 256, 64), (20, 512, 1536), (5, 1536, 512))}
 CASES |= {"loss": loss_case(17, 5, 33, 0.1), "loss without smoothing": loss_case(7, 8, 16, 0.0)}
 CASES |= {f"attention, {name}": case for name, case in ATTENTIONS.items()}
 

@@ -24,7 +24,7 @@ static i64 longest_input(const Network *n) { return n->hidden > n->inner ? n->hi
 
 /* For Python: floats of `memory` for this many rows, with room for logits if `step`. */
 i64 work_size(const Network *n, i64 rows, int step) {
-  const i64 converted = input_size(BFLOAT16, rows, longest_input(n)); /* INT8 needs less */
+  const i64 converted = input_size(BFLOAT16, rows, longest_input(n)); /* INT8 needs no more */
   return rows * (6 * n->hidden + n->inner + (step ? n->vocabulary : 0)) + converted;
 }
 

@@ -12,14 +12,14 @@ int fast_formats(void) {
 #ifdef __AVX512BF16__
   fast |= 1 << BFLOAT16;
 #endif
-#if (defined(__AVX512VNNI__) && defined(__AVX512BW__)) || defined(__AVXVNNI__)
+#if MULTIPLIES_BYTES || defined(__AVX2__)
   fast |= 1 << INT8;
 #endif
   return fast;
 }
 
 i64 input_stride(NumberFormat format, i64 in) {
-  const i64 bytes = format == FLOAT32 ? 4 : format == BFLOAT16 ? 2 : 1;
+  const i64 bytes = format == FLOAT32 ? 4 : format == BFLOAT16 ? 2 : (i64)sizeof(Quantized);
   return format == FLOAT32 ? bytes * in : round_up(bytes * in, LINE_BYTES);
 }
 
@@ -34,7 +34,8 @@ static void round_row(const float *x, i64 in, i64 stride, bfloat16 *out) {
 }
 
 /* Values from -127 to 127 for the range of a row. A row with a number that is not finite has a scale of NaN. */
-static void quantize_row(const float *x, i64 in, i64 stride, int8_t *out, float *scale, float *offset, int32_t *total) {
+static void quantize_row(const float *x, i64 in, i64 stride, Quantized *out, float *scale, float *offset,
+                         int32_t *total) {
   float smallest = x[0], largest = x[0];
   int finite = 1;
 #pragma omp simd reduction(min : smallest) reduction(max : largest) reduction(& : finite)
@@ -49,10 +50,10 @@ static void quantize_row(const float *x, i64 in, i64 stride, int8_t *out, float 
 #pragma omp simd reduction(+ : sum)
   for (i64 i = 0; i < in; i++) {
     const int32_t value = (int32_t)__builtin_rintf((finite ? x[i] - middle : 0.0f) * factor);
-    out[i] = (int8_t)value;
+    out[i] = (Quantized)value;
     sum += value;
   }
-  memset(out + in, 0, (size_t)(stride - in));
+  memset(out + in, 0, (size_t)stride - (size_t)in * sizeof(Quantized));
   *scale = finite ? half / 127.0f : __builtin_nanf(""), *offset = middle, *total = sum;
 }
 
@@ -68,6 +69,6 @@ void convert_row(NumberFormat format, const Inputs *inputs, const float *x, i64 
   char *values = (char *)inputs->values + r * inputs->stride;
   if (format == BFLOAT16) round_row(x + r * in, in, inputs->stride, (bfloat16 *)values);
   if (format == INT8)
-    quantize_row(x + r * in, in, inputs->stride, (int8_t *)values, inputs->scales + r, inputs->offsets + r,
+    quantize_row(x + r * in, in, inputs->stride, (Quantized *)values, inputs->scales + r, inputs->offsets + r,
                  inputs->totals + r);
 }

@@ -8,6 +8,16 @@
    output have one scale, and the inputs of a row a scale and an offset; sums are exact. */
 typedef enum { FLOAT32, BFLOAT16, INT8 } NumberFormat;
 
+/* The inputs of INT8, -127 to 127, as they are multiplied: bytes where the processor multiplies bytes and adds the
+   products to sums of 32 bits, otherwise 16 bits, of which it multiplies pairs. */
+#if (defined(__AVX512VNNI__) && defined(__AVX512BW__)) || (defined(__AVXVNNI__) && !defined(__AVX512F__))
+#define MULTIPLIES_BYTES 1
+typedef int8_t Quantized;
+#else
+#define MULTIPLIES_BYTES 0
+typedef int16_t Quantized;
+#endif
+
 /* Rows of x in the format of the weights. Each row has `stride` bytes. */
 typedef struct {
   void *values;

@@ -29,7 +29,7 @@ static group pack_group(NumberFormat format, const float *weights, i64 count, fl
   if (format == FLOAT32) packed.value = weights[0];
   for (i64 i = 0; format == BFLOAT16 && i < count; i++) packed.halves[i] = round_float(weights[i]);
   for (i64 i = 0; format == INT8 && i < count; i++)
-    packed.bytes[i] = (uint8_t)(128 + (scale > 0.0f ? (int)rintf(weights[i] / scale) : 0));
+    packed.bytes[place_of_byte((int)i)] = (uint8_t)(128 + (scale > 0.0f ? (int)rintf(weights[i] / scale) : 0));
   return packed.bits;
 }
 

@@ -6,7 +6,7 @@
 #include "number_formats.h"
 #include "vectors.h"
 
-#if defined(__AVX512F__) || defined(__AVXVNNI__)
+#ifdef __AVX__
 #include <immintrin.h>
 #endif
 
@@ -16,47 +16,60 @@ enum {
   MOST_ROWS = MOST_SUMS / PANEL_VECTORS /* of a tile */
 };
 
-/* A group of neighbouring inputs and weights, 4 bytes: 1 float32, 2 bfloat16 or 4 bytes of INT8. A panel is
+/* A group of neighbouring weights, 4 bytes: 1 float32, 2 bfloat16 or 4 bytes of INT8. A panel is
    [groups][PANEL][group], so that each vector has one group of each of its outputs. In INT8 the inputs are -127 to 127
    and the weights have 128 added to them, because the instruction takes one factor without a sign. */
 typedef int32_t group __attribute__((may_alias));
 
 static inline i64 group_of(NumberFormat format) { return format == FLOAT32 ? 1 : format == BFLOAT16 ? 2 : 4; }
 
+/* The place of weight i of a group among its bytes: products of pairs take every second byte as a pair. */
+static inline int place_of_byte(int i) { return MULTIPLIES_BYTES || i == 0 || i == 3 ? i : 3 - i; }
+
 /* sums + weights * inputs for one group of inputs of a row */
-static inline vector add_float32(vector sums, const group *weights, group inputs) {
-  union { group bits; float value; } factor = {inputs};
+static inline vector add_float32(vector sums, const group *weights, const group *inputs) {
+  union { group bits; float value; } factor = {*inputs};
   return sums + *(const vector *)weights * factor.value;
 }
 
-static inline vector add_bfloat16(vector sums, const group *weights, group inputs) {
+static inline vector add_bfloat16(vector sums, const group *weights, const group *inputs) {
 #ifdef __AVX512BF16__
   return (vector)_mm512_dpbf16_ps((__m512)sums, (__m512bh)_mm512_loadu_si512(weights),
-                                  (__m512bh)_mm512_set1_epi32(inputs));
+                                  (__m512bh)_mm512_set1_epi32(*inputs));
 #else
   const whole_vector w = *(const whole_vector *)weights;
-  const float first = widen((bfloat16)(inputs & 0xffff)), second = widen((bfloat16)((uint32_t)inputs >> 16));
+  const float first = widen((bfloat16)(*inputs & 0xffff)), second = widen((bfloat16)((uint32_t)*inputs >> 16));
   sums += (vector)(w << 16) * first;
   return sums + (vector)(w & -65536) * second;
 #endif
 }
 
-static inline whole_vector add_int8(whole_vector sums, const group *weights, group inputs) {
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
-  return (whole_vector)_mm512_dpbusd_epi32((__m512i)sums, _mm512_loadu_si512(weights), _mm512_set1_epi32(inputs));
-#elif defined(__AVXVNNI__) && !defined(__AVX512F__)
+/* sums + products of pairs: each of the vectors has two numbers of 16 bits for each output. */
+static inline whole_vector add_pairs(whole_vector sums, whole_vector weights, int32_t inputs) {
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+  return sums + (whole_vector)_mm512_madd_epi16((__m512i)weights, _mm512_set1_epi32(inputs));
+#elif LOG_WIDTH == 3 && defined(__AVX2__)
+  return sums + (whole_vector)_mm256_madd_epi16((__m256i)weights, _mm256_set1_epi32(inputs));
+#else
+  return sums + (weights & 0xffff) * (int32_t)(int16_t)inputs + (weights >> 16) * (inputs >> 16);
+#endif
+}
+
+static inline whole_vector add_int8(whole_vector sums, const group *weights, const group *inputs) {
+#if MULTIPLIES_BYTES && defined(__AVX512F__)
+  return (whole_vector)_mm512_dpbusd_epi32((__m512i)sums, _mm512_loadu_si512(weights), _mm512_set1_epi32(*inputs));
+#elif MULTIPLIES_BYTES
   return (whole_vector)_mm256_dpbusd_avx_epi32((__m256i)sums, _mm256_loadu_si256((const __m256i *)weights),
-                                               _mm256_set1_epi32(inputs));
+                                               _mm256_set1_epi32(*inputs));
 #else
   const whole_vector w = *(const whole_vector *)weights;
-  for (int i = 0; i < 4; i++) sums += (w >> 8 * i & 255) * (int32_t)(int8_t)(inputs >> 8 * i);
-  return sums;
+  return add_pairs(add_pairs(sums, w & 0xff00ff, inputs[0]), w >> 8 & 0xff00ff, inputs[1]);
 #endif
 }
 
 /* Define NAME: `rows` rows of inputs, `stride` bytes each, times `width` panels of `groups` groups of inputs -> sums
-   [rows, width * PANEL]. */
-#define TILE(NAME, VECTOR_TYPE, ADD)                                                                                  \
+   [rows, width * PANEL]. A group of inputs has INPUT_GROUPS times 4 bytes. */
+#define TILE(NAME, VECTOR_TYPE, ADD, INPUT_GROUPS)                                                                    \
   static inline __attribute__((always_inline)) void NAME(const int rows, const int width, i64 groups,                 \
                                                          const char *x, i64 stride, const group *panels,              \
                                                          float *sums) {                                               \
@@ -68,7 +81,7 @@ static inline whole_vector add_int8(whole_vector sums, const group *weights, gro
         _Pragma("GCC unroll 2") for (int line = 0; line < PANEL; line += CACHE_LINE)                                  \
           __builtin_prefetch(panels + (groups + i) * PANEL + line, 0, 2);                                             \
       _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++) {                                                       \
-        const group inputs = *(const group *)(x + r * stride + 4 * i);                                                \
+        const group *inputs = (const group *)(x + r * stride) + i * INPUT_GROUPS;                                     \
         _Pragma("GCC unroll 8") for (int v = 0; v < vectors; v++) {                                                   \
           const group *panel = panels + ((v / PANEL_VECTORS) * groups + i) * PANEL;                                   \
           held[r * vectors + v] = ADD(held[r * vectors + v], panel + v % PANEL_VECTORS * WIDTH, inputs);              \
@@ -78,9 +91,9 @@ static inline whole_vector add_int8(whole_vector sums, const group *weights, gro
     _Pragma("GCC unroll 24") for (int i = 0; i < rows * vectors; i++) *(VECTOR_TYPE *)(sums + i * WIDTH) = held[i];   \
   }
 
-TILE(tile_float32, vector, add_float32)
-TILE(tile_bfloat16, vector, add_bfloat16)
-TILE(tile_int8, whole_vector, add_int8)
+TILE(tile_float32, vector, add_float32, 1)
+TILE(tile_bfloat16, vector, add_bfloat16, 1)
+TILE(tile_int8, whole_vector, add_int8, (i64)sizeof(Quantized))
 
 /* The number of panels that a tile of some rows takes. A tile of few rows takes several, so that there are enough
    independent sums to keep the processor busy. */
