@@ -44,4 +44,12 @@ static inline void put_row(void *matrix, int rounded, i64 at, const float *scrat
   if (rounded) round_floats(scratch, count, (bfloat16 *)matrix + at);
 }
 
+/* to = from, rounded, on all threads. */
+static inline void parallel_round(const float *from, i64 count, bfloat16 *to) {
+  enum { CHUNK = 1 << 13 };
+#pragma omp parallel for schedule(static)
+  for (i64 first = 0; first < count; first += CHUNK)
+    round_floats(from + first, min_of(CHUNK, count - first), to + first);
+}
+
 #endif

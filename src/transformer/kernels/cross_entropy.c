@@ -19,7 +19,7 @@
 
    If the states are bfloat16, so are the factors of all products: the table is rounded first, and dz where it is
    computed. Everything else is float32. */
-#include "bfloat16_matmul.h"
+#include "bfloat16.h"
 #include "fast_exp.h"
 #include "kernel.h"
 #include "matmul.h"
@@ -49,24 +49,8 @@ typedef struct {
   bfloat16 *dlogits;       /* [rows, columns]; used only if rounded, else dz takes the place of the logits */
 } Chunk;
 
-/* A factor of a product, of the type of all factors. `columns` numbers lie between the beginnings of its rows. */
-typedef struct {
-  const void *data;
-  i64 columns;
-  char transposed; /* 'T' if the transpose is the factor, else 'N' */
-} Either;
-
-static int multiply(const CrossEntropy *ce, i64 m, i64 n, i64 k, Either a, Either b, float beta, float *c,
-                    i64 columns) {
-  if (ce->rounded)
-    return parallel_bfloat16_matmul(m, n, k, (RoundedFactor){a.data, a.columns, a.transposed},
-                                    (RoundedFactor){b.data, b.columns, b.transposed}, beta, c, columns);
-  return parallel_matmul(m, n, k, (Factor){a.data, a.columns, a.transposed}, (Factor){b.data, b.columns, b.transposed},
-                         beta, c, columns);
-}
-
-static Either table_factor(const CrossEntropy *ce, char transposed) {
-  return (Either){ce->rounded ? (const void *)ce->rounded_table : ce->table, ce->hidden, transposed};
+static Factor table_factor(const CrossEntropy *ce, char transposed) {
+  return (Factor){ce->rounded ? (const void *)ce->rounded_table : ce->table, ce->hidden, transposed, ce->rounded};
 }
 
 /* Bytes of a row of states. */
@@ -110,23 +94,23 @@ static void row_loss(const CrossEntropy *ce, i64 r, float *z, bfloat16 *dz) {
 static int chunk_gradients(const CrossEntropy *ce, const Chunk *chunk, const i64 *numbers, int first) {
   const i64 rows = chunk->rows, hidden = ce->hidden, vocabulary = ce->vocabulary;
   const void *dz = ce->rounded ? (const void *)chunk->dlogits : chunk->logits;
-  const Either dlogits = {dz, chunk->columns, 'N'}, transposed = {dz, chunk->columns, 'T'};
-  const Either table = table_factor(ce, 'N'), states = {chunk->states, hidden, 'N'};
-  const int failed = multiply(ce, rows, hidden, vocabulary, dlogits, table, 0.0f, chunk->dstates, hidden);
+  const Factor dlogits = {dz, chunk->columns, 'N', ce->rounded}, transposed = {dz, chunk->columns, 'T', ce->rounded};
+  const Factor table = table_factor(ce, 'N'), states = {chunk->states, hidden, 'N', ce->rounded};
+  const int failed = parallel_matmul(rows, hidden, vocabulary, dlogits, table, 0.0f, chunk->dstates, hidden);
   if (failed) return failed;
   for (i64 i = 0; i < rows; i++)
     memcpy(ce->dstates + numbers[i] * hidden, chunk->dstates + i * hidden, sizeof(float) * (size_t)hidden);
-  return multiply(ce, vocabulary, hidden, rows, transposed, states, first ? 0.0f : 1.0f, ce->dtable, hidden);
+  return parallel_matmul(vocabulary, hidden, rows, transposed, states, first ? 0.0f : 1.0f, ce->dtable, hidden);
 }
 
 /* Compute the rows numbers[0 .. chunk->rows - 1]; `first` says that dtable holds nothing yet. */
 static int compute_chunk(const CrossEntropy *ce, const Chunk *chunk, const i64 *numbers, int first) {
   const i64 rows = chunk->rows, hidden = ce->hidden;
   const size_t size = states_size(ce);
-  const Either states = {chunk->states, hidden, 'N'}, table = table_factor(ce, 'T');
+  const Factor states = {chunk->states, hidden, 'N', ce->rounded}, table = table_factor(ce, 'T');
   for (i64 i = 0; i < rows; i++)
     memcpy(chunk->states + (size_t)i * size, ce->states + (size_t)numbers[i] * size, size);
-  const int failed = multiply(ce, rows, ce->vocabulary, hidden, states, table, 0.0f, chunk->logits, chunk->columns);
+  const int failed = parallel_matmul(rows, ce->vocabulary, hidden, states, table, 0.0f, chunk->logits, chunk->columns);
   if (failed) return failed;
 #pragma omp parallel for schedule(static)
   for (i64 i = 0; i < rows; i++)

@@ -16,6 +16,10 @@ enum { NO_LIBRARY = 3, SMALLEST_PART = 16 };
 typedef int (*Sgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const float *a, i64 lda,
                      const float *b, i64 ldb, float beta, float *c, i64 ldc);
 
+/* The same with factors in bfloat16. */
+typedef int (*Bgemm)(char transa, char transb, i64 m, i64 n, i64 k, float alpha, const uint16_t *a, i64 lda,
+                     const uint16_t *b, i64 ldb, float beta, float *c, i64 ldc);
+
 /* Returns a function of oneDNN; NULL if MindSpore has not loaded the library, or it has no such function. */
 static inline void *find_onednn(const char *name) {
   static void *library;

@@ -4,8 +4,9 @@
 
    for one or several weights. Each number is rounded once: x where it is computed, the weights in the forward pass,
    which passes them on to the backward pass, and the gradients of the products where they are computed. */
-#include "bfloat16_matmul.h"
+#include "bfloat16.h"
 #include "kernel.h"
+#include "matmul.h"
 
 /* x float32 of any shape -> x rounded to bfloat16 */
 KERNEL(round_to_bfloat16) {
@@ -19,13 +20,12 @@ KERNEL(round_to_bfloat16) {
 KERNEL(projections_forward) {
   const int n = (count - 1) / 3;
   const i64 rows = shapes[0][0], in = shapes[0][1], out = shapes[1][0];
-  const RoundedFactor x = {IN(bfloat16, 0), in, 'N'};
+  const Factor x = {IN(bfloat16, 0), in, 'N', 1};
   int failed = 0;
   for (int i = 0; i < n && !failed; i++) {
     bfloat16 *rounded = OUT(bfloat16, 1 + 2 * n + i);
     parallel_round(IN(float, 1 + i), out * in, rounded);
-    failed = parallel_bfloat16_matmul(rows, out, in, x, (RoundedFactor){rounded, in, 'T'}, 0.0f,
-                                      OUT(float, 1 + n + i), out);
+    failed = parallel_matmul(rows, out, in, x, (Factor){rounded, in, 'T', 1}, 0.0f, OUT(float, 1 + n + i), out);
   }
   return failed;
 }
@@ -44,18 +44,17 @@ static const bfloat16 *rounded_gradient(const void *gradient, const char *dtype,
 KERNEL(projections_backward) {
   const int n = (count - 2) / 3;
   const i64 rows = shapes[0][0], in = shapes[0][1], out = shapes[1][0];
-  const RoundedFactor x = {IN(bfloat16, 0), in, 'N'};
+  const Factor x = {IN(bfloat16, 0), in, 'N', 1};
   int failed = 0;
   for (int i = 0; i < n && !failed; i++) {
     bfloat16 *allocated;
     const bfloat16 *gradient = rounded_gradient(params[1 + n + i], dtypes[1 + n + i], rows * out, &allocated);
-    const RoundedFactor weight = {IN(bfloat16, 1 + i), in, 'N'};
+    const Factor weight = {IN(bfloat16, 1 + i), in, 'N', 1};
     failed = !gradient ? OUT_OF_MEMORY
-                       : parallel_bfloat16_matmul(rows, in, out, (RoundedFactor){gradient, out, 'N'}, weight,
-                                                  i ? 1.0f : 0.0f, OUT(float, 1 + 2 * n), in);
+                       : parallel_matmul(rows, in, out, (Factor){gradient, out, 'N', 1}, weight, i ? 1.0f : 0.0f,
+                                         OUT(float, 1 + 2 * n), in);
     if (!failed)
-      failed = parallel_bfloat16_matmul(out, in, rows, (RoundedFactor){gradient, out, 'T'}, x, 0.0f,
-                                        OUT(float, 2 + 2 * n + i), in);
+      failed = parallel_matmul(out, in, rows, (Factor){gradient, out, 'T', 1}, x, 0.0f, OUT(float, 2 + 2 * n + i), in);
     free(allocated);
   }
   return failed;
