@@ -55,6 +55,6 @@ def step_formats(number_format: str, chooses_early: bool, library: ctypes.CDLL) 
 
 
 def fast_formats(library: ctypes.CDLL) -> tuple[str, ...]:
-    """Return the formats that this processor has instructions for (AVX512-BF16; AVX512-VNNI or AVX-VNNI)."""
+    """Return the formats that this processor has instructions for (AVX512-BF16; AVX512-VNNI, AVX-VNNI or AVX2)."""
     bits = library.fast_formats()
     return tuple(name for number, name in enumerate(NUMBER_FORMATS) if bits >> number & 1)
