@@ -139,7 +139,7 @@ def load_library(path: str) -> ctypes.CDLL:
     network, source, step = POINTER(Network), POINTER(_Source), POINTER(_Step)
     for name, result, arguments in (("packed_size", c_int64, (c_int64, c_int64, c_int64)),
                                     ("pack_weight", None, (c_int64, Floats, c_int64, c_int64, *[Floats] * 3)),
-                                    ("fast_formats", c_int, ()), ("chooses_early", c_int, (c_int64, c_int64)),
+                                    ("has_bfloat16_products", c_int, ()), ("chooses_early", c_int, (c_int64, c_int64)),
                                     ("packed_product", c_int, (POINTER(packed_weights.Dense), Floats, c_int64, Floats)),
                                     ("keys_values_size", c_int64, (network, source)), ("key_columns", c_int64, ()),
                                     ("work_size", c_int64, (network, c_int64, c_int)),

@@ -50,11 +50,5 @@ def step_formats(number_format: str, chooses_early: bool, library: ctypes.CDLL) 
         return StepFormats("float32", "float32", "float32")
     projections = number_format
     if number_format == "int8":
-        projections = "bfloat16" if "bfloat16" in fast_formats(library) else "float32"
+        projections = "bfloat16" if library.has_bfloat16_products() else "float32"
     return StepFormats(projections, number_format, "int8" if chooses_early else projections)
-
-
-def fast_formats(library: ctypes.CDLL) -> tuple[str, ...]:
-    """Return the formats that this processor has instructions for (AVX512-BF16; AVX512-VNNI, AVX-VNNI or AVX2)."""
-    bits = library.fast_formats()
-    return tuple(name for number, name in enumerate(NUMBER_FORMATS) if bits >> number & 1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from src.common.errors import MassError
 from src.common.native_library import NativeSource, build_library
 
-_SOURCE = NativeSource(
+SOURCE = NativeSource(
     name="kernels",
     folder=os.path.dirname(os.path.abspath(__file__)),
     flags=("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fPIC", "-shared"),
@@ -37,7 +37,7 @@ def build_kernels(cache_folder: str = "") -> Kernels:
     """
     if platform.system() != "Linux":
         raise MassError(f"MindSpore runs C kernels on Linux only, not on {platform.system()}")
-    return Kernels(*build_library(_SOURCE, _threads, cache_folder))
+    return Kernels(*build_library(SOURCE, _threads, cache_folder))
 
 
 def _threads(path: str) -> int:

@@ -17,6 +17,10 @@ enum { CACHE_LINE = 16 }; /* floats */
 static inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
 static inline i64 round_up(i64 n, i64 multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+/* A length of rows of at least n floats, an odd number of cache lines: if the rows were a large power of 2 apart, the
+   numbers of a column would share a few places of the cache. */
+static inline i64 spread_length(i64 n) { return round_up(n, CACHE_LINE) | CACHE_LINE; }
+
 /* Returns 1 if all of numbers[0 .. count - 1] are in [0, limit), else 0. The first one that is not is reported on
    standard error as `what`, because MindSpore's own message, which follows, has the kernel's name only. */
 static inline int all_below(const int32_t *numbers, i64 count, i64 limit, const char *what) {

@@ -40,8 +40,7 @@ typedef struct {
   i64 chunk_rows, workspace_columns;
 } CrossEntropy;
 
-/* The rows of a chunk, one after another. `columns` floats lie between the beginnings of the rows of logits. It is no
-   power of 2: the numbers of a column would share few places of the cache. */
+/* The rows of a chunk, one after another. `columns` floats lie between the beginnings of the rows of logits. */
 typedef struct {
   i64 rows, columns;
   float *logits, *dstates; /* [rows, columns], [rows, hidden] */
@@ -121,7 +120,7 @@ static int compute_chunk(const CrossEntropy *ce, const Chunk *chunk, const i64 *
 /* Compute the rows numbers[0 .. count - 1] in chunks. MindSpore provides the workspace, because memory that is allocated
    for each call costs a page fault for each page: 4% of the time of a vocabulary of 45,744. */
 static int compute_rows(const CrossEntropy *ce, const i64 *numbers, i64 count) {
-  const i64 rows = ce->chunk_rows, columns = round_up(ce->vocabulary, CACHE_LINE) | CACHE_LINE;
+  const i64 rows = ce->chunk_rows, columns = spread_length(ce->vocabulary);
   float *dstates = ce->workspace + rows * columns, *states = dstates + rows * ce->hidden;
   Chunk chunk = {0, columns, ce->workspace, dstates, (char *)states, (bfloat16 *)(states + rows * ce->hidden)};
   if (ce->workspace_columns < columns + 2 * ce->hidden + (ce->rounded ? columns / 2 : 0)) return OUT_OF_RANGE;

@@ -10,7 +10,8 @@
 #include "kernel.h"
 #include "onednn.h"
 
-enum { ISA_AVX512_BF16 = 1 << 7 };
+/* Bits of the instruction sets of oneDNN (its type dnnl_cpu_isa_t). A set has the bits of all lesser ones. */
+enum { ISA_AVX512 = 1 << 5, ISA_AVX512_BF16 = 1 << 7 };
 
 static Sgemm find_sgemm(void) {
   static Sgemm found;
@@ -21,14 +22,16 @@ static Sgemm find_sgemm(void) {
 /* Returns 1 if this process has loaded oneDNN, which the kernels below need, else 0; for Python. */
 int matmul_available(void) { return find_sgemm() != NULL; }
 
-/* Returns 1 if oneDNN multiplies bfloat16 matrices with instructions for them (AVX512-BF16 or AMX-BF16), else 0; for
-   Python (operators/number_format.py). oneDNN asks the processor and respects its variable ONEDNN_MAX_CPU_ISA. The
-   bits of its instruction sets include those of lesser ones. */
-int fast_bfloat16(void) {
+/* Whether oneDNN uses an instruction set: it asks the processor and respects its variable ONEDNN_MAX_CPU_ISA. */
+static int uses(int isa) {
   int (*effective_isa)(void);
   *(void **)&effective_isa = find_onednn("dnnl_get_effective_cpu_isa");
-  return effective_isa && find_onednn("dnnl_gemm_bf16bf16f32") && (effective_isa() & ISA_AVX512_BF16) != 0;
+  return effective_isa && (effective_isa() & isa) != 0;
 }
+
+/* Returns 1 if oneDNN multiplies bfloat16 matrices with instructions for them (AVX512-BF16 or AMX-BF16), else 0; for
+   Python (operators/number_format.py). */
+int fast_bfloat16(void) { return find_onednn("dnnl_gemm_bf16bf16f32") && uses(ISA_AVX512_BF16); }
 
 /* NULL if there are no instructions for it. */
 static Bgemm find_bgemm(void) {
@@ -73,17 +76,18 @@ static int multiply_parts(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, f
 
 /* Returns whether a factor is copied before the product. A rounded one must be widened if there are no instructions for
    bfloat16. In a^T b, oneDNN reads the numbers of a column one after another. If they are a multiple of 2 KiB apart,
-   they share a few places of the cache, and without AVX-512 the product takes up to twice the time (the row "matmul" of
-   benchmarks/kernels.py). `smallest` is the number of columns from which on a copy is faster. */
+   they share a few places of the cache, and the product takes up to twice the time (the row "matmul" of
+   benchmarks/kernels.py). This and `smallest`, the number of columns from which on a copy is faster, were measured on a
+   processor with AVX2 (Zen 3); with AVX-512, nothing is copied. */
 static int needs_copy(Factor f, int by_columns, i64 smallest) {
   if (f.rounded) return !find_bgemm();
-  return by_columns && f.columns >= smallest && f.columns % 512 == 0;
+  return by_columns && f.columns >= smallest && f.columns % 512 == 0 && !uses(ISA_AVX512);
 }
 
 /* Returns a factor, [rows, length] as it lies in memory, as float32 and with rows whose beginnings share no places of
    the cache. Its data are NULL if there is not enough memory. */
 static Factor float_copy(Factor f, i64 rows, i64 length) {
-  const i64 columns = round_up(length, CACHE_LINE) | CACHE_LINE;
+  const i64 columns = spread_length(length);
   float *copy = malloc(sizeof(float) * (size_t)(rows * columns + 1));
   if (copy) {
 #pragma omp parallel for schedule(static)

@@ -6,16 +6,13 @@
 
 enum { LINE_BYTES = 4 * CACHE_LINE }; /* rows begin on a line */
 
-/* For Python: bit f is set if this library was compiled for a processor with fast products in format f. */
-int fast_formats(void) {
-  int fast = 1 << FLOAT32;
+/* For Python: whether this library was compiled for a processor with instructions for products of bfloat16. */
+int has_bfloat16_products(void) {
 #ifdef __AVX512BF16__
-  fast |= 1 << BFLOAT16;
+  return 1;
+#else
+  return 0;
 #endif
-#if MULTIPLIES_BYTES || defined(__AVX2__)
-  fast |= 1 << INT8;
-#endif
-  return fast;
 }
 
 i64 input_stride(NumberFormat format, i64 in) {

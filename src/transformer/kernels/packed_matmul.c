@@ -4,11 +4,14 @@
 
 #include <math.h>
 
-enum { INPUTS_AT_ONCE = 1 << 20 }; /* bytes of x that are multiplied with all panels in turn: they should stay in the cache */
+/* Bytes of x that are multiplied with all panels in turn: they should stay in the cache. */
+enum { INPUTS_AT_ONCE = 1 << 20 };
 
 static i64 panels_of(i64 out) { return (out + PANEL - 1) / PANEL; }
 
 static i64 groups_of(NumberFormat format, i64 in) { return (in + group_of(format) - 1) / group_of(format); }
+
+_Static_assert(MOST_ROWS * PANEL <= LARGEST_TILE, "the result of packed_panel() must hold the largest tile");
 
 i64 panel_outputs(void) { return PANEL; }
 
@@ -52,13 +55,13 @@ void pack_weight(i64 format, const float *weight, i64 out, i64 in, void *panels,
   }
 }
 
-/* Sums of products of bytes [rows, width * PANEL] -> those of the numbers that they stand for. */
-static void scale_sums(Inputs x, i64 first, int rows, const Dense *dense, i64 first_output, int width, float *sums) {
+/* Sums of products of bytes [rows, together * PANEL] -> those of the numbers that they stand for. */
+static void scale_sums(Inputs x, i64 first, int rows, const Dense *dense, i64 first_output, int together, float *sums) {
   for (int r = 0; r < rows; r++) {
     const int32_t added = 128 * x.totals[first + r];
     const float scale = x.scales[first + r], offset = x.offsets[first + r];
-    for (i64 c = 0; c < width * PANEL; c += WIDTH) {
-      float *own = sums + r * width * PANEL + c;
+    for (i64 c = 0; c < together * PANEL; c += WIDTH) {
+      float *own = sums + r * together * PANEL + c;
       const vector scaled = __builtin_convertvector(*(whole_vector *)own - added, vector) * scale;
       *(vector *)own = scaled * *(const vector *)(dense->scales + first_output + c) +
                       *(const vector *)(dense->totals + first_output + c) * offset;
@@ -66,15 +69,16 @@ static void scale_sums(Inputs x, i64 first, int rows, const Dense *dense, i64 fi
   }
 }
 
-/* One tile, of rows from `first` on and `width` panels from `panel` on -> sums [returned number of rows, width * PANEL]. */
-static int next_tile(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, int width, float *sums) {
+/* One tile, of rows from `first` on and `together` panels from `panel` on -> sums [returned number of rows,
+   together * PANEL]. */
+static int next_tile(Inputs x, i64 first, i64 rows, const Dense *dense, i64 panel, int together, float *sums) {
   const i64 groups = groups_of(dense->format, dense->in);
   const char *values = (const char *)x.values + first * x.stride;
   const group *panels = (const group *)dense->panels + panel * PANEL * groups;
-  if (dense->format == FLOAT32) return next_float32(rows, width, groups, values, x.stride, panels, sums);
-  if (dense->format == BFLOAT16) return next_bfloat16(rows, width, groups, values, x.stride, panels, sums);
-  const int done = next_int8(rows, width, groups, values, x.stride, panels, sums);
-  scale_sums(x, first, done, dense, panel * PANEL, width, sums);
+  if (dense->format == FLOAT32) return next_float32(rows, together, groups, values, x.stride, panels, sums);
+  if (dense->format == BFLOAT16) return next_bfloat16(rows, together, groups, values, x.stride, panels, sums);
+  const int done = next_int8(rows, together, groups, values, x.stride, panels, sums);
+  scale_sums(x, first, done, dense, panel * PANEL, together, sums);
   return done;
 }
 
@@ -101,16 +105,16 @@ static void finish_row(const float *sums, i64 count, const float *bias, Finish f
   for (; c < count; c++) out[c] = finish_number(sums[c] + (bias ? bias[c] : 0.0f), finish, out[c]);
 }
 
-/* Rows `from` to `to` of x times `width` panels, the first of which is `panel`. */
-static void times_panels(Inputs x, i64 from, i64 to, const Dense *dense, i64 panel, int width, Finish finish,
+/* Rows `from` to `to` of x times `together` panels, the first of which is `panel`. */
+static void times_panels(Inputs x, i64 from, i64 to, const Dense *dense, i64 panel, int together, Finish finish,
                          float *out) {
   float sums[MOST_SUMS * WIDTH] __attribute__((aligned(64)));
-  const i64 first = panel * PANEL, count = min_of(width * PANEL, dense->out - first);
+  const i64 first = panel * PANEL, count = min_of(together * PANEL, dense->out - first);
   const float *bias = dense->bias ? dense->bias + first : NULL;
   for (i64 row = from; row < to;) {
-    const int done = next_tile(x, row, to - row, dense, panel, width, sums);
+    const int done = next_tile(x, row, to - row, dense, panel, together, sums);
     for (int r = 0; r < done; r++)
-      finish_row(sums + r * width * PANEL, count, bias, finish, out + (row + r) * dense->out + first);
+      finish_row(sums + r * together * PANEL, count, bias, finish, out + (row + r) * dense->out + first);
     row += done;
   }
 }
@@ -123,9 +127,9 @@ void packed_matmul(Member me, Inputs x, i64 rows, const Dense *dense, Finish fin
   for (Share some = {0}; take(me, parts * panels, most, &some);)
     for (i64 at = some.first; at < some.last;) {
       const i64 first = min_of(at / panels * part, rows), last = min_of(first + part, rows);
-      const int width = min_of(some.last, (at / panels + 1) * panels) - at >= most ? most : 1;
-      times_panels(x, first, last, dense, at % panels, width, finish, out);
-      at += width;
+      const int together = min_of(some.last, (at / panels + 1) * panels) - at >= most ? most : 1;
+      times_panels(x, first, last, dense, at % panels, together, finish, out);
+      at += together;
     }
 }
 

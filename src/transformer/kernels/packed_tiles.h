@@ -1,4 +1,4 @@
-/* Tiles of packed products: some rows of inputs times some panels of weights, with all sums in registers. */
+/* Tiles of packed products: some rows of inputs times some panels of weights, with the sums in registers. */
 #ifndef MASS_PACKED_TILES_H
 #define MASS_PACKED_TILES_H
 
@@ -6,7 +6,7 @@
 #include "number_formats.h"
 #include "vectors.h"
 
-#ifdef __AVX__
+#ifdef __SSE2__
 #include <immintrin.h>
 #endif
 
@@ -18,7 +18,7 @@ enum {
 
 /* A group of neighbouring weights, 4 bytes: 1 float32, 2 bfloat16 or 4 bytes of INT8. A panel is
    [groups][PANEL][group], so that each vector has one group of each of its outputs. In INT8 the inputs are -127 to 127
-   and the weights have 128 added to them, because the instruction takes one factor without a sign. */
+   and the weights have 128 added to them, because the instruction for bytes takes one factor without a sign. */
 typedef int32_t group __attribute__((may_alias));
 
 static inline i64 group_of(NumberFormat format) { return format == FLOAT32 ? 1 : format == BFLOAT16 ? 2 : 4; }
@@ -44,12 +44,14 @@ static inline vector add_bfloat16(vector sums, const group *weights, const group
 #endif
 }
 
-/* sums + products of pairs: each of the vectors has two numbers of 16 bits for each output. */
+/* sums + products of pairs: `weights` has two numbers of 16 bits for each output, and `inputs` is the two of a row. */
 static inline whole_vector add_pairs(whole_vector sums, whole_vector weights, int32_t inputs) {
 #if defined(__AVX512F__) && defined(__AVX512BW__)
   return sums + (whole_vector)_mm512_madd_epi16((__m512i)weights, _mm512_set1_epi32(inputs));
 #elif LOG_WIDTH == 3 && defined(__AVX2__)
   return sums + (whole_vector)_mm256_madd_epi16((__m256i)weights, _mm256_set1_epi32(inputs));
+#elif LOG_WIDTH == 2 && defined(__SSE2__)
+  return sums + (whole_vector)_mm_madd_epi16((__m128i)weights, _mm_set1_epi32(inputs));
 #else
   return sums + (weights & 0xffff) * (int32_t)(int16_t)inputs + (weights >> 16) * (inputs >> 16);
 #endif
@@ -67,17 +69,17 @@ static inline whole_vector add_int8(whole_vector sums, const group *weights, con
 #endif
 }
 
-/* Define NAME: `rows` rows of inputs, `stride` bytes each, times `width` panels of `groups` groups of inputs -> sums
-   [rows, width * PANEL]. A group of inputs has INPUT_GROUPS times 4 bytes. */
+/* Define NAME: `rows` rows of inputs, `stride` bytes each, times `together` panels of `groups` groups of inputs -> sums
+   [rows, together * PANEL]. A group of inputs has INPUT_GROUPS times 4 bytes. */
 #define TILE(NAME, VECTOR_TYPE, ADD, INPUT_GROUPS)                                                                    \
-  static inline __attribute__((always_inline)) void NAME(const int rows, const int width, i64 groups,                 \
+  static inline __attribute__((always_inline)) void NAME(const int rows, const int together, i64 groups,              \
                                                          const char *x, i64 stride, const group *panels,              \
                                                          float *sums) {                                               \
-    const int vectors = width * PANEL_VECTORS;                                                                        \
+    const int vectors = together * PANEL_VECTORS;                                                                     \
     VECTOR_TYPE held[MOST_SUMS];                                                                                      \
     _Pragma("GCC unroll 24") for (int i = 0; i < rows * vectors; i++) held[i] = (VECTOR_TYPE){0};                     \
     for (i64 i = 0; i < groups; i++) {                                                                                \
-      if (width == 1) /* the next panel */                                                                            \
+      if (together == 1) /* the next panel */                                                                         \
         _Pragma("GCC unroll 2") for (int line = 0; line < PANEL; line += CACHE_LINE)                                  \
           __builtin_prefetch(panels + (groups + i) * PANEL + line, 0, 2);                                             \
       _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++) {                                                       \
@@ -95,22 +97,22 @@ TILE(tile_float32, vector, add_float32, 1)
 TILE(tile_bfloat16, vector, add_bfloat16, 1)
 TILE(tile_int8, whole_vector, add_int8, (i64)sizeof(Quantized))
 
-/* The number of panels that a tile of some rows takes. A tile of few rows takes several, so that there are enough
-   independent sums to keep the processor busy. */
+/* The number of panels that a tile of some rows takes: 1, 2 or 4, with at most two thirds of the sums that there may be.
+   A tile of few rows takes several, so that there are enough independent sums to keep the processor busy. */
 static inline int panels_together(i64 rows) {
-  int width = 4;
-  while (width > 1 && 3 * rows * width * PANEL_VECTORS > 2 * MOST_SUMS) width /= 2;
-  return width;
+  int together = 4;
+  while (together > 1 && rows * together * PANEL_VECTORS > MOST_SUMS * 2 / 3) together /= 2;
+  return together;
 }
 
-/* Define NAME: compute one tile of as many rows as possible, times `width` panels, and return their number. */
+/* Define NAME: compute one tile of as many rows as possible, times `together` panels, and return their number. */
 #define RETURN_TILE(TILE_NAME, ROWS, PANELS)                                                                          \
-  if (ROWS * PANELS * PANEL_VECTORS <= MOST_SUMS && rows >= ROWS && width == PANELS) {                                \
+  if (ROWS * PANELS * PANEL_VECTORS <= MOST_SUMS && rows >= ROWS && together == PANELS) {                             \
     TILE_NAME(ROWS, PANELS, groups, x, stride, panels, sums);                                                         \
     return ROWS;                                                                                                      \
   }
 #define NEXT_TILE(NAME, TILE_NAME)                                                                                    \
-  static int NAME(i64 rows, int width, i64 groups, const char *x, i64 stride, const group *panels, float *sums) {     \
+  static int NAME(i64 rows, int together, i64 groups, const char *x, i64 stride, const group *panels, float *sums) {  \
     RETURN_TILE(TILE_NAME, 12, 1)                                                                                     \
     RETURN_TILE(TILE_NAME, 8, 1)                                                                                      \
     RETURN_TILE(TILE_NAME, 6, 1)                                                                                      \
@@ -123,7 +125,7 @@ static inline int panels_together(i64 rows) {
     RETURN_TILE(TILE_NAME, 1, 2)                                                                                      \
     RETURN_TILE(TILE_NAME, 2, 4)                                                                                      \
     RETURN_TILE(TILE_NAME, 1, 4)                                                                                      \
-    return 0; /* not reached: `rows` is at least 1, and `width` is of panels_together() */                            \
+    __builtin_trap(); /* `rows` is at least 1, and `together` is of panels_together() */                              \
   }
 
 NEXT_TILE(next_float32, tile_float32)

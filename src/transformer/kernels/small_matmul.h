@@ -25,7 +25,8 @@ static inline __attribute__((always_inline)) void matmul_tile(const int tile_row
     for (int j = 0; j < tile_vectors; j++) *(vector *)(c + i * c_row + j * WIDTH) = sums[i][j];
 }
 
-/* Some rows of c, in tiles of TILE_ROWS, one of 4 and one of the rest: a tile of one row would wait for its own sums. */
+/* Some rows of c, in tiles of TILE_ROWS, one of 4 and one of the rest: a tile of one row would wait for its own
+   sums. */
 static inline __attribute__((always_inline)) void matmul_columns(const int tile_vectors, i64 m, i64 k, const float *a,
                                                                  i64 a_row, i64 a_column, const float *b, i64 b_row,
                                                                  float *c, i64 c_row) {
@@ -38,8 +39,8 @@ static inline __attribute__((always_inline)) void matmul_columns(const int tile_
   if (m == 1) matmul_tile(1, tile_vectors, k, a, a_row, a_column, b, b_row, c, c_row);
 }
 
-/* c [m, n] = a [m, k] b [k, n], where n is a multiple of WIDTH, to which rows of matrices are padded. Element (i, p) of a
-   is a[i * a_row + p * a_column]: a may be the transpose of what is in memory. b_row and c_row are the lengths of the
+/* c [m, n] = a [m, k] b [k, n], where n is a multiple of WIDTH, to which rows of matrices are padded. Element (i, p) of
+   a is a[i * a_row + p * a_column]: a may be the transpose of what is in memory. b_row and c_row are the lengths of the
    rows of b and c. */
 static void small_matmul(i64 m, i64 n, i64 k, const float *a, i64 a_row, i64 a_column, const float *b, i64 b_row,
                          float *c, i64 c_row) {

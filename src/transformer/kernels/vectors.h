@@ -1,5 +1,5 @@
-/* Vectors of as many floats as a register of the processor has. Code for wider ones compiles too, but the compiler keeps
-   them in memory instead of registers, which takes ten times as long. */
+/* Vectors of as many floats as a register of the processor has. Code for wider ones compiles too, but the compiler
+   keeps them in memory instead of registers, which takes ten times as long. */
 #ifndef MASS_VECTORS_H
 #define MASS_VECTORS_H
 
@@ -23,6 +23,7 @@ enum { MOST_SUMS = 12 }; /* of 16 registers */
 #endif
 
 typedef float vector __attribute__((vector_size(4 * WIDTH), aligned(4)));
+/* Integers of the same number and size. */
 typedef int32_t whole_vector __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 /* The numbers of two vectors in turn: of their first halves, and of their second halves. */
