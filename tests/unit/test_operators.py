@@ -275,6 +275,26 @@ def test_results_do_not_depend_on_the_number_of_threads(tmp_path):
     assert os.listdir(tmp_path) == []  # MindSpore writes no files to the folder in which it runs custom operators
 
 
+def test_products_do_not_depend_on_the_threads_that_openmp_provides():
+    """Another library of the process may change OpenMP's number of threads, for the calling thread alone."""
+    case = matmul_case(300, 70, 33)
+    cell = case.cell("c")
+    result, gradients = case.run(cell)
+    try:
+        openmp = ctypes.CDLL("libgomp.so.1")
+    except OSError as error:
+        pytest.skip(f"the compiler's OpenMP is another one: {error}")
+    before = openmp.omp_get_max_threads()
+    try:
+        openmp.omp_set_num_threads(1 if before > 1 else 2)
+        again, gradients_again = case.run(cell)
+    finally:
+        openmp.omp_set_num_threads(before)
+    np.testing.assert_array_equal(again, result)
+    for gradient, expected in zip(gradients_again, gradients, strict=True):
+        np.testing.assert_array_equal(gradient, expected)
+
+
 def call_kernel(name: str, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> int:
     """Call a kernel as MindSpore does and return its code."""
     arrays = inputs + outputs

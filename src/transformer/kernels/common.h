@@ -14,6 +14,8 @@ enum { OUT_OF_MEMORY = 1, OUT_OF_RANGE = 2 };
 
 enum { CACHE_LINE = 16 }; /* floats */
 
+int kernel_threads(void); /* threads.c */
+
 static inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
 static inline i64 round_up(i64 n, i64 multiple) { return (n + multiple - 1) / multiple * multiple; }
 

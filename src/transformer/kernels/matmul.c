@@ -59,17 +59,19 @@ static int multiply(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *
                                   c, columns);
 }
 
-/* Each thread computes some rows of c, or some columns if c has more of them. */
+/* Each thread computes some rows of c, or some columns if c has more of them. The parts are the same, and so is the
+   rounding, if OpenMP provides fewer threads. */
 static int multiply_parts(i64 m, i64 n, i64 k, Factor a, Factor b, float beta, float *c, i64 columns) {
+  const int threads = kernel_threads();
   int failed = 0;
-#pragma omp parallel reduction(| : failed)
-  {
-    const Part part = part_of_thread(m > n ? m : n);
+#pragma omp parallel for schedule(static) reduction(| : failed)
+  for (int number = 0; number < threads; number++) {
+    const Part part = part_number(number, m > n ? m : n);
     const i64 first = part.first, count = part.count;
     if (count > 0 && m > n)
-      failed = multiply(count, n, k, part_of(a, first, 0), b, beta, c + first * columns, columns);
+      failed |= multiply(count, n, k, part_of(a, first, 0), b, beta, c + first * columns, columns);
     else if (count > 0)
-      failed = multiply(m, count, k, a, part_of(b, first, 1), beta, c + first, columns);
+      failed |= multiply(m, count, k, a, part_of(b, first, 1), beta, c + first, columns);
   }
   return failed;
 }

@@ -5,9 +5,6 @@
 #include "common.h"
 
 #include <dlfcn.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { NO_LIBRARY = 3, SMALLEST_PART = 16 };
 
@@ -31,15 +28,11 @@ typedef struct {
   i64 first, count;
 } Part;
 
-/* In a parallel region: the part of `length` rows or columns that the calling thread computes; it may be empty. */
-static inline Part part_of_thread(i64 length) {
-  i64 threads = 1, thread = 0;
-#ifdef _OPENMP
-  threads = omp_get_num_threads(), thread = omp_get_thread_num();
-#endif
-  const i64 part = round_up((length + threads - 1) / threads, SMALLEST_PART);
-  const i64 first = min_of(thread * part, length);
-  return (Part){first, min_of(first + part, length) - first};
+/* The part of `length` rows or columns with this number, of one part for each thread; it may be empty. */
+static inline Part part_number(i64 number, i64 length) {
+  const i64 threads = kernel_threads(), size = round_up((length + threads - 1) / threads, SMALLEST_PART);
+  const i64 first = min_of(number * size, length);
+  return (Part){first, min_of(first + size, length) - first};
 }
 
 #endif

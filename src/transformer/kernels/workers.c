@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <signal.h>
 
-int kernel_threads(void);
 
 enum { MOST_THREADS = 256, OPEN = 1 << 30 };
 
