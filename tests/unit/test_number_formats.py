@@ -92,6 +92,8 @@ def test_products_are_within_the_error_of_the_format(library, number_format, row
 def test_products_are_the_same_on_all_processors(library, lesser, number_format, rows, outputs, inputs):
     x, weight, bias = random_product(rows, outputs, inputs)
     found, expected = (PackedMatrix(kernels, weight, bias, number_format).product(x) for kernels in (lesser, library))
+    exact = x.astype(np.float64) @ weight.astype(np.float64).T + bias
+    assert (np.abs(found - exact) <= largest_errors(number_format, x, weight)).all()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 

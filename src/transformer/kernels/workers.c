@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <signal.h>
 
-
 enum { MOST_THREADS = 256, OPEN = 1 << 30 };
 
 static struct {
