@@ -14,12 +14,12 @@ import pytest
 from tests.helpers.documents import Document, all_documents, read_document
 from tests.helpers.example_project import make_project
 from tests.helpers.paths import ROOT
+from tests.helpers.preloaded import preloaded_python
 from tests.helpers.scripts import SHELL, TIMEOUT
 
 FRONT_PAGE = read_document(ROOT / "README.md")
 OTHER_PAGES = [page for page in map(read_document, all_documents()) if page.path != FRONT_PAGE.path
                and any(block.is_run for block in page.blocks)]
-PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def run_page(page: Document, folder: Path, printed: str = "") -> str:
@@ -42,7 +42,9 @@ def run_page(page: Document, folder: Path, printed: str = "") -> str:
 
 def run(command: list[str], folder: Path, where: str) -> str:
     """Run a command and return what it prints; its exit code must be 0."""
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": PATH, "PYTHON": sys.executable}, text=True,
+    python = preloaded_python()
+    path = os.pathsep.join([os.path.dirname(python), os.path.dirname(sys.executable), os.environ["PATH"]])
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path, "PYTHON": python}, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT)
     assert done.returncode == 0, f"{where}: exit code {done.returncode}\n{done.stdout}"
     return done.stdout

@@ -98,7 +98,7 @@ def build_cann(library: Path, folder: Path) -> dict[str, str]:
     (folder / "lib64").symlink_to(".")
     (folder / "python" / "hccl").mkdir(parents=True)  # a package that comes with CANN
     (folder / "python" / "hccl" / "sys_version.py").write_text("__sys_version__ = '8.5.0'\n")
-    _link(folder / "preloaded.so", _compile([STUBS / "missing_symbols.c", STUBS / "chip_name.cc"], folder))
+    _link(folder / "preloaded.so", _compile([STUBS / "missing_symbols.c", STUBS / "simulation.cc"], folder))
     return {"LD_PRELOAD": str(folder / "preloaded.so"), "LD_LIBRARY_PATH": str(folder), "ASCEND_HOME_PATH": str(folder),
             "ASCEND_OPP_PATH": str(folder), "PYTHONPATH": str(folder / "python"), "MS_SIMULATION_LEVEL": "1"}
 

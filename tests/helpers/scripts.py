@@ -1,4 +1,8 @@
-"""Run the scripts of the repository as a user does: each in a process of its own, from any folder."""
+"""Run the scripts of the repository as a user does: each in a process of its own, from any folder.
+
+run_script and output_of use the Python of tests/helpers/preloaded, which starts faster, except in copies of the
+repository, which other programs can replace; start_script, whose processes tests stop and look at, uses a usual one.
+"""
 import os
 import shutil
 import subprocess
@@ -6,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
+from tests.helpers.preloaded import preloaded_python
 
 SHELL = shutil.which("dash") or "sh"  # dash accepts plain POSIX sh only
 TIMEOUT = 600  # seconds; generous, because the machine may be busy
@@ -13,10 +18,9 @@ TIMEOUT = 600  # seconds; generous, because the machine may be busy
 Environment = dict[str, str | None]  # None removes a variable
 
 
-def script_command(script: str, *arguments: object, root: Path = ROOT) -> list[str]:
-    """Return the command that runs a script with this Python or with sh; `script` is its path in the folder `root`."""
-    program = SHELL if script.endswith(".sh") else sys.executable
-    return [program, str(root / script), *map(str, arguments)]
+def script_command(script: str, *arguments: object, root: Path = ROOT, python: str = sys.executable) -> list[str]:
+    """Return the command that runs a script with Python or with sh; `script` is its path in the folder `root`."""
+    return [SHELL if script.endswith(".sh") else python, str(root / script), *map(str, arguments)]
 
 
 def run_script(script: str, *arguments: object, code: int | None = 0, root: Path = ROOT,
@@ -27,7 +31,9 @@ def run_script(script: str, *arguments: object, code: int | None = 0, root: Path
     `environment` holds the variables that differ from those of the tests; `options` are those of subprocess.run, above
     all `cwd` and `input`.
     """
-    return _run(script_command(script, *arguments, root=root), code, environment, options)
+    python = preloaded_python() if root == ROOT else sys.executable
+    command = script_command(script, *arguments, root=root, python=python)
+    return _run(command, code, {"PYTHON": python, **(environment or {})}, options)
 
 
 def output_of(script: str, *arguments: object, **options) -> str:

@@ -66,7 +66,7 @@ def training_nodes(train: str, valid: str = "", **changes: dict) -> dict:
         "loss_scale_config": {"loss_scale_mode": "static", "init_loss_scale": 1.0},
         "learn_rate_config": {"lr": 0.01, "warmup_steps": 4, "decay_steps": 1000},
         "checkpoint_options": {"save_ckpt_steps": 4, "keep_ckpt_max": 3},
-        "training_config": {"max_steps": 12, "log_steps": 1, "valid_steps": 4, "native_kernels": "off"},
+        "training_config": {"max_steps": 12, "log_steps": 1, "valid_steps": 4},
     }
     for node, keys in changes.items():
         nodes[node] = {**nodes[node], **keys}

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.helpers.paths import ROOT
+from tests.helpers.preloaded import preloaded_python
 from tests.helpers.tutorials import apply, copy_repository, tutorials
 
 TUTORIALS = tutorials((ROOT / "docs" / "extending.md").read_text())
@@ -14,7 +15,8 @@ TUTORIALS = tutorials((ROOT / "docs" / "extending.md").read_text())
 @pytest.mark.parametrize("title", TUTORIALS)
 def test_tutorial(title, tmp_path):
     repository = copy_repository(tmp_path)
-    environment = {**os.environ, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]}
+    folders = [os.path.dirname(program) for program in (preloaded_python(), sys.executable)]
+    environment = {**os.environ, "PATH": os.pathsep.join([*folders, os.environ["PATH"]])}
     environment.pop("PYTHONPATH", None)
     assert any(block.language == "shell" for block in TUTORIALS[title]), "a tutorial ends with its test"
     for block in TUTORIALS[title]:
