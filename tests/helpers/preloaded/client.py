@@ -59,6 +59,7 @@ def main(folder: str, *arguments: str) -> int:
 if __name__ == "__main__":
     code = main(*sys.argv[1:])
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code in FORWARDED:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
