@@ -17,6 +17,7 @@ from src.utils.monitoring.event_files import EventFiles
 from src.utils.monitoring.loss_curve import draw_loss_curve, running_mean
 from src.utils.monitoring.metrics_file import TRAINING_METRICS_FILE, MetricsFile, read_metrics
 from tests.helpers.monitoring import sums, train
+from tests.helpers.scripts import run_python
 
 PNG = b"\x89PNG"
 
@@ -248,6 +249,12 @@ class TestTensorBoard:
         train(tmp_path, range(1, 41))
         assert len(entries(tmp_path)) == 4
         assert capsys.readouterr().out.count("TensorBoard events are not written any more") == 1
+
+    def test_pytorch_is_not_imported(self, tmp_path):
+        """It takes seconds, and tensorboardX imports it wherever it is installed."""
+        code = ("import sys; from src.utils.monitoring.event_files import EventFiles; "
+                "EventFiles(sys.argv[1]).close(); print('torch' in sys.modules)")
+        assert run_python(code, tmp_path).stdout == "False\n"
 
 
 class TestPicture:

@@ -1,6 +1,9 @@
 """TensorBoard event files: `tensorboard --logdir RUN_FOLDER/tensorboard`."""
 import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 EVENTS_FOLDER = "tensorboard"
@@ -18,7 +21,8 @@ class EventFiles:
     """
 
     def __init__(self, folder: str, resumed_step: int = 0):
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        with _without_pytorch():
+            from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self._folder = folder
         self._writers = {name: self._writer(name, resumed_step) for name in ("train", "valid")}
@@ -48,3 +52,19 @@ class EventFiles:
     def close(self) -> None:
         for writer in self._writers.values():
             writer.close()
+
+
+@contextmanager
+def _without_pytorch() -> Iterator[None]:
+    """Hide PyTorch from tensorboardX, which imports it if it is installed.
+
+    That takes seconds, and serves to write tensors only, which this program does not.
+    """
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # importing it is an ImportError
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
