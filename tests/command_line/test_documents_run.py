@@ -14,7 +14,7 @@ import pytest
 from tests.helpers.documents import Document, all_documents, read_document
 from tests.helpers.example_project import make_project
 from tests.helpers.paths import ROOT
-from tests.helpers.preloaded import preloaded_python
+from tests.helpers.preloaded import preloaded_python, search_path
 from tests.helpers.scripts import SHELL, TIMEOUT
 
 FRONT_PAGE = read_document(ROOT / "README.md")
@@ -42,10 +42,9 @@ def run_page(page: Document, folder: Path, printed: str = "") -> str:
 
 def run(command: list[str], folder: Path, where: str) -> str:
     """Run a command and return what it prints; its exit code must be 0."""
-    python = preloaded_python()
-    path = os.pathsep.join([os.path.dirname(python), os.path.dirname(sys.executable), os.environ["PATH"]])
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path, "PYTHON": python}, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT)
+    environment = {**os.environ, "PATH": search_path(), "PYTHON": preloaded_python()}
+    done = subprocess.run(command, cwd=folder, env=environment, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT)
     assert done.returncode == 0, f"{where}: exit code {done.returncode}\n{done.stdout}"
     return done.stdout
 

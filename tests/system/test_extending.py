@@ -1,12 +1,11 @@
 """Whole system: each tutorial of docs/extending.md, followed to the letter in a copy of the repository."""
 import os
 import subprocess
-import sys
 
 import pytest
 
 from tests.helpers.paths import ROOT
-from tests.helpers.preloaded import preloaded_python
+from tests.helpers.preloaded import search_path
 from tests.helpers.tutorials import apply, copy_repository, tutorials
 
 TUTORIALS = tutorials((ROOT / "docs" / "extending.md").read_text())
@@ -15,8 +14,7 @@ TUTORIALS = tutorials((ROOT / "docs" / "extending.md").read_text())
 @pytest.mark.parametrize("title", TUTORIALS)
 def test_tutorial(title, tmp_path):
     repository = copy_repository(tmp_path)
-    folders = [os.path.dirname(program) for program in (preloaded_python(), sys.executable)]
-    environment = {**os.environ, "PATH": os.pathsep.join([*folders, os.environ["PATH"]])}
+    environment = {**os.environ, "PATH": search_path()}
     environment.pop("PYTHONPATH", None)
     assert any(block.language == "shell" for block in TUTORIALS[title]), "a tutorial ends with its test"
     for block in TUTORIALS[title]:

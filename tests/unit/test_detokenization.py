@@ -18,7 +18,8 @@ QUOTES = st.tuples(st.sampled_from(["“”", "‘’", "«»", "„”", "()"])
 NESTED = PHRASES.map(lambda phrase: f"“‘{phrase}’ he said”")
 SENTENCES = st.tuples(st.lists(PHRASES | QUOTES | NESTED, min_size=1, max_size=4), st.sampled_from([" ", ", ", " – "]),
                       st.sampled_from([".", "!", "?", "…", ""])).map(lambda parts: parts[1].join(parts[0]) + parts[2])
-SENTENCES = SENTENCES.filter(lambda text: not re.search("[0-9] – [0-9]", text))  # becomes a range, such as 5–6
+# The tokens of a dash with spaces between two numbers are those of a range, such as 5–6.
+SENTENCES = SENTENCES.filter(lambda text: not re.search("[0-9] – [0-9]", text))
 
 
 def tokens_of(text, tokenizer="nltk"):

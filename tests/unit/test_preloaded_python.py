@@ -1,12 +1,16 @@
 """The Python of the tests whose processes are forked from one that has imported MindSpore."""
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from tests.helpers.preloaded import preloaded_python
+from tests.helpers.preloaded import client, preloaded_python
 
 SCRIPT = """
 import os, signal, sys
@@ -35,6 +39,18 @@ def test_a_script_has_what_its_caller_gives_it_and_ends_with_its_code(tmp_path, 
 
 def test_a_signal_that_ends_the_script_ends_the_caller_too(tmp_path):
     assert run(tmp_path, "killed").returncode == -signal.SIGKILL
+
+
+def test_a_server_that_ends_before_the_script_is_an_error():
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        shutil.copy(Path(preloaded_python()).parent / "usual.json", folder)
+        listener.bind(f"{folder}/socket")
+        listener.listen()
+        command = [sys.executable, "-S", "-E", client.__file__, folder, "script.py"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            listener.accept()[0].close()
+            assert "has ended before the script" in process.stderr.read()
+    assert process.returncode == 1
 
 
 def test_an_error_is_shown_as_python_does(tmp_path):

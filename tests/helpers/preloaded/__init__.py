@@ -9,6 +9,7 @@ import atexit
 import functools
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,6 @@ from tests.helpers.paths import ROOT
 from tests.helpers.preloaded.client import circumstances
 
 _FOLDER = Path(__file__).resolve().parent
-_PROGRAM = """#!/bin/sh
-exec {python} -S -E {client} {folder} "$@"
-"""
 
 
 @functools.cache
@@ -34,7 +32,8 @@ def preloaded_python() -> str:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "usual.json").write_text(json.dumps([sys.executable, circumstances()]))
     program = folder / "python"
-    program.write_text(_PROGRAM.format(python=sys.executable, client=_FOLDER / "client.py", folder=folder))
+    words = shlex.join(map(str, (sys.executable, "-S", "-E", _FOLDER / "client.py", folder)))
+    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
     program.chmod(0o755)
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "tests.helpers.preloaded.server", folder]
@@ -42,3 +41,8 @@ def preloaded_python() -> str:
         subprocess.run(command, cwd=ROOT, stdin=stream, stdout=subprocess.DEVNULL, check=True)
     atexit.register(os.close, writer)
     return str(program)
+
+
+def search_path() -> str:
+    """Return the PATH of a shell in which `python` is this Python; then come the programs beside the usual one."""
+    return os.pathsep.join([*map(os.path.dirname, (preloaded_python(), sys.executable)), os.environ["PATH"]])

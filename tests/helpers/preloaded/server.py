@@ -47,8 +47,7 @@ def main(folder: str) -> None:
         os._exit(0)  # the server is no child of its tests, some of which count theirs
     client = _serve(listener)
     if client is not None:
-        arguments = _take_over(client, folder)
-        code = _run(arguments)
+        code = _run(**_take_over(client, folder))
         threading._shutdown()  # as at the end of Python, but without clearing all modules, which takes half a second
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
@@ -78,7 +77,7 @@ def _serve(listener: socket.socket) -> socket.socket | None:
                 return client
             script = Script(process, os.pidfd_open(process), client)
             with contextlib.suppress(BrokenPipeError):
-                client.sendall(process.to_bytes(4, "little"))
+                client.sendall(process.to_bytes(4, "little", signed=True))
             running[script.end] = running[client.fileno()] = script
             events.register(script.end, select.POLLIN)
             events.register(client, 0)  # reports that the client has ended
@@ -101,8 +100,8 @@ def _finish(script: Script) -> None:
     script.client.close()
 
 
-def _take_over(client: socket.socket, folder: str) -> list[str]:
-    """Take the streams, the folder and the environment of the client, and return its arguments."""
+def _take_over(client: socket.socket, folder: str) -> dict:
+    """Take the streams, the folder and the environment of the client, and return the arguments of `_run`."""
     size, streams, _, _ = socket.recv_fds(client, 8, len(STREAMS))
     with client.makefile("rb") as stream:
         request = json.loads(stream.read(int.from_bytes(size, "little")))
@@ -122,13 +121,14 @@ def _take_over(client: socket.socket, folder: str) -> list[str]:
         del sys.modules[name]
     sys.executable = f"{folder}/python"  # the script starts others in the same way
     tempfile.tempdir = None
-    return request["arguments"]
+    return {name: request[name] for name in ("program", "safe_path")}
 
 
-def _run(arguments: list[str]) -> int:
-    """Run a script, or a module after -m, and return its exit code."""
-    safe_path = arguments[0] == "-P"
-    program = arguments[safe_path:]
+def _run(program: list[str], safe_path: bool) -> int:
+    """Run a script, or a module after -m, with its arguments, and return its exit code.
+
+    With `safe_path` (-P), its folder is not searched for modules.
+    """
     is_module = program[0] == "-m"
     sys.argv = program[is_module:]
     own = os.getcwd() if is_module else os.path.dirname(os.path.abspath(program[0]))
