@@ -64,14 +64,16 @@ find_python() {
 Install one, or give its path with --python PATH."
 }
 
-# install FILE [OPTION]: install a requirements file, with an option of pip, unless a marker in .venv shows that its
-# present version, and that of the files that it includes (-r FILE), is installed.
+# install FILE: install a requirements file, unless a marker in .venv shows that its present version, and that of the
+# files that it includes (-r FILE), is installed. The program imports a small part of the packages, and to compile all
+# of them takes as long as to unpack them; Python compiles what is imported, unless it must not write it.
 install() {
     marker=$venv/.installed-$1
     state="$root $(sed -n 's/^-r *//p' "$root/$1" | (cd "$root" && xargs cat "$1") | cksum)"
     [ "$(cat "$marker" 2>/dev/null || true)" != "$state" ] || return 0
     echo "installing $1 into $venv (mindspore and its dependencies take about 3 GB and some minutes)"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${2:+"$2"} -r "$root/$1" ||
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        ${compile:+"$compile"} -r "$root/$1" ||
         refuse "pip could not install $root/$1 (its message is above)"
     printf '%s\n' "$state" >"$marker"
 }
@@ -95,7 +97,7 @@ elif [ -n "$wanted" ]; then
     [ "$("$wanted" --version)" = "$("$venv/bin/python" --version)" ] ||
         refuse "$venv was created with $("$venv/bin/python" --version); remove it to create it with $("$wanted" --version)"
 fi
+compile=
+[ -n "${PYTHONDONTWRITEBYTECODE:-}" ] || compile=--no-compile
 install requirements.txt
-# The tests import a small part of torch, transformers and sympy. To compile all of their modules takes longer than the
-# installation; Python compiles those that are imported, unless it must not write them.
-[ -z "$dev" ] || install requirements-dev.txt "$([ -n "${PYTHONDONTWRITEBYTECODE:-}" ] || echo --no-compile)"
+[ -z "$dev" ] || install requirements-dev.txt
