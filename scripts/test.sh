@@ -27,7 +27,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 case ${1:-} in
     -h | --help) usage; exit 0 ;;
 esac
-parallel='-n 2 --dist loadfile --no-loadscope-reorder'
+parallel='-n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0'
 for argument in "$@"; do
     case $argument in
         *.py | *.py::*) parallel= ;;

@@ -46,8 +46,10 @@ def test_a_server_that_ends_before_the_script_is_an_error():
         shutil.copy(Path(preloaded_python()).parent / "usual.json", folder)
         listener.bind(f"{folder}/socket")
         listener.listen()
+        listener.settimeout(60)
         command = [sys.executable, "-S", "-E", client.__file__, folder, "script.py"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        environment = dict(os.environ)  # otherwise also what MindSpore has set in this process, such as OMP_NUM_THREADS
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
             listener.accept()[0].close()
             assert "has ended before the script" in process.stderr.read()
     assert process.returncode == 1
