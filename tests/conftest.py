@@ -1,5 +1,6 @@
-"""Set up the tests: the settings of src/__init__.py before MindSpore is loaded, signals, and a marker for each tier."""
+"""Set up the tests: settings before and after MindSpore is loaded, signals, and a marker for each tier."""
 import gc
+import os
 import signal
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def pytest_collection_finish() -> None:
     """Exempt the objects of all modules from garbage collection, which MindSpore starts before each compilation."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup() -> None:
+    """Undo what MindSpore does when it is imported, and again when it trains.
+
+    It sets OMP_NUM_THREADS to 1 without the knowledge of os.environ, and programs that a test starts without an
+    environment of their own would compute on one thread.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.unsetenv("OMP_NUM_THREADS")
 
 
 def tier_of(item: pytest.Item) -> str:

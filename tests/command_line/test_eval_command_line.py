@@ -22,8 +22,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def start_eval(folder, *arguments):
-    return start_script("eval.py", *arguments, cwd=folder, bufsize=1, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+def start_eval(folder, *arguments, preloaded=True):
+    return start_script("eval.py", *arguments, cwd=folder, preloaded=preloaded, bufsize=1, stdin=subprocess.PIPE,
+                        stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_text_of_another_language_causes_a_warning(folder):
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for MindSpore's libraries in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_during_the_import_of_mindspore_ends_the_program_quietly(folder, number):
-    process = start_eval(folder, "--ckpt", "my model", "--input", "-")
+    process = start_eval(folder, "--ckpt", "my model", "--input", "-", preloaded=False)
     try:
         while "mindspore" not in read_text(f"/proc/{process.pid}/maps"):
             assert process.poll() is None
@@ -192,7 +193,7 @@ LONG_JOB = ("eval.py", "--ckpt", "my model", "--input", "long.txt", "--output")
 def test_an_interrupted_file_is_continued(folder, long_text, number):
     """The second call repeats nothing that is finished, and the output is that of an undisturbed run."""
     job = (*LONG_JOB, f"out{number}.txt")
-    process = start_script(*job, cwd=folder, stderr=subprocess.PIPE)
+    process = start_script(*job, cwd=folder, preloaded=True, stderr=subprocess.PIPE)
     note = folder / f"out{number}.txt.part" / "job.json"
     deadline = time.monotonic() + TIMEOUT
     while not note.exists() and time.monotonic() < deadline:
@@ -214,7 +215,7 @@ def test_an_interrupted_file_is_continued(folder, long_text, number):
 
 def test_another_job_does_not_continue_an_unfinished_one(folder, long_text):
     job = (*LONG_JOB, "changed.txt")
-    process = start_script(*job, cwd=folder, stderr=subprocess.PIPE)
+    process = start_script(*job, cwd=folder, preloaded=True, stderr=subprocess.PIPE)
     deadline = time.monotonic() + TIMEOUT
     while not (folder / "changed.txt.part" / "job.json").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -231,7 +232,7 @@ def test_an_input_that_changes_during_the_search_is_an_error(folder, long_text):
     """What was checked at the start must be what is searched."""
     (folder / "changing.txt").write_bytes((folder / "long.txt").read_bytes())
     process = start_script("eval.py", "--ckpt", "my model", "--input", "changing.txt", "--output", "mixed.txt",
-                           cwd=folder, stderr=subprocess.PIPE)
+                           cwd=folder, preloaded=True, stderr=subprocess.PIPE)
     deadline = time.monotonic() + TIMEOUT
     while not (folder / "mixed.txt.part" / "job.json").exists() and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -38,9 +38,9 @@ def train_in_process(place, folder, resume=None, **changes):
     return train(config_from_dict(nodes), str(folder), resume)
 
 
-def start(folder, run, *flags):
+def start(folder, run, *flags, preloaded=True):
     return start_script("train.py", "--config", "config.json", "--run_folder", run, *flags, cwd=folder,
-                        stderr=subprocess.STDOUT)
+                        preloaded=preloaded, stderr=subprocess.STDOUT)
 
 
 def finish(process, code=0):
@@ -144,7 +144,7 @@ def test_a_checkpoint_of_another_folder_is_resumed_in_the_run_folder(place, tmp_
 
 def test_two_runs_in_one_folder_are_refused(place):
     """The first is running: neither a new run nor a second --resume may write into its folder."""
-    first = start(place, "shared", "--set", "training_config.max_steps=100000")
+    first = start(place, "shared", "--set", "training_config.max_steps=100000", preloaded=False)  # its number is shown
     try:
         wait_for_step(place / "shared", 5)
         for flags in ([], ["--resume"]):

@@ -1,7 +1,7 @@
 """Run the scripts of the repository as a user does: each in a process of its own, from any folder.
 
 run_script and output_of use the Python of tests/helpers/preloaded, which starts faster, except in copies of the
-repository, which other programs can replace; start_script, whose processes tests stop and look at, uses a usual one.
+repository, which other programs can replace. start_script, whose processes some tests look at, does so if asked to.
 """
 import os
 import shutil
@@ -49,11 +49,15 @@ def run_python(program: str, *arguments: object, code: int | None = 0, environme
 
 
 def start_script(script: str, *arguments: object, root: Path = ROOT, environment: Environment | None = None,
-                 **options) -> subprocess.Popen[str]:
-    """Start a script and return its process; `options` are those of Popen, and standard output is a pipe by default."""
+                 preloaded: bool = False, **options) -> subprocess.Popen[str]:
+    """Start a script and return its process; `options` are those of Popen, and standard output is a pipe by default.
+
+    With `preloaded`, the process is the client of the one that runs the script. It passes on SIGINT, SIGTERM, SIGHUP
+    and SIGKILL, but its number and its children are not those of the script.
+    """
     options = {"stdout": subprocess.PIPE, **options}
-    return subprocess.Popen(script_command(script, *arguments, root=root), text=True, env=_environment(environment),
-                            **options)
+    command = script_command(script, *arguments, root=root, python=preloaded_python() if preloaded else sys.executable)
+    return subprocess.Popen(command, text=True, env=_environment(environment), **options)
 
 
 def _run(command: list[str], code: int | None, environment: Environment | None,

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import mindspore  # noqa: F401  (which changes the environment)
 import pytest
 
 from tests.helpers.preloaded import client, preloaded_python
@@ -20,6 +21,12 @@ print("an error", file=sys.stderr)
 if sys.argv[1] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(sys.argv[1] if sys.argv[1] == "a message" else int(sys.argv[1]))
+"""
+
+THREADS = """
+import ctypes
+import mindspore
+print(ctypes.CDLL("libgomp.so.1").omp_get_max_threads())
 """
 
 
@@ -48,11 +55,18 @@ def test_a_server_that_ends_before_the_script_is_an_error():
         listener.listen()
         listener.settimeout(60)
         command = [sys.executable, "-S", "-E", client.__file__, folder, "script.py"]
-        environment = dict(os.environ)  # otherwise also what MindSpore has set in this process, such as OMP_NUM_THREADS
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             listener.accept()[0].close()
             assert "has ended before the script" in process.stderr.read()
     assert process.returncode == 1
+
+
+def test_a_script_runs_on_as_many_threads_as_with_a_usual_python(tmp_path):
+    """The rounding of products depends on their number, and MindSpore has set OMP_NUM_THREADS in this process."""
+    (tmp_path / "script.py").write_text(THREADS)
+    shown = {subprocess.run([python, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+             for python in (sys.executable, preloaded_python())}
+    assert shown == {os.environ.get("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0)))) + "\n"}
 
 
 def test_an_error_is_shown_as_python_does(tmp_path):

@@ -38,7 +38,8 @@ def preloaded_python() -> str:
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "tests.helpers.preloaded.server", folder]
     with open(reader, "rb") as stream:
-        subprocess.run(command, cwd=ROOT, stdin=stream, stdout=subprocess.DEVNULL, check=True)
+        environment = dict(os.environ)  # without what MindSpore has set in this process
+        subprocess.run(command, cwd=ROOT, env=environment, stdin=stream, stdout=subprocess.DEVNULL, check=True)
     atexit.register(os.close, writer)
     return str(program)
 
