@@ -10,6 +10,7 @@ quickstart, gigaword, cornell, own
 text_layout       the common layout of the text of a recipe, and reading the files that users have
 arrange           the command that brings a user's text into that layout
 gigaword_style    the command that spells tokenized text as the Gigaword corpus does
+run_layout        the names of folders and files in the run folder of a recipe
 steps             running commands one after another, and skipping those that are up to date
 pipeline          the commands of all recipes, in their order
 schedule          lengths of trainings that fit into a given time

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from recipes.docstrings import Docstring, Reading, read_docstrings, source_folders
 from recipes.prose import is_prose, paragraphs, sentences
+from recipes.run_layout import PAIRS, PRETRAIN, PRETRAIN_VALID
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, run
 from src.common.files import atomic_output
@@ -184,12 +185,12 @@ def thin(items: list[Item], count: int) -> list[Item]:
 def write_corpus(corpus: Corpus, folder: str) -> list[tuple[str, int, int]]:
     """Write the files of the corpus in lower case; return name, number of lines and number of words of each file."""
     files = {
-        "pretrain/pretrain.txt": corpus.sentences["train"],
-        "pretrain_valid/pretrain_valid.txt": corpus.sentences["valid"],
+        f"{PRETRAIN}/{PRETRAIN}.txt": corpus.sentences["train"],
+        f"{PRETRAIN_VALID}/{PRETRAIN_VALID}.txt": corpus.sentences["valid"],
     }
     for split in SPLITS:
-        files[f"pairs/{split}.src.txt"] = [pair.source for pair in corpus.pairs[split]]
-        files[f"pairs/{split}.tgt.txt"] = [pair.target for pair in corpus.pairs[split]]
+        files[f"{PAIRS}/{split}.src.txt"] = [pair.source for pair in corpus.pairs[split]]
+        files[f"{PAIRS}/{split}.tgt.txt"] = [pair.target for pair in corpus.pairs[split]]
     table = []
     for name, lines in files.items():
         if not lines:

@@ -1,5 +1,6 @@
 """The recipe for Gigaword: headlines of news articles (Rush et al., 2015)."""
 from recipes.recipe import Recipe
+from recipes.run_layout import TOKENIZED
 from recipes.text_layout import (
     SIDES,
     TextFolders,
@@ -34,7 +35,7 @@ def arrange(folders: TextFolders, output: str) -> list[str]:
     found = {split: [find_file(folders.pairs, *group) for group in sides] for split, sides in FILES.items()}
     report = [write_pairs(output, split, *paths, folders.train_pairs if split == "train" else None)
               for split, paths in found.items()]
-    report += write_texts_of_pairs(output, SIDES[:1], "tokenized")
+    report += write_texts_of_pairs(output, SIDES[:1], TOKENIZED)
     return report + write_sentences(output, folders.sentences)
 
 

@@ -16,6 +16,7 @@ from recipes.recipe import Recipe
 from recipes.register import RECIPES
 from recipes.report import read_results
 from recipes.results import scores_of
+from recipes.run_layout import PRETRAIN, RECORDS, finetuned
 from recipes.schedule import load_planned, require_settings, scaled_settings
 from recipes.steps import ROOT, Steps, path_in_root
 from src.checkpoints.files import BEST
@@ -75,9 +76,9 @@ class Comparison(Pipeline):
             name, start = objective.model, []
             if objective in pretrain:
                 weights = self._in("objectives", objective.name)
-                self._pretrain(weights, pretrain[objective], f"pretrain_{objective.name}")
+                self._pretrain(weights, pretrain[objective], f"{PRETRAIN}_{objective.name}")
                 start = [f"checkpoint_options.existed_ckpt={os.path.join(weights, BEST)}"]
-            self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", start, resume=True)
+            self._finetune_into(self._in(finetuned(name)), finetuned(name), start, resume=True)
             for metric in METRICS:
                 self._score(name, metric, ())
         return {"objectives": [objective.model for objective in OBJECTIVES]}
@@ -148,7 +149,7 @@ def main() -> None:
     os.chdir(ROOT)
     recipe = recipe_of(folder)
     require_settings(recipe, args.pretrain_set, args.finetune_set)
-    require_folder(os.path.join(folder, "records", "pretrain"), "folder of the data sets of pre-training")
+    require_folder(os.path.join(folder, RECORDS, PRETRAIN), "folder of the data sets of pre-training")
     options = Options(folder, pretrain_settings=args.pretrain_set, finetune_settings=args.finetune_set)
     if args.dry_run:
         Comparison(recipe, options, Steps(folder, dry_run=True)).run()

@@ -8,8 +8,30 @@ from config.loading import paths_of_settings
 from recipes import reuse
 from recipes.recipe import Recipe
 from recipes.results import PREDICTIONS_FILE
+from recipes.run_layout import (
+    BPE,
+    CODES,
+    PAGE_FILE,
+    PAIRS,
+    PRETRAIN,
+    PRETRAIN_VALID,
+    PRETRAINED,
+    RECORDS,
+    REUSE,
+    REUSE_START,
+    SPEED,
+    START,
+    SUBWORD,
+    TEXT,
+    TOKENIZED,
+    TOKENS,
+    TUNING,
+    VOCABULARY,
+    finetuned,
+    scores_folder,
+)
 from recipes.schedule import PROBE_SETTINGS, PlannedTraining, load_planned, shorten
-from recipes.steps import PRETRAIN, REUSE, REUSE_START, Step, Steps
+from recipes.steps import Step, Steps
 from recipes.text_layout import SIDES, SPLITS, TextFolders, input_files
 from recipes.tuning import best_value, values_to_try
 from src.checkpoints.files import BEST, LATEST
@@ -37,8 +59,8 @@ class Pipeline:
 
     def __init__(self, recipe: Recipe, options: Options, steps: Steps):
         self.recipe, self.options, self.steps = recipe, options, steps
-        self.pairs = self._in("records", "pairs", "gigaword")  # prefix of the data sets of pairs
-        self.codes, self.vocabulary = self._in(reuse.CODES), self._in(reuse.VOCABULARY)
+        self.pairs = self._in(RECORDS, PAIRS, "gigaword")  # prefix of the data sets of pairs
+        self.codes, self.vocabulary = self._in(CODES), self._in(VOCABULARY)
         self.makes_codes = options.pretrained is None
         self.pretrains = self.makes_codes or options.continues
         self.finetune_settings = [*recipe.finetune_settings, *options.finetune_settings]
@@ -68,7 +90,7 @@ class Pipeline:
     # -- the data ----------------------------------------------------------------------------------------------------
 
     def _make_text(self) -> None:
-        text, folders = self._in("text"), self.options.folders
+        text, folders = self._in(TEXT), self.options.folders
         if self.recipe.text_command:
             self._step("text", text, [], *self.recipe.text_command, "--output_folder", text)
             return
@@ -80,59 +102,59 @@ class Pipeline:
     def _take_over(self) -> None:
         """Copy codes, vocabulary and weights from the run folder that has pre-trained."""
         earlier, continues = self.options.pretrained, self.options.continues
-        self._step(REUSE_START if continues else REUSE, self._in(reuse.START if continues else PRETRAIN),
+        self._step(REUSE_START if continues else REUSE, self._in(START if continues else PRETRAIN),
                    [os.path.join(earlier, name) for name in reuse.REQUIRED], "-m", "recipes.reuse", "--subword",
-                   os.path.join(earlier, reuse.SUBWORD), "--pretrain", os.path.join(earlier, PRETRAIN),
-                   "--output_folder", self._in(), *["--to_continue"] * continues, others=[self._in(reuse.SUBWORD)])
+                   os.path.join(earlier, SUBWORD), "--pretrain", os.path.join(earlier, PRETRAIN),
+                   "--output_folder", self._in(), *["--to_continue"] * continues, others=[self._in(SUBWORD)])
 
     def _encode(self) -> None:
         """Tokenize and encode. Codes and vocabulary are made from the pre-training text only: held-out text stays
         unseen."""
-        tokens = {part: self._tokens(part) for part in ("pretrain", "pretrain_valid") if self.pretrains}
-        tokens["pairs"] = (self._in("text", "pairs") if self.recipe.pairs_are_tokenized
-                           else self._tokenize("pairs", self._in("tokens", "pairs")))
+        tokens = {part: self._tokens(part) for part in (PRETRAIN, PRETRAIN_VALID) if self.pretrains}
+        tokens[PAIRS] = (self._in(TEXT, PAIRS) if self.recipe.pairs_are_tokenized
+                         else self._tokenize(PAIRS, self._in(TOKENS, PAIRS)))
         if self.makes_codes:
-            self._step("codes", self.codes, [tokens["pretrain"]], "learn_subword.py", tokens["pretrain"], "--symbols",
+            self._step("codes", self.codes, [tokens[PRETRAIN]], "learn_subword.py", tokens[PRETRAIN], "--symbols",
                        str(self.recipe.merges), "--output", self.codes)
         for part, folder in tokens.items():
             words = ["apply_bpe_encoding.py", "--codes", self.codes, "--src_folder", folder, "--output_folder",
-                     self._in("bpe", part)]
-            makes_vocabulary = part == "pretrain" and self.makes_codes
+                     self._in(BPE, part)]
+            makes_vocabulary = part == PRETRAIN and self.makes_codes
             if makes_vocabulary:
                 words += ["--vocab_path", self.vocabulary, "--threshold", str(self.recipe.threshold)]
-            self._step(f"bpe_{part}", self._in("bpe", part), [self.codes, folder], *words,
+            self._step(f"bpe_{part}", self._in(BPE, part), [self.codes, folder], *words,
                        others=[self.vocabulary] if makes_vocabulary else [])
 
     def _tokens(self, part: str) -> str:
         """Make the tokens of a part of the pre-training text and return their folder."""
-        tokens = self._in("tokens", part)
+        tokens = self._in(TOKENS, part)
         if not self.recipe.gigaword_style:
             return self._tokenize(part, tokens)
-        folders = [self._in("text", "tokenized", part)]
+        folders = [self._in(TEXT, TOKENIZED, part)]
         if self.options.folders.sentences is not None:
-            folders.append(self._tokenize(part, self._in("tokens", f"{part}_cased")))
+            folders.append(self._tokenize(part, self._in(TOKENS, f"{part}_cased")))
         self._step(f"style_{part}", tokens, folders, "-m", "recipes.gigaword_style", "--src_folder", ",".join(folders),
                    "--output_folder", tokens)
         return tokens
 
     def _tokenize(self, part: str, output: str) -> str:
-        text = self._in("text", part)
+        text = self._in(TEXT, part)
         self._step(f"tokens_{part}", output, [text], "tokenize_corpus.py", "--corpus_folder", text, "--output_folder",
                    output)
         return output
 
     def _make_records(self) -> None:
-        for part in ("pretrain", "pretrain_valid") if self.pretrains else ():
-            text, records = self._in("bpe", part), self._in("records", part)
+        for part in (PRETRAIN, PRETRAIN_VALID) if self.pretrains else ():
+            text, records = self._in(BPE, part), self._in(RECORDS, part)
             self._step(f"records_{part}", records, [text, self.vocabulary], "news_crawl.py", "--src_folder", text,
                        "--existed_vocab", self.vocabulary, "--max_len", str(self.recipe.sentence_max_len),
                        "--output_folder", records)
         suffix = "_bpe.txt" if self.recipe.pairs_are_tokenized else "_tokenized_bpe.txt"
-        files = {f"--{split}_{flag}": self._in("bpe", "pairs", f"{split}.{side}{suffix}")
+        files = {f"--{split}_{flag}": self._in(BPE, PAIRS, f"{split}.{side}{suffix}")
                  for split in SPLITS for side, flag in zip(SIDES, ("src", "ref"), strict=True)}
-        self._step("records_pairs", self._in("records", "pairs"), [*files.values(), self.vocabulary], "gigaword.py",
+        self._step("records_pairs", self._in(RECORDS, PAIRS), [*files.values(), self.vocabulary], "gigaword.py",
                    *(word for flag in files.items() for word in flag), "--existed_vocab", self.vocabulary, "--max_len",
-                   str(self.recipe.pair_max_len), "--output_folder", self._in("records", "pairs"))
+                   str(self.recipe.pair_max_len), "--output_folder", self._in(RECORDS, PAIRS))
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +162,7 @@ class Pipeline:
         """Return the settings of pre-training and of fine-tuning that make them fit into the time, if one is given."""
         if self.options.minutes is None:
             return [], []
-        probes = self._in("speed", "pretrain"), self._in("speed", "finetune")
+        probes = self._in(SPEED, PRETRAIN), self._in(SPEED, "finetune")
         if self.pretrains:
             self._pretrain(probes[0], [*self.options.pretrain_settings, *PROBE_SETTINGS], "speed_pretrain",
                            resume=False)
@@ -156,18 +178,18 @@ class Pipeline:
         return (pretrain[0] if pretrain else []), finetune
 
     def _pretrain(self, output: str, settings: Sequence[str], step: str, resume: bool = True) -> None:
-        data = [f"dataset_config.pre_train_dataset={self._in('records', 'pretrain')}",
-                f"dataset_config.valid_dataset={self._in('records', 'pretrain_valid')}"]
+        data = [f"dataset_config.pre_train_dataset={self._in(RECORDS, PRETRAIN)}",
+                f"dataset_config.valid_dataset={self._in(RECORDS, PRETRAIN_VALID)}"]
         if self.options.continues:
-            data += [f"checkpoint_options.existed_ckpt={self._in(reuse.START, BEST)}",
+            data += [f"checkpoint_options.existed_ckpt={self._in(START, BEST)}",
                      f"model_config.random_seed={reuse.next_seed(self.options.pretrained)}"]
         self._train(step, output, self.recipe.pretrain_config, [*data, *settings], resume)
 
     def _finetune(self, name: str, from_pretrained: bool, seed: int | None, settings: Sequence[str]) -> None:
-        more = [f"checkpoint_options.existed_ckpt={self._in(reuse.PRETRAINED)}"] * from_pretrained
+        more = [f"checkpoint_options.existed_ckpt={self._in(PRETRAINED)}"] * from_pretrained
         if seed is not None:
             more.append(f"model_config.random_seed={seed}")
-        self._finetune_into(self._in(f"finetune_{name}"), f"finetune_{name}", [*settings, *more], resume=True)
+        self._finetune_into(self._in(finetuned(name)), finetuned(name), [*settings, *more], resume=True)
 
     def _finetune_into(self, output: str, step: str, settings: Sequence[str], resume: bool = False) -> None:
         data = (f"dataset_config.fine_tune_dataset={self.pairs}_train_dataset.tfrecord",
@@ -192,7 +214,7 @@ class Pipeline:
             outputs = {usual: best_output} if best_output else {}
             for value in tried:
                 if value not in outputs:
-                    outputs[value] = self._in("tuning", f"{name}_{key}_{value:g}")
+                    outputs[value] = self._in(TUNING, f"{name}_{key}_{value:g}")
                     self._evaluate(f"tune_{name}_{key}_{value:g}", name, "rouge", "valid", outputs[value],
                                    [*chosen, f"model_config.{key}={value!r}"])
             best = usual if self.steps.dry_run else best_value(name, key, outputs)
@@ -201,15 +223,15 @@ class Pipeline:
         return chosen
 
     def _score(self, name: str, metric: str, search: Sequence[str]) -> None:
-        output = self._in("scores", f"{name}_{metric}")
+        output = self._in(scores_folder(name, metric))
         more = ["--confidence"]
         if metric == "rouge" and name.startswith("mass"):
-            more += ["--report", os.path.join(output, "report.html")]
+            more += ["--report", os.path.join(output, PAGE_FILE)]
         self._evaluate(f"score_{name}_{metric}", name, metric, "test", output, search, more)
 
     def _evaluate(self, step: str, name: str, metric: str, split: str, output: str, search: Sequence[str],
                   more: Sequence[str] = ()) -> None:
-        test_set, model = f"{self.pairs}_{split}_dataset.tfrecord", self._in(f"finetune_{name}")
+        test_set, model = f"{self.pairs}_{split}_dataset.tfrecord", self._in(finetuned(name))
         settings = [f"dataset_config.test_dataset={test_set}", *search]
         inputs = [test_set, *(os.path.join(model, weights) for weights in (BEST, LATEST))]
         self._step(step, output, inputs, "eval.py", "--ckpt", model, "--metric", metric, *more, "--output",

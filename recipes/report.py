@@ -7,21 +7,33 @@ from typing import Any
 from recipes.loss_curves import draw_loss_curves
 from recipes.recipe import Recipe
 from recipes.results import STARTS, Models, collect_results, read_history, training_names
+from recipes.run_layout import (
+    CURVES_FILE,
+    PAGE_FILE,
+    PRETRAIN,
+    RECORDS,
+    RESULTS_FILE,
+    SCORES,
+    SUBWORD,
+    TEXT,
+    finetuned,
+    model_of,
+    scores_folder,
+)
 from src.common.errors import MassError
 from src.common.files import require_file
 from src.common.json_files import describe_error, read_json
 from src.common.json_output import write_json_text
 from src.utils.rouge_score import ROUGE_METRICS
 
-RESULTS_FILE, CURVES_FILE = "results.json", "loss_curves.png"
 _READ = {"recipe", "command", "commands", "training", "models"}  # the entries of results.json that other programs read
 OUTPUTS = {
-    "text": "the text, one sentence per line", "subword": "BPE codes and vocabulary",
-    "records": "the data sets", "pretrain": "pre-trained weights and their metrics.jsonl",
-    "finetune_{mass}": "weights fine-tuned after pre-training",
-    "finetune_{scratch}": "weights fine-tuned from scratch",
-    "scores": "all predictions and scores on the test split",
-    "scores/{mass}_rouge/report.html": "a page with examples and pictures of the attention",
+    TEXT: "the text, one sentence per line", SUBWORD: "BPE codes and vocabulary",
+    RECORDS: "the data sets", PRETRAIN: "pre-trained weights and their metrics.jsonl",
+    finetuned("{mass}"): "weights fine-tuned after pre-training",
+    finetuned("{scratch}"): "weights fine-tuned from scratch",
+    SCORES: "all predictions and scores on the test split",
+    os.path.join(scores_folder("{mass}", "rouge"), PAGE_FILE): "a page with examples and pictures of the attention",
     RESULTS_FILE: "the figures of this report", CURVES_FILE: "the plot of the losses",
 }
 
@@ -83,7 +95,7 @@ def print_report(recipe: Recipe, results: dict[str, Any], folder: str, models: M
     for path, meaning in outputs.items():
         print(f"  {path:{width}}  {meaning}")
     print(f"\nTo try the model on what you type: .venv/bin/python eval.py --ckpt "
-          f"{os.path.join(folder, 'finetune_' + first['mass'])} --interactive")
+          f"{os.path.join(folder, finetuned(first['mass']))} --interactive")
 
 
 def table(results: dict[str, Any]) -> str:
@@ -111,7 +123,7 @@ def _rouge(scores: dict[str, float]) -> str:
 
 def _label(training: str) -> str:
     """`finetune_mass_seed1` -> `fine-tuning, MASS pre-trained, seed 1`."""
-    if training == "pretrain":
+    if training == PRETRAIN:
         return "MASS pre-training"
-    start, _, seed = training.removeprefix("finetune_").partition("_seed")
+    start, _, seed = model_of(training).partition("_seed")
     return f"fine-tuning, {STARTS[start]}" + (f", seed {seed}" if seed else "")

@@ -13,7 +13,8 @@ from typing import Any
 from config.config import ModelConfig
 from config.loading import load_config
 from recipes.recipe import Recipe
-from recipes.steps import REUSE, is_finished
+from recipes.run_layout import PAIRS, PRETRAIN, PRETRAIN_VALID, RECORDS, REUSE, SCORES, finetuned, scores_folder
+from recipes.steps import is_finished
 from src.checkpoints.files import CONFIG_FILE
 from src.common.errors import MassError
 from src.common.files import require_file
@@ -43,10 +44,10 @@ def collect_results(recipe: Recipe, folder: str, models: Models, commands: Seque
     predictions = {start: _predictions(folder, name) for start, name in first.items()}
     mass, scratch = predictions["mass"], predictions["scratch"]
     if [(a["source"], a["target"]) for a in mass] != [(a["source"], a["target"]) for a in scratch]:
-        raise MassError(f"the two models in {folder}/scores were scored on different test sets: remove that "
+        raise MassError(f"the two models in {folder}/{SCORES} were scored on different test sets: remove that "
                         f"folder and run the recipe again")
     scores = {start: combine({name: scores_of(folder, name) for name in names}) for start, names in models.items()}
-    model = load_config(os.path.join(folder, f"finetune_{first['mass']}", CONFIG_FILE)).model_config
+    model = load_config(os.path.join(folder, finetuned(first["mass"]), CONFIG_FILE)).model_config
     return {
         "recipe": recipe.name,
         "command": shlex.join(sys.argv),
@@ -67,7 +68,7 @@ def collect_results(recipe: Recipe, folder: str, models: Models, commands: Seque
 
 def training_names(models: Models) -> list[str]:
     """Return the folders of all trainings of a recipe, pre-training first."""
-    return ["pretrain", *(f"finetune_{name}" for names in models.values() for name in names)]
+    return [PRETRAIN, *(finetuned(name) for names in models.values() for name in names)]
 
 
 def read_history(folder: str, training: str) -> list[dict[str, Any]]:
@@ -138,12 +139,12 @@ def examples(mass: Sequence[Mapping[str, Any]], scratch: Sequence[Mapping[str, A
 
 
 def _metrics(folder: str, name: str, metric: str) -> dict[str, Any]:
-    path = os.path.join(folder, "scores", f"{name}_{metric}", METRICS_FILE)
+    path = os.path.join(folder, scores_folder(name, metric), METRICS_FILE)
     return read_json(require_file(path, "result of an earlier step"))
 
 
 def _predictions(folder: str, name: str) -> list[dict[str, Any]]:
-    path = os.path.join(folder, "scores", f"{name}_rouge", PREDICTIONS_FILE)
+    path = os.path.join(folder, scores_folder(name, "rouge"), PREDICTIONS_FILE)
     require_file(path, "result of an earlier step")
     return [parse_json(line) for line in read_lines(path)]
 
@@ -151,10 +152,10 @@ def _predictions(folder: str, name: str) -> list[dict[str, Any]]:
 def _data(folder: str, pretrained_here: bool) -> dict[str, Any]:
     """Return the numbers of examples and tokens of the data sets; those of another run's pre-training are not known."""
     found: dict[str, Any] = {}
-    for part in (*(("pretrain", "pretrain_valid") if pretrained_here else ()), "pairs"):
-        for path in sorted(glob.glob(os.path.join(glob.escape(os.path.join(folder, "records", part)), "*.json"))):
+    for part in (*((PRETRAIN, PRETRAIN_VALID) if pretrained_here else ()), PAIRS):
+        for path in sorted(glob.glob(os.path.join(glob.escape(os.path.join(folder, RECORDS, part)), "*.json"))):
             info = read_json(path)
-            name = f"{part}_{info['split']}" if part == "pairs" else part
+            name = f"{part}_{info['split']}" if part == PAIRS else part
             entry = found.setdefault(name, {"examples": 0, "tokens": 0})
             entry["examples"] += info["kept"]
             entry["tokens"] += sum(info["tokens"].values())

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from config.config import Config, DatasetConfig
 from config.loading import load_config
-from recipes.steps import PRETRAIN, REUSE, is_finished
+from recipes.run_layout import CODES, PRETRAIN, PRETRAINED, REUSE, START, SUBWORD, VOCABULARY
+from recipes.steps import is_finished
 from src.checkpoints.compatibility import SHAPELESS_KEYS, SIZE_KEYS
-from src.checkpoints.files import BEST, CONFIG_FILE, LATEST
+from src.checkpoints.files import CONFIG_FILE, LATEST
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, UsageError, run
 from src.common.files import atomic_folder, file_digest, require_folder
@@ -16,10 +17,6 @@ from src.common.progress import say
 from src.text.spelling import spelling_of
 from src.text.text_processing import TextProcessing
 
-SUBWORD = "subword"
-CODES, VOCABULARY = os.path.join(SUBWORD, "all.bpe.codes"), os.path.join(SUBWORD, "all_en.dict.bin")
-PRETRAINED = os.path.join(PRETRAIN, BEST)
-START = "pretrain_start"  # the copy of the weights from which pre-training continues
 REQUIRED = CODES, VOCABULARY, PRETRAINED
 _CHECKPOINTS = ("*-[0-9]*.safetensors", "*.state.*", LATEST)  # but for the best one
 

@@ -20,8 +20,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 """The folder of the repository, in which all commands run."""
 
 STEPS_FOLDER, ASIDE_FOLDER = "steps", "set_aside"
-PRETRAIN, REUSE = "pretrain", "reuse"  # the steps that make the pre-trained weights, one or the other
-REUSE_START = "reuse_start"  # the step that copies the weights from which the step PRETRAIN continues
 _FORMAT = 2
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
 from typing import NamedTuple
 
+from recipes.run_layout import PAIRS, PRETRAIN, PRETRAIN_VALID
 from src.common.errors import MassError, UsageError
 from src.common.files import atomic_output, list_files
 from src.common.text_files import read_lines
@@ -129,7 +130,7 @@ def write_pairs(folder: str, split: str, source: str, target: str, most: int | N
 
 def paths_of_pairs(folder: str, split: str, sides: Sequence[str] = SIDES) -> list[str]:
     """Return the paths of the files of a split in a folder in the common layout."""
-    return [os.path.join(folder, "pairs", f"{split}.{side}.txt") for side in sides]
+    return [os.path.join(folder, PAIRS, f"{split}.{side}.txt") for side in sides]
 
 
 def write_split_pairs(folder: str, source_folder: str, train_pairs: int | None) -> list[str]:
@@ -146,7 +147,7 @@ def write_texts_of_pairs(folder: str, sides: Sequence[str] = SIDES, subfolder: s
         subfolder: in which the folders pretrain/ and pretrain_valid/ are made.
     """
     report = []
-    for part, split in (("pretrain", "train"), ("pretrain_valid", "valid")):
+    for part, split in ((PRETRAIN, "train"), (PRETRAIN_VALID, "valid")):
         texts = dict.fromkeys(line for path in paths_of_pairs(folder, split, sides) for line in read_text(path))
         written = write_text(folder, os.path.join(subfolder, part, _TEXTS_OF_PAIRS), texts)
         report.append(f"{part}: {written:,} different texts of the {split} pairs")
@@ -177,9 +178,9 @@ def write_sentences(folder: str, source_folder: str | None) -> list[str]:
         name, valid = os.path.basename(path), []
         if name == _TEXTS_OF_PAIRS:
             raise MassError(f"{path!r} has the name of a file that the recipe makes: give it another name")
-        written = write_text(folder, f"pretrain/{name}", training_lines(path, valid))
+        written = write_text(folder, os.path.join(PRETRAIN, name), training_lines(path, valid))
         if valid:
-            write_text(folder, f"pretrain_valid/{name}", valid)
+            write_text(folder, os.path.join(PRETRAIN_VALID, name), valid)
         held_out += len(valid)
         report.append(f"{path}: {written:,} lines for pre-training, {len(valid):,} for its validation")
     if not held_out:

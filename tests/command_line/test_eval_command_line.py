@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def start_eval(folder, *arguments, preloaded=True):
+def start_eval(folder, *arguments, preloaded=False):
     return start_script("eval.py", *arguments, cwd=folder, preloaded=preloaded, bufsize=1, stdin=subprocess.PIPE,
                         stderr=subprocess.PIPE)
 
@@ -53,7 +53,8 @@ def test_the_number_format_of_the_search_can_be_chosen(folder):
 
 
 def test_predictions_for_a_stream_are_printed_while_it_is_open(folder, predicted):
-    process = start_eval(folder, "--ckpt", "my model", "--input", "-", "--format", "json", "--n_best", 2)
+    process = start_eval(folder, "--ckpt", "my model", "--input", "-", "--format", "json", "--n_best", 2,
+                         preloaded=True)
     try:
         process.stdin.write(f"{TEXT[0]}\n\n")
         process.stdin.flush()
@@ -115,7 +116,7 @@ def test_text_of_another_language_causes_a_warning(folder):
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for MindSpore's libraries in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_during_the_import_of_mindspore_ends_the_program_quietly(folder, number):
-    process = start_eval(folder, "--ckpt", "my model", "--input", "-", preloaded=False)
+    process = start_eval(folder, "--ckpt", "my model", "--input", "-")
     try:
         while "mindspore" not in read_text(f"/proc/{process.pid}/maps"):
             assert process.poll() is None
