@@ -15,7 +15,7 @@ DEFAULT_PORT = 8118
 _EPILOG = """\
 Arguments after -- are passed to train.py or eval.py, for example: -- --set learn_rate_config.lr=5e-5
 A run on several devices uses the devices I, I+1, ... I+N-1, where I is the value of -i. They are counted among the
-devices in CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES if that is set. On the CPU, N processes share the machine.
+devices in CUDA_VISIBLE_DEVICES or ASCEND_RT_VISIBLE_DEVICES if that is set. On the CPU, N processes share the cores.
 The script runs $PYTHON if that is set, else the Python of the repository's .venv, else the python on the PATH."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from src.common.errors import MassError, UsageError
 from src.common.files import require_file
+from src.common.parallel import available_cores
 from src.launcher.options import DEFAULT_PORT, Options
 from src.launcher.rank_table import RankedDevice, read_rank_table
 
@@ -139,6 +140,9 @@ def _msrun_command(options: Options, wrapper: list[str], port: int, own_folder: 
     if options.device in VISIBLE_DEVICES:
         name = VISIBLE_DEVICES[options.device]
         environment[name] = ",".join(_visible_devices(options, name))
+    elif not os.environ.get("OMP_NUM_THREADS"):
+        # MindSpore sets it to 1 in msrun, for itself, and the ranks inherit that.
+        environment["OMP_NUM_THREADS"] = str(max(1, available_cores() // options.device_num))
     environment["PYTHONUNBUFFERED"] = "1"
     logs = os.path.join(own_folder, "ranks", "msrun")
     arguments = [

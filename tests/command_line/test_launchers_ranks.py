@@ -101,6 +101,17 @@ def test_the_second_of_two_machines(place):
     assert "rank 15:" in last and "RANK_ID=15 DEVICE_ID=7" in last and "MS_SCHED_HOST=10.0.0.1" in last
 
 
+def test_processes_on_the_cpu_share_the_cores(place):
+    """Without a number of threads, msrun would give each process one."""
+    cores = len(os.sched_getaffinity(0))
+    machines = ["--nodes", "2", "--node_rank", "1", "--master", "host"]
+    for count, arguments in ((1, machines), (2, []), (16, [])):
+        [(environment, _)], _ = dry_run(place, "run_cpu.sh", "-n", count, *arguments, OMP_NUM_THREADS=None)
+        assert environment["OMP_NUM_THREADS"] == str(max(1, cores // count))
+    [(environment, _)], _ = dry_run(place, "run_cpu.sh", "-n", "2", OMP_NUM_THREADS="3")
+    assert "OMP_NUM_THREADS" not in environment, "the processes inherit it"
+
+
 def test_machines_use_the_same_port_by_default(place):
     ports = {flags(dry_run(place, "run_cpu.sh", "--nodes", "2", "--node_rank", rank, "--master", "host")[0][0][1])
              ["master_port"] for rank in ("0", "1")}
