@@ -18,7 +18,8 @@ from typing import TypeVar
 
 from recipes.docstrings import Docstring, Reading, read_docstrings, source_folders
 from recipes.prose import is_prose, paragraphs, sentences
-from recipes.run_layout import PAIRS, PRETRAIN, PRETRAIN_VALID
+from recipes.run_layout import PRETRAIN, PRETRAIN_VALID
+from recipes.text_layout import SPLITS, paths_of_pairs
 from src.common.arguments import CommandLineParser
 from src.common.errors import MassError, run
 from src.common.files import atomic_output
@@ -27,7 +28,6 @@ HELD_OUT = {
     "test": frozenset({"asyncio", "joblib", "logging", "PIL", "threading", "tkinter", "xml"}),
     "valid": frozenset({"click", "email", "http", "packaging", "statistics", "turtle", "turtledemo", "typing"}),
 }
-SPLITS = ("train", "valid", "test")
 SUMMARY_WORDS = (3, 20)
 DESCRIPTION_WORDS = (8, 120)
 WORDS_OF_A_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -185,12 +185,13 @@ def thin(items: list[Item], count: int) -> list[Item]:
 def write_corpus(corpus: Corpus, folder: str) -> list[tuple[str, int, int]]:
     """Write the files of the corpus in lower case; return name, number of lines and number of words of each file."""
     files = {
-        f"{PRETRAIN}/{PRETRAIN}.txt": corpus.sentences["train"],
-        f"{PRETRAIN_VALID}/{PRETRAIN_VALID}.txt": corpus.sentences["valid"],
+        os.path.join(PRETRAIN, f"{PRETRAIN}.txt"): corpus.sentences["train"],
+        os.path.join(PRETRAIN_VALID, f"{PRETRAIN_VALID}.txt"): corpus.sentences["valid"],
     }
     for split in SPLITS:
-        files[f"{PAIRS}/{split}.src.txt"] = [pair.source for pair in corpus.pairs[split]]
-        files[f"{PAIRS}/{split}.tgt.txt"] = [pair.target for pair in corpus.pairs[split]]
+        sources, targets = paths_of_pairs("", split)
+        files[sources] = [pair.source for pair in corpus.pairs[split]]
+        files[targets] = [pair.target for pair in corpus.pairs[split]]
     table = []
     for name, lines in files.items():
         if not lines:

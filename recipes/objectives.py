@@ -16,7 +16,8 @@ from recipes.recipe import Recipe
 from recipes.register import RECIPES
 from recipes.report import read_results
 from recipes.results import scores_of
-from recipes.run_layout import PRETRAIN, RECORDS, finetuned
+from recipes.run_layout import OBJECTIVES as OBJECTIVES_FOLDER
+from recipes.run_layout import OBJECTIVES_FILE, OBJECTIVES_PICTURE, PRETRAIN, RECORDS, finetuned
 from recipes.schedule import load_planned, require_settings, scaled_settings
 from recipes.steps import ROOT, Steps, path_in_root
 from src.checkpoints.files import BEST
@@ -29,7 +30,6 @@ from src.common.text_table import table_lines
 from src.utils.monitoring.loss_curve import BLUE, ORANGE
 from src.utils.rouge_score import ROUGE_METRICS
 
-OBJECTIVES_FILE, PICTURE_FILE = "objectives.json", "objectives.png"
 USUAL_RATIO = 0.5  # the fragment of MASS, whose number of steps is that of the configuration
 ONE_TOKEN = 1e-6  # the ratio whose fragment is one token in any sentence
 
@@ -75,7 +75,7 @@ class Comparison(Pipeline):
         for objective in OBJECTIVES:
             name, start = objective.model, []
             if objective in pretrain:
-                weights = self._in("objectives", objective.name)
+                weights = self._in(OBJECTIVES_FOLDER, objective.name)
                 self._pretrain(weights, pretrain[objective], f"{PRETRAIN}_{objective.name}")
                 start = [f"checkpoint_options.existed_ckpt={os.path.join(weights, BEST)}"]
             self._finetune_into(self._in(finetuned(name)), finetuned(name), start, resume=True)
@@ -158,7 +158,7 @@ def main() -> None:
         Comparison(recipe, options, Steps(folder)).run()
         results = collect(folder)
         write_json_text(os.path.join(folder, OBJECTIVES_FILE), results)
-        draw(results, os.path.join(folder, PICTURE_FILE))
+        draw(results, os.path.join(folder, OBJECTIVES_PICTURE))
     print("\n".join(["", *table(results)]))
 
 

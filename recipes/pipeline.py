@@ -11,6 +11,7 @@ from recipes.results import PREDICTIONS_FILE
 from recipes.run_layout import (
     BPE,
     CODES,
+    FINETUNE,
     PAGE_FILE,
     PAIRS,
     PRETRAIN,
@@ -162,7 +163,7 @@ class Pipeline:
         """Return the settings of pre-training and of fine-tuning that make them fit into the time, if one is given."""
         if self.options.minutes is None:
             return [], []
-        probes = self._in(SPEED, PRETRAIN), self._in(SPEED, "finetune")
+        probes = self._in(SPEED, PRETRAIN), self._in(SPEED, FINETUNE)
         if self.pretrains:
             self._pretrain(probes[0], [*self.options.pretrain_settings, *PROBE_SETTINGS], "speed_pretrain",
                            resume=False)

@@ -71,15 +71,15 @@ def next_seed(folder: str) -> int:
 
 def main() -> None:
     parser = CommandLineParser(prog="python -m recipes.reuse", description=__doc__)
-    for part in (SUBWORD, PRETRAIN):
-        parser.add_argument(f"--{part}", required=True, help=f"folder {part}/ of the earlier run")
+    parser.add_argument("--subword", required=True, help=f"folder {SUBWORD}/ of the earlier run")
+    parser.add_argument("--pretrain", required=True, help=f"folder {PRETRAIN}/ of the earlier run")
     parser.add_argument("--output_folder", required=True, help="the run folder that gets copies of both")
     parser.add_argument("--to_continue", action="store_true",
                         help=f"pre-training continues from the weights: their copy is {START}/, not {PRETRAIN}/")
     args = parser.parse_args()
-    names = {SUBWORD: SUBWORD, PRETRAIN: START if args.to_continue else PRETRAIN}
-    copies = {require_folder(getattr(args, part), f"--{part}"): os.path.join(args.output_folder, name)
-              for part, name in names.items()}
+    names = {"subword": SUBWORD, "pretrain": START if args.to_continue else PRETRAIN}
+    copies = {require_folder(getattr(args, flag), f"--{flag}"): os.path.join(args.output_folder, name)
+              for flag, name in names.items()}
     for source, target in copies.items():
         if os.path.realpath(source) == os.path.realpath(target):
             raise UsageError(f"--output_folder {args.output_folder} is the earlier run itself; name another folder")

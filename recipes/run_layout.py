@@ -1,4 +1,7 @@
-"""The names in the run folder of a recipe: its steps write there; the report, later runs and other programs read."""
+"""The names in the run folder of a recipe, which its steps, its report and later runs share.
+
+A step has a name here if other modules ask for it. The notes on the steps are in folders that steps.py names.
+"""
 import os
 
 from src.checkpoints.files import BEST
@@ -6,7 +9,7 @@ from src.checkpoints.files import BEST
 TEXT, TOKENS, BPE, RECORDS = "text", "tokens", "bpe", "records"
 """The stages of the data: a folder for each, with a folder for each part in it."""
 PRETRAIN, PRETRAIN_VALID, PAIRS = "pretrain", "pretrain_valid", "pairs"
-"""The parts of the data. The pre-trained weights are in a folder PRETRAIN, too, which the step PRETRAIN makes."""
+"""The parts of the data. PRETRAIN is also the folder of the pre-trained weights, and the step that makes them."""
 TOKENIZED = "tokenized"  # the folder of TEXT for text that need not be tokenized
 
 SUBWORD = "subword"
@@ -16,21 +19,22 @@ PRETRAINED = os.path.join(PRETRAIN, BEST)
 START = "pretrain_start"  # a copy of the weights from which pre-training continues
 REUSE, REUSE_START = "reuse", "reuse_start"  # the steps that copy weights of an earlier run, to PRETRAIN and to START
 
+FINETUNE = "finetune"
 SPEED, TUNING, SCORES = "speed", "tuning", "scores"  # trial runs; searches on validation pairs; results on test pairs
-PAGE_FILE = "report.html"  # examples and pictures of the attention, beside predictions that are scored by ROUGE
+OBJECTIVES = "objectives"  # the weights that were pre-trained with each objective, by recipes.objectives
+PAGE_FILE = "report.html"  # examples and pictures of the attention, beside the predictions of a pre-trained model
 RESULTS_FILE, CURVES_FILE = "results.json", "loss_curves.png"
-
-_FINETUNE = "finetune_"
+OBJECTIVES_FILE, OBJECTIVES_PICTURE = "objectives.json", "objectives.png"
 
 
 def finetuned(model: str) -> str:
     """Return the folder of a fine-tuned model, which is also the name of the step that trains it."""
-    return f"{_FINETUNE}{model}"
+    return f"{FINETUNE}_{model}"
 
 
 def model_of(training: str) -> str:
-    """Return the model whose folder `finetuned` names."""
-    return training.removeprefix(_FINETUNE)
+    """Return the name of the model that a fine-tuning makes; the inverse of `finetuned`."""
+    return training.removeprefix(f"{FINETUNE}_")
 
 
 def scores_folder(model: str, metric: str) -> str:

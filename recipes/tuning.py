@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from config.config import ModelConfig
 from src.common.json_files import read_json
 from src.common.progress import say
+from src.inference.output import METRICS_FILE
 
 SEARCH_VALUES: Mapping[str, Sequence[float]] = {
     "length_penalty_weight": (0.5, 1.0, 1.5, 2.0), "min_decode_length": (1, 6, 9), "no_repeat_ngram_size": (0, 3)}
@@ -27,7 +28,7 @@ def best_value(name: str, key: str, outputs: Mapping[float, str]) -> float:
         key: of model_config, for the message.
         outputs: the folder of eval.py's output for each value.
     """
-    scores = {value: read_json(os.path.join(folder, "metrics.json"))["rouge"][MEASURE]
+    scores = {value: read_json(os.path.join(folder, METRICS_FILE))["rouge"][MEASURE]
               for value, folder in outputs.items()}
     best = max(scores, key=scores.__getitem__)
     shown = ", ".join(f"{value:g}: {score:.2f}" for value, score in scores.items())

@@ -66,7 +66,8 @@ Install one, or give its path with --python PATH."
 
 # install FILE: install a requirements file, unless a marker in .venv shows that its present version, and that of the
 # files that it includes (-r FILE), is installed. The program imports a small part of the packages, and to compile all
-# of them takes as long as to unpack them; Python compiles what is imported, unless it must not write it.
+# of them takes as long as to unpack them: Python compiles what is imported. With PYTHONDONTWRITEBYTECODE it would do so
+# at every start, as it would for users who may not write into .venv; pip compiles everything then.
 install() {
     marker=$venv/.installed-$1
     state="$root $(sed -n 's/^-r *//p' "$root/$1" | (cd "$root" && xargs cat "$1") | cksum)"

@@ -19,6 +19,8 @@ repository. Without arguments all tests run, in two processes. The folders of te
   sh test.sh tests/unit/test_search.py   one file, in one process (so are all .py files that are named)
   sh test.sh -n 8            eight processes; files are never split
   sh test.sh --durations=20  the slowest tests too
+
+If a process of the tests ends early, as when a test hangs for half an hour, the tests that it had not begun do not run.
   -h, --help                 this text
 HELP
 }
@@ -27,6 +29,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 case ${1:-} in
     -h | --help) usage; exit 0 ;;
 esac
+# A process that has ended is not replaced: pytest-xdist would run its file again, eight times.
 parallel='-n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0'
 for argument in "$@"; do
     case $argument in
@@ -37,4 +40,4 @@ sh "$root/scripts/setup_venv.sh" --dev
 cd "$root"
 .venv/bin/python -m ruff check .
 # shellcheck disable=SC2086  # several words
-exec .venv/bin/python -m pytest -q $parallel "$@"
+exec .venv/bin/python -m pytest $parallel "$@"

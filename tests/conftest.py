@@ -42,10 +42,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """Undo what MindSpore does when it is imported, and again when it trains.
+    """Undo before each test what MindSpore does when it is imported, and again when it trains.
 
-    It sets OMP_NUM_THREADS to 1 without the knowledge of os.environ, and programs that a test starts without an
-    environment of their own would compute on one thread.
+    It sets OMP_NUM_THREADS to 1 without the knowledge of os.environ, and programs that are started without an
+    environment of their own would compute on one thread. Those that a test starts after it has trained need one.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         os.unsetenv("OMP_NUM_THREADS")

@@ -140,8 +140,8 @@ def _msrun_command(options: Options, wrapper: list[str], port: int, own_folder: 
     if options.device in VISIBLE_DEVICES:
         name = VISIBLE_DEVICES[options.device]
         environment[name] = ",".join(_visible_devices(options, name))
-    elif not os.environ.get("OMP_NUM_THREADS"):
-        # MindSpore sets it to 1 in msrun, for itself, and the ranks inherit that.
+    if options.device == "CPU" and not os.environ.get("OMP_NUM_THREADS"):
+        # msrun imports MindSpore, which sets this to 1 where it is not set, and the ranks would inherit that.
         environment["OMP_NUM_THREADS"] = str(max(1, available_cores() // options.device_num))
     environment["PYTHONUNBUFFERED"] = "1"
     logs = os.path.join(own_folder, "ranks", "msrun")

@@ -70,6 +70,7 @@ def test_predictions_for_a_stream_are_printed_while_it_is_open(folder, predicted
 
 
 def test_a_conversation_ends_with_ctrl_c_or_ctrl_d(folder, predicted):
+    # Not preloaded: the signal must arrive before the end of the input.
     process = start_eval(folder, "--ckpt", "my model", "--interactive", "--turns", 2)
     try:
         process.stdin.write(f"{TEXT[0]}\n")
@@ -116,7 +117,7 @@ def test_text_of_another_language_causes_a_warning(folder):
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for MindSpore's libraries in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_during_the_import_of_mindspore_ends_the_program_quietly(folder, number):
-    process = start_eval(folder, "--ckpt", "my model", "--input", "-")
+    process = start_eval(folder, "--ckpt", "my model", "--input", "-")  # not preloaded: MindSpore is to be imported
     try:
         while "mindspore" not in read_text(f"/proc/{process.pid}/maps"):
             assert process.poll() is None

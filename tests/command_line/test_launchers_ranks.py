@@ -184,15 +184,18 @@ def test_a_rank_table_is_checked(tmp_path, content, message):
 
 
 def test_msrun_sets_what_the_dry_run_says(ranks_place):
-    """The variables in the output of the dry run are compared with those that msrun sets for two processes."""
+    """The variables in the output of the dry run are compared with those that msrun sets for two processes.
+
+    Besides, importing MindSpore sets the number of threads to 1, which the processes inherit.
+    """
     _, text = dry_run(ranks_place, "run_gpu.sh", "-n", "2", "-i", "4")
-    done = run_launcher(ranks_place, "run_gpu.sh", *GOOD, "-n", "2", "-i", "4")
+    done = run_launcher(ranks_place, "run_gpu.sh", *GOOD, "-n", "2", "-i", "4", OMP_NUM_THREADS=None)
     assert done.returncode == 0, done.stderr
     folder = ranks_place[1] / "train_mass_gpu4-5"
     for rank in range(2):
         line = next(line for line in text.splitlines() if f"rank {rank}: " in line)
         printed = dict(word.split("=", 1) for word in line.partition(f"rank {rank}: ")[2].split())
-        printed |= {"CUDA_VISIBLE_DEVICES": "4,5"}
+        printed |= {"CUDA_VISIBLE_DEVICES": "4,5", "OMP_NUM_THREADS": "1"}
         seen = environment_seen((folder / f"ranks/rank_{rank}.log").read_text())
         port = "MS_SCHED_PORT"  # a free port is chosen each time
         assert printed.pop(port) != seen.pop(port)
@@ -368,11 +371,13 @@ def test_a_killed_launcher_lets_its_ranks_save(ranks_place):
 def test_two_runs_on_one_machine_do_not_interfere(ranks_place):
     background = [*GOOD, "-n", "2", "-b"]
     for folder in ("first run", "second run"):
-        run_launcher(ranks_place, "run_cpu.sh", *background, "--run_folder", folder, code=0, TEST_SECONDS="60")
+        run_launcher(ranks_place, "run_cpu.sh", *background, "--run_folder", folder, code=0, TEST_SECONDS="60",
+                     OMP_NUM_THREADS="3")
     logs = [ranks_place[1] / folder / "ranks/rank_1.log" for folder in ("first run", "second run")]
     try:
         wait_until(lambda: all("ready" in read(log) for log in logs))
         ports = {environment_seen(read(log))["MS_SCHED_PORT"] for log in logs}
+        assert [environment_seen(read(log))["OMP_NUM_THREADS"] for log in logs] == ["3", "3"]
         assert len(ports) == 2
         assert run_launcher(ranks_place, "stop_training.sh", "first run").returncode == 0
         pid = int((ranks_place[1] / "second run/pid").read_text())

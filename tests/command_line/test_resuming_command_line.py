@@ -49,16 +49,17 @@ def finish(process, code=0):
     return printed
 
 
-def wait_for_step(folder, step):
+def wait_for_step(process, folder, step):
     path = folder / "metrics.jsonl"
     while not path.exists() or f'"step": {step},' not in path.read_text():
+        assert process.poll() is None, process.stdout.read()
         time.sleep(0.01)
 
 
 def test_stopped_killed_and_damaged_the_run_comes_to_the_same_end(place):
     run, whole = place / "parts", place / "whole"
     process = start(place, "parts", "--resume")  # as in a restart loop: there is nothing to resume yet
-    wait_for_step(run, 20)
+    wait_for_step(process, run, 20)
     process.send_signal(signal.SIGTERM)
     printed = finish(process, 128 + signal.SIGTERM)
     assert "holds no checkpoint yet: a new run begins" in printed and "continue with --resume" in printed
@@ -66,7 +67,7 @@ def test_stopped_killed_and_damaged_the_run_comes_to_the_same_end(place):
     assert stopped >= 20 and f"stopped after {stopped} steps" in printed
 
     process = start(place, "parts", "--resume")
-    wait_for_step(run, stopped + 30)
+    wait_for_step(process, run, stopped + 30)
     process.kill()
     assert f"resumed from parts/ckpt-{stopped}.safetensors, step {stopped}" in finish(process, -signal.SIGKILL)
     killed, last = newest(run), events_of_whole_lines(run)[-1]["step"]
@@ -146,7 +147,7 @@ def test_two_runs_in_one_folder_are_refused(place):
     """The first is running: neither a new run nor a second --resume may write into its folder."""
     first = start(place, "shared", "--set", "training_config.max_steps=100000", preloaded=False)  # its number is shown
     try:
-        wait_for_step(place / "shared", 5)
+        wait_for_step(first, place / "shared", 5)
         for flags in ([], ["--resume"]):
             printed = finish(start(place, "shared", *flags), 1)
             assert f"train.py: error: 'shared' is in use by process {first.pid} (train.py, since 2" in printed, printed
@@ -160,7 +161,7 @@ def test_two_runs_in_one_folder_are_refused(place):
 @pytest.mark.parametrize("deleted", [True, False])
 def test_a_run_folder_that_disappears_ends_the_run(place, deleted):
     process = start(place, "lost", "--set", "training_config.max_steps=100000")
-    wait_for_step(place / "lost", 5)
+    wait_for_step(process, place / "lost", 5)
     moved = (place / "lost").rename(place / f"moved-{deleted}")
     if deleted:
         shutil.rmtree(moved)

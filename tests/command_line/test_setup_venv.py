@@ -23,15 +23,17 @@ def test_a_change_of_an_included_file_is_noticed(tmp_path):
     python.chmod(0o755)
     (tmp_path / ".venv" / ".made-for").write_text(f"{tmp_path}\n")
 
-    def installed() -> list[str]:
-        """What a run of the script installs."""
+    def installed(**environment: str) -> list[str]:
+        """What a run of the script installs; a name is in parentheses if pip compiles the modules."""
         log.write_text("")
-        run_script("scripts/setup_venv.sh", "--dev", root=tmp_path)
-        return [line.rpartition("/")[2] for line in log.read_text().splitlines()]
+        run_script("scripts/setup_venv.sh", "--dev", root=tmp_path,
+                   environment={"PYTHONDONTWRITEBYTECODE": None, **environment})
+        names = {line.rpartition("/")[2]: " --no-compile " in line for line in log.read_text().splitlines()}
+        return [name if is_left else f"({name})" for name, is_left in names.items()]
 
     assert installed() == ["requirements.txt", "requirements-dev.txt"]
     assert installed() == []
     with open(tmp_path / "requirements-export.txt", "a") as stream:
         stream.write("another==1.0\n")
-    assert installed() == ["requirements-dev.txt"]
+    assert installed(PYTHONDONTWRITEBYTECODE="1") == ["(requirements-dev.txt)"], "Python must not compile them later"
     assert "-r requirements-export.txt" in (tmp_path / "requirements-dev.txt").read_text().splitlines()

@@ -23,7 +23,7 @@ def stop(signum, frame):
 
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGINT, stop)
-names = ("MS_", "RANK_", "DEVICE_ID", "CUDA_", "ASCEND_RT_")
+names = ("MS_", "OMP_NUM_", "RANK_", "DEVICE_ID", "CUDA_", "ASCEND_RT_")
 print("environment", json.dumps({name: value for name, value in os.environ.items() if name.startswith(names)}))
 print("arguments", json.dumps(sys.argv[1:]))
 print("to stderr", file=sys.stderr)
@@ -55,14 +55,14 @@ def make_place(folder: Path) -> Place:
 
 
 def run_launcher(place: Place, script: str, *arguments: object, code: int | None = None,
-                 **environment: str) -> subprocess.CompletedProcess[str]:
+                 **environment: str | None) -> subprocess.CompletedProcess[str]:
     """Run a shell script of the place's repository to its end, in the place's working folder."""
     return run_script(f"scripts/{script}", *arguments, code=code, root=place[0], cwd=place[1],
                       environment={**ALL_DEVICES, **environment})
 
 
 def start_launcher(place: Place, script: str, *arguments: object, stdout: int = subprocess.DEVNULL,
-                   **environment: str) -> subprocess.Popen[str]:
+                   **environment: str | None) -> subprocess.Popen[str]:
     """Start a shell script of the place's repository; its program runs for TEST_SECONDS, 60 by default."""
     return start_script(f"scripts/{script}", *arguments, root=place[0], cwd=place[1], stdout=stdout,
                         stderr=subprocess.DEVNULL, environment={**ALL_DEVICES, "TEST_SECONDS": "60", **environment})

@@ -52,8 +52,9 @@ def start_script(script: str, *arguments: object, root: Path = ROOT, environment
                  preloaded: bool = False, **options) -> subprocess.Popen[str]:
     """Start a script and return its process; `options` are those of Popen, and standard output is a pipe by default.
 
-    With `preloaded`, the process is the client of the one that runs the script. It passes on SIGINT, SIGTERM, SIGHUP
-    and SIGKILL, which arrive a little later, and its number and its children are not those of the script.
+    With `preloaded`, the process is the client of the one that runs the script; its number and its children are not
+    those of the script. It passes on SIGINT, SIGTERM and SIGHUP, which arrive a little later, and if it is killed, the
+    server kills the script.
     """
     options = {"stdout": subprocess.PIPE, **options}
     command = script_command(script, *arguments, root=root, python=preloaded_python() if preloaded else sys.executable)
