@@ -15,6 +15,7 @@ from src.common.files import make_output_folder
 from src.common.finished_outputs import Stamp, file_stamp
 from src.common.interruption import END_SIGNALS
 from src.common.json_files import read_json, take_checksum, write_json
+from src.common.processes import wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 """The folder of the repository, in which all commands run."""
@@ -166,7 +167,7 @@ def _call(command: Sequence[str]) -> int:
         children.append(subprocess.Popen(list(command)))
         if received and received[0] != signal.SIGINT:
             children[0].send_signal(received[0])
-        code = children[0].wait()
+        code = wait_for(children[0])
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)

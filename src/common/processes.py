@@ -3,12 +3,14 @@ import ctypes
 import os
 import platform
 import re
+import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_AWAKE_SECONDS = 0.5
 _UNKNOWN = "0"
 _TEXT = re.compile(r"([0-9a-f]{32}|0)-([0-9]{1,20})-([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
 
@@ -62,6 +64,19 @@ def is_stopped(pid: int) -> bool:
     """Return whether a process was stopped by SIGSTOP or the like, so that it does nothing until SIGCONT."""
     found = _state_and_start(pid)
     return found is not None and found[0] == "T"
+
+
+def wait_for(process: subprocess.Popen) -> int:
+    """Wait for a process and return its return code, with signal handlers of this process run in time.
+
+    A signal that arrives just before a blocking system call does not interrupt it, and Python would run the handler
+    only when the process has ended; therefore the wait is interrupted twice a second.
+    """
+    while True:
+        try:
+            return process.wait(_AWAKE_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def host_name() -> str:

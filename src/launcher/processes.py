@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from src.common.processes import end_with_parent, is_stopped
+from src.common.processes import end_with_parent, is_stopped, wait_for
 
 STOPPED_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 """The exit codes of a program that was asked to stop: 143 and 130."""
@@ -29,7 +29,7 @@ def start(arguments: Sequence[str], output: IO[bytes], environment: Mapping[str,
 
 def exit_code(process: subprocess.Popen) -> int:
     """Wait for a process and return its exit code, which is 128 + n if signal n killed it (as in a shell)."""
-    code = process.wait()
+    code = wait_for(process)
     return code if code >= 0 else 128 - code
 
 

@@ -32,7 +32,9 @@ for i in range(int(os.environ.get("TEST_LINES", "0"))):
 print("ready")
 code, rank = int(os.environ.get("TEST_EXIT_CODE", "0")), os.environ.get("TEST_FAILING_RANK")
 if rank is None or rank != os.environ["RANK_ID"]:
-    time.sleep(float(os.environ.get("TEST_SECONDS", "0")))
+    end = time.monotonic() + float(os.environ.get("TEST_SECONDS", "0"))
+    while time.monotonic() < end:  # a signal just before a long sleep would not end it
+        time.sleep(min(0.2, max(0.0, end - time.monotonic())))
 sys.exit(code if rank in (None, os.environ.get("RANK_ID")) else 0)
 """
 
